@@ -1,0 +1,173 @@
+/// artifact.h - what a compiled artifact and the runtime say to each other.
+///
+/// The compiler emits one exported object, `tilewright_model` of type tw_descriptor, in a shared object that imports nothing.
+/// The runtime maps the object, checks the descriptor and drives the program through it. Written by codegen/cpu (in LLVM IR:
+/// keep the field order and the static layout in step with codegen/cpu/Descriptor.cpp), read by runtime/.
+/// All structures are size-prefixed where they may grow, and grow only at the end.
+#ifndef TILEWRIGHT_ARTIFACT_H
+#define TILEWRIGHT_ARTIFACT_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TW_ABI_VERSION 1
+#define TW_DESCRIPTOR_SYMBOL "tilewright_model"
+#define TW_DESCRIPTOR_MAGIC 0x31305754u /* "TW01" */
+/// The last 32 bytes of an artifact with embedded weights: tw_trailer.
+#define TW_TRAILER_MAGIC 0x5354485754474557ull
+
+typedef struct tw_frame tw_frame;
+
+/// Run-time failures that generated code reports. The runtime words the message; `a` and `b` are its numbers.
+enum {
+  TW_FAIL_INDEX = 1,       ///< index a is outside [-b, b)
+  TW_FAIL_SHAPE = 2,       ///< dimension a where b was needed
+  TW_FAIL_RESHAPE = 3,     ///< a elements cannot be reshaped into b
+  TW_FAIL_SIZE = 4,        ///< a value a used as a size or count is negative or above the limit b
+  TW_FAIL_MEMORY = 5,      ///< a bytes cannot be allocated
+  TW_FAIL_DIVIDE = 6,      ///< integer division by zero
+  TW_FAIL_UNSUPPORTED = 7  ///< a value only known at run time asks for what was not compiled
+};
+
+/// Functions the runtime lends to generated code.
+typedef struct tw_host_table {
+  uint32_t size; ///< bytes of this table
+  uint32_t abi;
+  /// Every thread of the team meets here. Returns non-zero when the run failed or was cancelled: the program then returns.
+  int32_t (*barrier)(tw_frame *frame, int32_t thread);
+  /// Record a failure (the first one wins); the caller goes on with some valid value until the next barrier.
+  void (*fail)(tw_frame *frame, int32_t code, int32_t site, int64_t a, int64_t b);
+  /// Thread 0 only: give buffer `buffer` (kind TW_BUFFER_GROWABLE) at least `bytes` bytes; sets frame->buffers[buffer].
+  /// Contents are not kept. Returns non-zero on failure (already recorded).
+  int32_t (*grow)(tw_frame *frame, uint32_t buffer, int64_t bytes);
+  /// Called around launches when frame->profile is set.
+  void (*mark)(tw_frame *frame, int32_t thread, uint32_t launch);
+  /// Elementary functions that generated code does not inline: f64 in, f64 out. Indexed by TW_MATH_*.
+  double (*const *math1)(double);
+  double (*const *math2)(double, double);
+  void *reserved[8]; ///< launch, copy, event, collective
+} tw_host_table;
+
+/// math1 indices
+enum {
+  TW_MATH_SIN, TW_MATH_COS, TW_MATH_TAN, TW_MATH_ASIN, TW_MATH_ACOS, TW_MATH_ATAN, TW_MATH_SINH, TW_MATH_COSH, TW_MATH_TANH,
+  TW_MATH_ASINH, TW_MATH_ACOSH, TW_MATH_ATANH, TW_MATH_EXP, TW_MATH_LOG, TW_MATH_ERF, TW_MATH_LOG1P, TW_MATH_EXPM1,
+  TW_MATH_LGAMMA, TW_MATH1_COUNT
+};
+/// math2 indices
+enum { TW_MATH_POW, TW_MATH_ATAN2, TW_MATH_FMOD, TW_MATH2_COUNT };
+
+/// One run, as generated code sees it.
+struct tw_frame {
+  const tw_host_table *host;
+  uint8_t **buffers;         ///< [buffer_count] base addresses
+  int64_t *symbols;          ///< [symbol_count] values of the symbolic dimensions, bound from inputs or stored by the program
+  const uint8_t *weights;    ///< the constants, 64-byte aligned
+  uint8_t **scratch;         ///< [threads] private scratch of scratch_bytes, 64-byte aligned
+  int32_t failed;            ///< read at barriers
+  int32_t profile;           ///< non-zero: call host->mark(frame, thread, launch) before each launch
+};
+
+/// How a buffer gets its memory.
+enum {
+  TW_BUFFER_ARENA = 0,    ///< lives in the arena from launch `birth` to launch `death` (inclusive)
+  TW_BUFFER_INPUT = 1,    ///< `io` names the input
+  TW_BUFFER_OUTPUT = 2,   ///< `io` names the output; size known once inputs are bound
+  TW_BUFFER_GROWABLE = 3, ///< sized by the program through host->grow
+  TW_BUFFER_GROWABLE_OUTPUT = 4 ///< as GROWABLE, and output `io` is read from it after the run
+};
+
+typedef struct tw_buffer_info {
+  uint32_t kind;
+  uint32_t io;
+  uint32_t birth;
+  uint32_t death;
+  uint32_t alias;  ///< another buffer whose memory this one is, or UINT32_MAX. An output aliased to an input is copied by the runtime after the run.
+  uint32_t align;
+} tw_buffer_info;
+
+typedef struct tw_io_dim {
+  int64_t value;      ///< >= 0: a constant; -1: the symbol `symbol`; -2: an expression of symbols (outputs only)
+  uint32_t symbol;
+  uint32_t pad;
+  const char *text;   ///< "batch", "past+1"; null for constants
+} tw_io_dim;
+
+typedef struct tw_io_info {
+  const char *name;
+  int32_t dtype;      ///< tw_dtype
+  int32_t rank;
+  const tw_io_dim *dims;
+  uint32_t buffer;
+  uint32_t pad;
+} tw_io_info;
+
+typedef struct tw_symbol_info {
+  const char *name;
+  int64_t min, max;   ///< inclusive range the code is compiled for
+  int32_t defined_by_program; ///< non-zero: not bound from inputs
+  int32_t pad;
+} tw_symbol_info;
+
+/// Where a run-time failure happened.
+typedef struct tw_site_info {
+  const char *node;
+  const char *op;
+  const char *tensor;
+} tw_site_info;
+
+typedef struct tw_launch_info {
+  const char *kernel;
+} tw_launch_info;
+
+/// CPU features an artifact may need; bits of tw_descriptor::cpu_features.
+enum {
+  TW_CPU_AVX2 = 1u << 0, ///< AVX2 + FMA + F16C + BMI2: the base level, x86-64-v3
+  TW_CPU_AVX512 = 1u << 1, ///< F, BW, CD, DQ, VL
+  TW_CPU_AVX512_VNNI = 1u << 2,
+  TW_CPU_AVX512_BF16 = 1u << 3,
+  TW_CPU_AVX512_FP16 = 1u << 4,
+  TW_CPU_AVX_VNNI = 1u << 5,
+  TW_CPU_AMX_INT8 = 1u << 6,
+  TW_CPU_AMX_BF16 = 1u << 7
+};
+
+typedef struct tw_descriptor {
+  uint32_t magic;
+  uint32_t size;
+  uint32_t abi;
+  uint32_t flags;
+  uint64_t cpu_features;
+  uint64_t weight_bytes;
+  uint32_t input_count, output_count, symbol_count, buffer_count, site_count, launch_count;
+  const tw_io_info *inputs;
+  const tw_io_info *outputs;
+  const tw_symbol_info *symbols;
+  const tw_buffer_info *buffers;
+  const tw_site_info *sites;
+  const tw_launch_info *launches;
+  const char *report;            ///< JSON
+  /// The whole model, walked by every thread of the team.
+  void (*program)(tw_frame *frame, int32_t thread, int32_t threads);
+  /// bytes[0..buffer_count): size of each buffer (0 for growable ones and aliases); bytes[buffer_count]: scratch per thread.
+  void (*sizes)(const int64_t *symbols, int64_t *bytes);
+  /// All dimensions of all outputs, one after the other. Called before the run for outputs of kind OUTPUT, after it for all.
+  void (*output_dims)(const int64_t *symbols, int64_t *dims);
+  const char *weights_file;      ///< null: embedded; else the file name, in the artifact's folder
+  uint8_t weights_id[16];        ///< equal in artifact and weights file's trailer
+} tw_descriptor;
+
+/// Ends an artifact with embedded weights, and a side weights file.
+typedef struct tw_trailer {
+  uint64_t magic;
+  uint64_t weights_offset; ///< from the start of the file, a multiple of 4096
+  uint8_t weights_id[16];
+} tw_trailer;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
