@@ -1,0 +1,91 @@
+/// Symbols.h - symbolic dimensions: affine (and semi-affine) expressions over the symbols of a module.
+///
+/// A dimension is an mlir::AffineExpr over symbols s0, s1, ... of the enclosing module (never dims), kept canonical so that
+/// equal expressions are pointer-equal. Types carry them as encoding (see GraphDialect.td). The module's table says what each symbol
+/// is: bound from an input's shape, derived from other symbols (min, max, broadcast), or defined while the program runs.
+#pragma once
+#include "mlir/IR/AffineExpr.h"
+#include "mlir/IR/AffineMap.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include <optional>
+#include <string>
+
+namespace tilewright {
+
+using Dims = llvm::SmallVector<mlir::AffineExpr, 6>;
+
+/// Canonical form: a sum of products with sorted terms, common factors of floordiv and mod taken out. Structural equality of
+/// canonical expressions is equality of polynomials (floordiv and mod terms are compared as opaque atoms).
+mlir::AffineExpr canonical(mlir::AffineExpr expr);
+mlir::AffineExpr constantDim(mlir::MLIRContext *context, int64_t value);
+std::optional<int64_t> constantOf(mlir::AffineExpr expr);
+/// Provably equal (canonicalises both).
+bool provablyEqual(mlir::AffineExpr a, mlir::AffineExpr b);
+/// a / b when b provably divides a without remainder as polynomials; nothing otherwise.
+std::optional<mlir::AffineExpr> divideExactly(mlir::AffineExpr a, mlir::AffineExpr b);
+mlir::AffineExpr productOf(llvm::ArrayRef<mlir::AffineExpr> dims, mlir::MLIRContext *context);
+
+/// The dimensions of a ranked tensor type, one expression each.
+Dims dimsOf(mlir::Type type);
+Dims dimsOf(mlir::Value value);
+/// The tensor type with these dimensions: static where they are constants; an encoding is attached only when some are not.
+mlir::RankedTensorType tensorType(llvm::ArrayRef<mlir::AffineExpr> dims, mlir::Type elementType);
+/// Same dimensions, other element type.
+mlir::RankedTensorType withElementType(mlir::Type type, mlir::Type elementType);
+mlir::AffineExpr elementCount(mlir::Type type);
+/// ()[s0..sN] -> exprs, with N the highest symbol used plus one.
+mlir::AffineMap mapOf(llvm::ArrayRef<mlir::AffineExpr> exprs, mlir::MLIRContext *context);
+mlir::AffineMap mapOf(llvm::ArrayRef<int64_t> values, mlir::MLIRContext *context);
+/// Replace symbol k by replacements[k] (missing or null: kept) in a type's dimensions.
+mlir::Type substitute(mlir::Type type, llvm::ArrayRef<mlir::AffineExpr> replacements);
+/// The symbols that occur, ascending.
+llvm::SmallVector<unsigned> symbolsIn(mlir::AffineExpr expr);
+llvm::SmallVector<unsigned> symbolsIn(mlir::Type type);
+/// Value for given symbol values.
+int64_t evaluate(mlir::AffineExpr expr, llvm::ArrayRef<int64_t> symbols);
+/// "batch*12+1", with the module's names.
+std::string toText(mlir::AffineExpr expr, llvm::ArrayRef<std::string> names);
+
+struct Symbol {
+  enum Origin { Input, Derived, Defined };
+  /// How a derived symbol follows from `a` and `b`. Broadcast: a when b is 1, b when a is 1, else both must be equal.
+  enum Rule { None, Min, Max, Broadcast };
+  std::string name;
+  int64_t lo = 0, hi = INT64_MAX; ///< inclusive range
+  Origin origin = Input;
+  Rule rule = None;
+  mlir::AffineExpr a, b;
+};
+
+/// The symbols of a module, kept in its attribute `graph.symbols`. Every change is written through. Not thread-safe.
+class SymbolTable {
+public:
+  explicit SymbolTable(mlir::ModuleOp module);
+  size_t size() const { return symbols.size(); }
+  const Symbol &operator[](unsigned index) const { return symbols[index]; }
+  llvm::SmallVector<std::string> names() const;
+  /// The symbol of this name bound from inputs, made on first use. Empty or "?" names make a new one each time.
+  mlir::AffineExpr input(llvm::StringRef name, int64_t lo = 0, int64_t hi = INT64_MAX);
+  /// A new symbol that the program defines.
+  mlir::AffineExpr defined(llvm::StringRef name, int64_t lo = 0, int64_t hi = INT64_MAX);
+  /// min, max and broadcast of two dimensions: folded where bounds decide, else a derived symbol (one for equal arguments).
+  mlir::AffineExpr minimum(mlir::AffineExpr a, mlir::AffineExpr b);
+  mlir::AffineExpr maximum(mlir::AffineExpr a, mlir::AffineExpr b);
+  mlir::AffineExpr broadcast(mlir::AffineExpr a, mlir::AffineExpr b);
+  void setRange(unsigned index, int64_t lo, int64_t hi);
+  /// Interval bounds from the symbols' ranges (saturating).
+  int64_t lowerBound(mlir::AffineExpr expr) const;
+  int64_t upperBound(mlir::AffineExpr expr) const;
+  mlir::MLIRContext *context() const { return module.getContext(); }
+
+private:
+  mlir::AffineExpr derived(Symbol::Rule rule, mlir::AffineExpr a, mlir::AffineExpr b, int64_t lo, int64_t hi);
+  mlir::AffineExpr add(Symbol symbol);
+  std::pair<int64_t, int64_t> bounds(mlir::AffineExpr expr) const;
+  void save();
+  mlir::ModuleOp module;
+  std::vector<Symbol> symbols;
+};
+
+} // namespace tilewright
