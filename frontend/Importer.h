@@ -1,0 +1,109 @@
+/// Importer.h - from ONNX nodes to graph ops: one small function per ONNX op, grouped by family in frontend/ops/.
+///
+/// To add an op: write `void importFoo(NodeImporter &n)` in its family's file and add a row to that family's table. Nothing after the
+/// frontend knows ONNX.
+#pragma once
+#include "frontend/reader/OnnxModel.h"
+#include "ir/GraphBuilder.h"
+#include "mlir/IR/OwningOpRef.h"
+#include <functional>
+#include <memory>
+
+namespace tilewright::frontend {
+
+/// One problem with the model; several are collected so that all are reported at once.
+struct Diagnostic {
+  enum Kind { Unsupported, Invalid, Io, Internal } kind;
+  std::string code, message, hint, node, op, tensor;
+};
+
+struct DimRange {
+  std::string name;
+  int64_t lo, hi;
+};
+
+struct ImportOptions {
+  std::vector<DimRange> dims;       ///< overrides of input dimension names
+  bool strict = false;              ///< no value-changing decompositions
+  size_t maxDiagnostics = 1000;
+};
+
+struct ImportResult {
+  mlir::OwningOpRef<mlir::ModuleOp> module; ///< null when anything is wrong
+  std::vector<Diagnostic> diagnostics;
+};
+
+/// Build the module: func.func @main(inputs) -> outputs, with attributes graph.input_names, graph.output_names (array of strings) and
+/// graph.symbols on the module. Every op's location is a NameLoc "op:node" of the ONNX node it came from. Imports as much as it can so
+/// that every unsupported or invalid node is reported; `module` is set only when there were none.
+ImportResult importModel(const onnx::Model &model, mlir::MLIRContext &context, const ImportOptions &options);
+
+class GraphImporter;
+
+/// What the import function of one node sees: checked access to operands and attributes, and the builder. Failing is by `return n.fail(...)`,
+/// `return n.unsupported(...)`: the node's results become poison, and nodes that use them are skipped silently.
+class NodeImporter : public GraphBuilder {
+public:
+  NodeImporter(GraphImporter &graph, const onnx::Node &node, mlir::OpBuilder &builder, mlir::Location location, SymbolTable &symbols, int opset);
+  const onnx::Node &node;
+  int opset; ///< of the node's domain
+
+  // Operands. Optional ones may be absent ("" or beyond the list).
+  size_t operandCount() const;
+  bool has(size_t index) const;
+  mlir::Value operand(size_t index); ///< null when absent
+  size_t resultCount() const;
+  bool wants(size_t index) const; ///< the result is named, so somebody may use it
+  void result(size_t index, mlir::Value value);
+
+  // Attributes with defaults. A wrong attribute type is a TW1xxx diagnostic and gives the default.
+  int64_t intAttr(llvm::StringRef name, int64_t fallback);
+  float floatAttr(llvm::StringRef name, float fallback);
+  std::string stringAttr(llvm::StringRef name, llvm::StringRef fallback);
+  std::optional<llvm::SmallVector<int64_t>> intsAttr(llvm::StringRef name);
+  std::optional<llvm::SmallVector<float>> floatsAttr(llvm::StringRef name);
+  const onnx::Attribute *attr(llvm::StringRef name);
+  /// A tensor attribute as a graph.constant or graph.weight.
+  mlir::Value tensorAttr(const onnx::Tensor &tensor);
+
+  /// axis in [-rank, rank) made non-negative, else a diagnostic and nothing.
+  std::optional<int64_t> axis(int64_t value, int64_t rank);
+  /// The elements of an integer operand that must be known at compile time (constants only).
+  std::optional<llvm::SmallVector<int64_t>> constantInts(mlir::Value value);
+  /// The elements of a constant float operand, as doubles.
+  std::optional<llvm::SmallVector<double>> constantFloats(mlir::Value value);
+  /// ONNX element type to MLIR; null (with a diagnostic) for strings, complex and unknown ones.
+  mlir::Type elementTypeOf(int64_t onnxType);
+
+  /// Import a subgraph into the current region: its outputs' values. `arguments` bind its inputs. (If, Loop, Scan.)
+  std::optional<llvm::SmallVector<mlir::Value>> subgraph(const onnx::Graph &graph, llvm::ArrayRef<mlir::Value> arguments);
+
+  void fail(llvm::StringRef code, const llvm::Twine &message, llvm::StringRef hint = "");
+  void unsupported(llvm::StringRef code, const llvm::Twine &message, llvm::StringRef hint = "");
+
+private:
+  GraphImporter &graph;
+};
+
+using ImportFunction = void (*)(NodeImporter &);
+/// One row of a family's table: op, first opset it is valid from in this form.
+struct OpEntry {
+  llvm::StringRef name;
+  ImportFunction function;
+  llvm::StringRef domain = "";
+};
+/// The families, each a table in its own file of frontend/ops/.
+llvm::ArrayRef<OpEntry> elementwiseOps();  ///< ops/Elementwise.cpp
+llvm::ArrayRef<OpEntry> movementOps();     ///< ops/Movement.cpp: reshape, transpose, slice, concat, pad, gather, scatter, resize, ...
+llvm::ArrayRef<OpEntry> reductionOps();    ///< ops/Reduction.cpp: reduces, arg, cumsum, softmax, topk, sort, unique
+llvm::ArrayRef<OpEntry> generatorOps();    ///< ops/Generator.cpp: constants, shape, range, one-hot, eye, random
+llvm::ArrayRef<OpEntry> controlOps();      ///< ops/Control.cpp: If, Loop, Scan
+llvm::ArrayRef<OpEntry> contractionOps();  ///< ops/Contraction.cpp: matmul, gemm, einsum, conv, transposed conv
+llvm::ArrayRef<OpEntry> poolingOps();      ///< ops/Pooling.cpp
+llvm::ArrayRef<OpEntry> normalizationOps(); ///< ops/Normalization.cpp
+llvm::ArrayRef<OpEntry> recurrentOps();    ///< ops/Recurrent.cpp: LSTM, GRU, RNN
+llvm::ArrayRef<OpEntry> quantizationOps(); ///< ops/Quantization.cpp
+llvm::ArrayRef<OpEntry> attentionOps();    ///< ops/Attention.cpp: Attention, RotaryEmbedding, ...
+llvm::ArrayRef<OpEntry> signalOps();       ///< ops/Signal.cpp: DFT, STFT, windows, mel
+
+} // namespace tilewright::frontend
