@@ -1,0 +1,105 @@
+//===- Artifact.h - the file that a compilation produces --------*- C++ -*-===//
+//
+//   ELF shared object | padding to 4096 | weights | 64 zero bytes | padding | trailer        embedded
+//   ELF shared object        and beside it        weights | 64 zero bytes | padding | trailer        side
+//   file
+//
+// ArtifactDescription mirrors tw_descriptor (runtime/include/tilewright/artifact.h), field by field, in plain
+// C++.
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_CODEGEN_CPU_ARTIFACT_H
+#define TILEWRIGHT_CODEGEN_CPU_ARTIFACT_H
+
+#include "codegen/target/Target.h"
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tilewright::codegen {
+
+/// One dimension of an input or output; see tw_io_dim.
+struct DimensionDescription {
+  int64_t value = 0; ///< >= 0: a constant; -1: the symbol `symbol`; -2: an expression of symbols
+  uint32_t symbol = 0;
+  std::string text; ///< "batch", "past+1"; empty for constants
+};
+struct TensorDescription {
+  std::string name;
+  int32_t dtype = 0; ///< tw_dtype
+  std::vector<DimensionDescription> dims;
+  uint32_t buffer = 0;
+};
+struct SymbolDescription {
+  std::string name;
+  int64_t min = 0, max = 0;
+  bool definedByProgram = false;
+};
+/// See tw_buffer_info.
+struct BufferDescription {
+  uint32_t kind = 0; ///< TW_BUFFER_*
+  uint32_t io = 0;
+  uint32_t birth = 0, death = 0;
+  uint32_t alias = UINT32_MAX;
+  uint32_t align = 64;
+};
+struct SiteDescription {
+  std::string node, op, tensor;
+};
+
+/// tw_descriptor. The functions are not here: another object defines the hidden symbols `tilewright_program`,
+/// `tilewright_sizes` and `tilewright_output_dims`, with the signatures that tw_descriptor gives them.
+struct ArtifactDescription {
+  uint32_t flags = 0;
+  uint64_t cpuFeatures = 0; ///< TargetInfo::requiredCpuFeatures
+  uint64_t weightBytes = 0;
+  std::vector<TensorDescription> inputs, outputs;
+  std::vector<SymbolDescription> symbols;
+  std::vector<BufferDescription> buffers;
+  std::vector<SiteDescription> sites;
+  std::vector<std::string> launches; ///< kernel names
+  std::string report = "{}";         ///< JSON
+  /// Empty: the weights are embedded. Else the name, without folder, of the weights file written beside the
+  /// artifact.
+  std::string weightsFile;
+};
+
+/// The object that defines `tilewright_model`.
+llvm::Expected<std::string> emitDescriptor(const ArtifactDescription &description, const TargetInfo &target);
+
+/// Where the weights go, in order. Every failure to write comes back as an error; hand it on.
+class WeightSink {
+public:
+  virtual ~WeightSink() = default;
+  virtual llvm::Error write(llvm::ArrayRef<uint8_t> bytes) = 0;
+  /// Appends `length` bytes of the file `path`, from `offset`, without holding them in memory.
+  /// Error TW5014 if the file cannot be read or is too short.
+  virtual llvm::Error copyFile(const std::string &path, uint64_t offset, uint64_t length) = 0;
+  virtual llvm::Error writeZeros(uint64_t count) = 0;
+  /// Bytes written so far: the offset, from tw_frame::weights, of what is written next.
+  virtual uint64_t position() const = 0;
+  /// Writes zeros until position() is a multiple of `alignment`.
+  llvm::Error alignTo(uint64_t alignment);
+};
+
+/// Writes exactly ArtifactDescription::weightBytes bytes.
+using WeightWriter = llvm::function_ref<llvm::Error(WeightSink &)>;
+
+/// Links `objects` with the descriptor and writes the artifact to `path`, and the weights file if one is
+/// named. Nothing appears under the final names before it is whole, and nothing is left behind after an
+/// error. Weights are streamed. Equal inputs give equal files: the weights id is a hash of the weights.
+/// Errors: TW5011 (cannot create in this folder), TW5012 (cannot write: disk full...), TW5013 (cannot
+/// rename), TW5014 (cannot read a weight source), TW9220 (the writer wrote another number of bytes), and
+/// those of linkSharedObject() and of `writeWeights`.
+llvm::Error writeArtifact(const std::string &path, llvm::ArrayRef<llvm::StringRef> objects,
+                          const ArtifactDescription &description, const TargetInfo &target,
+                          WeightWriter writeWeights);
+
+} // namespace tilewright::codegen
+
+#endif // TILEWRIGHT_CODEGEN_CPU_ARTIFACT_H

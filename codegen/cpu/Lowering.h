@@ -1,0 +1,98 @@
+//===- Lowering.h - loop IR to machine code ---------------------*- C++ -*-===//
+//
+// Loop IR is a module of func.func with
+//   scf         for, if, while, yield, condition, index_switch
+//   arith, ub   on scalars and 1-D vectors; i64 arithmetic throughout, `index` where convenient (it is 64
+//   bits wide) vector      broadcast, fma, reduction, shuffle, bitcast, extract, insert, from_elements, step,
+//   ... on 1-D vectors math        fma, sqrt, floor, ceil, roundeven, trunc, absf, absi, copysign, ctpop,
+//   ctlz, cttz: what the CPU has as instructions func        call (also of functions declared here and
+//   defined in another module), return, constant llvm        memory: getelementptr, load, store,
+//   intr.masked.load/store, intr.masked.gather/scatter, intr.prefetch,
+//               alloca, call_intrinsic, mlir.global, mlir.addressof, call through a pointer; atomics
+// Loop-carried vectors should have the native width (TargetInfo::vectorBits): LLVM scalarises odd ones across
+// blocks.
+//
+// What comes out:
+//   - a function with a body is external and hidden; `private` ones are internal to their object. Names are
+//   kept: they
+//     must be unique in an artifact. Declarations are hidden too: objects call each other without a table.
+//   - floating point is as written: multiply and add fuse only through `math.fma`/`vector.fma`, or where both
+//   carry
+//     `fastmath<contract>`. No other fast-math flag is added.
+//   - an argument with {llvm.noalias} keeps it; {llvm.align = 64 : i64} and the like are kept too.
+//   - loops are neither vectorised nor unrolled by LLVM; library calls are never invented. What the back end
+//   cannot do
+//     inline (memcpy, f64 to f16, 128-bit division) is called in cpu/builtins.c, which Link.h links in.
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_CODEGEN_CPU_LOWERING_H
+#define TILEWRIGHT_CODEGEN_CPU_LOWERING_H
+
+#include "codegen/target/Target.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/Support/LLVM.h"
+
+#include <memory>
+#include <string>
+
+namespace llvm {
+class Module;
+class TargetMachine;
+} // namespace llvm
+
+namespace tilewright::codegen {
+
+/// Registers the dialects of loop IR and their translations to LLVM IR. Call once, before the context is
+/// shared.
+void registerCodegenDialects(mlir::DialectRegistry &registry);
+
+/// Loads what registerCodegenDialects() registered. Loading is not thread-safe: call it before threads share
+/// the context.
+void loadCodegenDialects(mlir::MLIRContext &context);
+
+struct CompileOptions {
+  bool wantAsm = false;   ///< fill ObjectCode::assembly (costs a second code generation)
+  bool wantLlvm = false;  ///< fill ObjectCode::llvm, after optimisation
+  bool wantObject = true; ///< fill ObjectCode::bytes
+  bool verify = false;    ///< run MLIR's and LLVM's verifiers between the steps
+};
+
+/// Thread CPU time, in milliseconds, that the steps took.
+struct CompileTimes {
+  double mlir = 0;      ///< loop IR to the llvm dialect
+  double translate = 0; ///< llvm dialect to LLVM IR
+  double optimize = 0;  ///< LLVM's middle end
+  double codegen = 0;   ///< LLVM's back end
+  double total() const { return mlir + translate + optimize + codegen; }
+};
+
+struct ObjectCode {
+  std::string bytes;    ///< a relocatable ELF object
+  std::string assembly; ///< if wanted
+  std::string llvm;     ///< if wanted
+  CompileTimes times;
+};
+
+/// Lowers loop IR to the llvm dialect, in place. On failure the module is broken and diagnostics were
+/// emitted.
+mlir::LogicalResult lowerToLLVM(mlir::ModuleOp module);
+
+/// Loop IR to an object file. Consumes the module: it is lowered in place.
+/// Threads may compile different modules of one context at once, provided the context was made with
+/// multithreading enabled and loadCodegenDialects() came first. Errors: TW9201 (not loop IR: names the
+/// offending op), TW9202 (LLVM refuses the module).
+llvm::Expected<ObjectCode> compileModule(mlir::ModuleOp module, const TargetInfo &target,
+                                         const CompileOptions &options = {});
+
+/// The machine that compileModule() generates for. One per thread and module: not thread-safe.
+std::unique_ptr<llvm::TargetMachine> createTargetMachine(const TargetInfo &target);
+
+/// The back end alone: a finished LLVM module to object bytes or, with `assembly`, to text. Changes the
+/// module.
+llvm::Expected<std::string> emitMachineCode(llvm::Module &module, llvm::TargetMachine &machine,
+                                            bool assembly = false);
+
+} // namespace tilewright::codegen
+
+#endif // TILEWRIGHT_CODEGEN_CPU_LOWERING_H

@@ -1,0 +1,84 @@
+//===- Target.h - what a CPU is: a table of facts ---------------*- C++ -*-===//
+//
+// A target is data. Schedules read register counts, cache sizes and tiles from it, emitters the vector width
+// and the special instructions, LLVM the processor and feature strings. Two targets with equal
+// canonicalText() produce equal code, and compiled kernels are cached under that text.
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_CODEGEN_TARGET_TARGET_H
+#define TILEWRIGHT_CODEGEN_TARGET_TARGET_H
+
+#include "codegen/target/Error.h"
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringRef.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tilewright::codegen {
+
+/// A register tile of a matrix product: rows x columns scalars of C held in registers.
+struct RegisterTile {
+  unsigned rows = 0;
+  unsigned columns = 0;
+};
+
+/// Facts about one x86-64 CPU. A plain value; copy it freely.
+struct TargetInfo {
+  std::string name; ///< "skylake-avx512"
+  /// LLVM's instruction set baseline, "x86-64-v3" or "x86-64-v4". Never the processor's own name: that would
+  /// allow instructions which the artifact's feature check at load does not cover.
+  std::string cpu;
+  std::string features; ///< LLVM feature string on top of `cpu`: "+avx512vnni"
+  std::string tuneCpu;  ///< whose scheduling model LLVM follows: "cascadelake"
+
+  unsigned vectorBits = 256;     ///< width of the native vector: 256 or 512
+  unsigned vectorRegisters = 16; ///< architectural vector registers: 16 or 32
+  unsigned fmaPorts = 2;         ///< fused multiply-adds of vectorBits issued per cycle
+  uint64_t l1Bytes = 32 << 10;   ///< first-level data cache of one core
+  uint64_t l2Bytes = 256 << 10;  ///< second-level cache of one core
+  uint64_t l3Bytes = 0;          ///< last-level cache, shared by the cores of a socket; 0: none
+  unsigned cacheLine = 64;       ///< bytes
+
+  bool hasVnni = false;    ///< AVX512_VNNI: vpdpbusd on 128 to 512 bits (EVEX)
+  bool hasAvxVnni = false; ///< AVX_VNNI: vpdpbusd on 128 and 256 bits (VEX)
+  bool hasBf16 = false;    ///< AVX512_BF16: vdpbf16ps, vcvtne2ps2bf16
+  bool hasFp16 = false;    ///< AVX512_FP16: arithmetic on f16
+  bool hasAmxInt8 = false; ///< AMX tiles with 8-bit integer products
+  bool hasAmxBf16 = false; ///< AMX tiles with bf16 products
+
+  /// Register tiles for f32 matrix products, best first. Every one leaves room for its panel and broadcast
+  /// registers.
+  llvm::SmallVector<RegisterTile, 4> f32Tiles;
+  uint64_t requiredCpuFeatures = 0; ///< bits TW_CPU_* of tilewright/artifact.h
+
+  /// Elements of `elementBits` bits in a native vector.
+  unsigned lanes(unsigned elementBits) const { return vectorBits / elementBits; }
+  bool hasAvx512() const { return vectorBits == 512; }
+};
+
+/// Finds the target that `spec` names: "cpu" for this machine, or "cpu:NAME" with one of targetNames().
+/// Errors: TW3001 (no such target; says which is near, and lists all), TW3002 (this machine has no AVX2).
+llvm::Expected<TargetInfo> resolveTarget(llvm::StringRef spec);
+
+/// The names that may follow "cpu:".
+std::vector<std::string> targetNames();
+
+/// Picks the table row for a processor that LLVM calls `cpuName` with the features for which `hasFeature` is
+/// true (LLVM names). A processor without a row gets the widest row that its features allow, and no row keeps
+/// a feature that is missing, as under a hypervisor that masks it. Cache sizes are the row's. The
+/// machine-independent half of "cpu".
+llvm::Expected<TargetInfo> targetForProcessor(llvm::StringRef cpuName,
+                                              llvm::function_ref<bool(llvm::StringRef)> hasFeature);
+
+/// Whether this machine can run code for `target`.
+bool hostCanRun(const TargetInfo &target);
+
+/// The whole table as text, one `key=value` per line in a fixed order: for cache keys and dumps.
+std::string canonicalText(const TargetInfo &target);
+
+} // namespace tilewright::codegen
+
+#endif // TILEWRIGHT_CODEGEN_TARGET_TARGET_H
