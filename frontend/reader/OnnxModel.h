@@ -23,8 +23,10 @@
 
 #include "frontend/reader/Result.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -282,6 +284,8 @@ struct Model {
   /// The model-local function that `node` calls, or null: the same domain, name and overload.
   const Function *functionOf(const Node &node) const;
 
+  /// Functions by domain, name and overload; built by readModel. Each occurs once.
+  std::map<std::array<std::string_view, 3>, const Function *> functionIndex;
   std::unique_ptr<MappedFile> file;     ///< keeps the views alive; null when read from memory
   std::unique_ptr<ExternalFiles> files; ///< external data, mapped on first use
 };

@@ -19,11 +19,11 @@ enum class Status { Unsupported = 3, Invalid = 4, Io = 5, Internal = 70 };
 struct Error {
   int code = 0; ///< 1001 for "TW1001"; the reader's codes are listed in README.md
   Status status = Status::Invalid;
-  std::string message; ///< one line: what is wrong
-  std::string hint;    ///< what to do next, or empty
-  std::string node;    ///< ONNX node name, or empty
-  std::string op;      ///< operator of that node, or empty
-  std::string tensor;  ///< tensor (value) name, or empty
+  std::string message = {}; ///< one line: what is wrong
+  std::string hint = {};    ///< what to do next, or empty
+  std::string node = {};    ///< ONNX node name, or empty
+  std::string op = {};      ///< operator of that node, or empty
+  std::string tensor = {};  ///< tensor (value) name, or empty
 
   /// "TW1014"
   std::string codeText() const { return "TW" + std::to_string(code); }
