@@ -36,7 +36,7 @@ def Graph_UnaryKind : Graph_Kind<"UnaryKind", "element-wise function of one oper
   Case<"isnan", 26>, Case<"isinf", 27>, Case<"log1p", 28>, Case<"expm1", 29>, Case<"lgamma", 30>]>;
 def Graph_BinaryKind : Graph_Kind<"BinaryKind", "element-wise function of two operands of one type", [
   Case<"add", 0>, Case<"sub", 1>, Case<"mul", 2>, Case<"div", 3>, Case<"rem", 4>, Case<"mod", 5>, Case<"pow", 6>,
-  Case<"min", 7>, Case<"max", 8>, Case<"bitand", 9>, Case<"bitor", 10>, Case<"bitxor", 11>, Case<"shl", 12>, Case<"shr", 13>,
+  Case<"min", 7>, Case<"max", 8>, Case<"iand", 9>, Case<"ior", 10>, Case<"ixor", 11>, Case<"shl", 12>, Case<"shr", 13>,
   Case<"atan2", 14>]>;
 def Graph_CompareKind : Graph_Kind<"CompareKind", "comparison", [
   Case<"eq", 0>, Case<"ne", 1>, Case<"lt", 2>, Case<"le", 3>, Case<"gt", 4>, Case<"ge", 5>]>;

@@ -51,7 +51,7 @@ def Graph_DefineOp : Graph_Op<"define"> {
 }
 
 //===- Element-wise: operands and result have one shape -------------------------===//
-class Graph_Elementwise<string mnemonic> : Graph_PureOp<mnemonic>;
+class Graph_Elementwise<string mnemonic, list<Trait> traits = []> : Graph_PureOp<mnemonic, traits>;
 def Graph_UnaryOp : Graph_Elementwise<"unary"> {
   let description = [{C1: result type equals the operand's, except isnan and isinf (i1). Floats compute in at least f32 and round once.
     round is to nearest even. sign(NaN) is NaN. neg and abs wrap for integers.}];
@@ -59,7 +59,7 @@ def Graph_UnaryOp : Graph_Elementwise<"unary"> {
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$kind $operand attr-dict `:` type($operand) `->` type($result)";
 }
-def Graph_BinaryOp : Graph_Elementwise<"binary"> {
+def Graph_BinaryOp : Graph_Elementwise<"binary", [AllTypesMatch<["lhs", "rhs", "result"]>]> {
   let description = [{C1: one type for operands and result. Integers wrap; div truncates toward zero; rem takes the dividend's sign
     (C's % and fmod), mod the divisor's (Python's %). min and max propagate NaN. shr is arithmetic for signed, logical for unsigned;
     shift amounts >= the width give 0 (or the sign). Integer division by zero gives 0.}];
@@ -67,13 +67,13 @@ def Graph_BinaryOp : Graph_Elementwise<"binary"> {
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$kind $lhs `,` $rhs attr-dict `:` type($result)";
 }
-def Graph_CompareOp : Graph_Elementwise<"compare"> {
+def Graph_CompareOp : Graph_Elementwise<"compare", [AllTypesMatch<["lhs", "rhs"]>]> {
   let description = "C1: operands have one type; result is i1 of their shape. Ordered comparisons with NaN are false, ne is true.";
   let arguments = (ins Graph_CompareAttr:$kind, Graph_Tensor:$lhs, Graph_Tensor:$rhs);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$kind $lhs `,` $rhs attr-dict `:` type($lhs) `->` type($result)";
 }
-def Graph_SelectOp : Graph_Elementwise<"select"> {
+def Graph_SelectOp : Graph_Elementwise<"select", [AllTypesMatch<["onTrue", "onFalse", "result"]>]> {
   let description = "C1: condition is i1; both values have the result's type.";
   let arguments = (ins Graph_Tensor:$condition, Graph_Tensor:$onTrue, Graph_Tensor:$onFalse);
   let results = (outs Graph_Tensor:$result);
@@ -133,8 +133,7 @@ def Graph_PadOp : Graph_PureOp<"pad"> {
     C1: in modes edge, reflect and wrap the operand is not empty along padded dimensions; reflect does not repeat the border and pads less than the size.}];
   let arguments = (ins Graph_Tensor:$operand, Graph_Tensor:$value, AffineMapAttr:$low, Graph_PadAttr:$mode);
   let results = (outs Graph_Tensor:$result);
-  let assemblyFormat = "$mode $operand `,` $value $low attr-dict `:` type($operand) `->` type($result)";
-  let extraClassDeclaration = "";
+  let assemblyFormat = "$mode $operand `,` $value $low attr-dict `:` type($operand) `,` type($value) `->` type($result)";
 }
 def Graph_GatherOp : Graph_PureOp<"gather"> {
   let summary = "take slices along an axis";
@@ -156,17 +155,17 @@ def Graph_GatherNDOp : Graph_PureOp<"gather_nd"> {
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$operand `,` $indices `batch` $batchDims attr-dict `:` type($operand) `,` type($indices) `->` type($result)";
 }
-def Graph_ScatterElementsOp : Graph_PureOp<"scatter_elements"> {
+def Graph_ScatterElementsOp : Graph_PureOp<"scatter_elements", [AllTypesMatch<["operand", "result"]>]> {
   let description = "ONNX ScatterElements: updates in row-major order, so duplicates are deterministic (the last one wins for assign).";
   let arguments = (ins Graph_Tensor:$operand, Graph_Tensor:$indices, Graph_Tensor:$updates, I64Attr:$axis, Graph_ScatterAttr:$kind);
   let results = (outs Graph_Tensor:$result);
-  let assemblyFormat = "$kind $operand `,` $indices `,` $updates `axis` $axis attr-dict `:` type($operand) `,` type($indices) `,` type($updates) `->` type($result)";
+  let assemblyFormat = "$kind $operand `,` $indices `,` $updates `axis` $axis attr-dict `:` type($operand) `,` type($indices) `,` type($updates)";
 }
-def Graph_ScatterNDOp : Graph_PureOp<"scatter_nd"> {
+def Graph_ScatterNDOp : Graph_PureOp<"scatter_nd", [AllTypesMatch<["operand", "result"]>]> {
   let description = "ONNX ScatterND, updates in row-major order.";
   let arguments = (ins Graph_Tensor:$operand, Graph_Tensor:$indices, Graph_Tensor:$updates, Graph_ScatterAttr:$kind);
   let results = (outs Graph_Tensor:$result);
-  let assemblyFormat = "$kind $operand `,` $indices `,` $updates attr-dict `:` type($operand) `,` type($indices) `,` type($updates) `->` type($result)";
+  let assemblyFormat = "$kind $operand `,` $indices `,` $updates attr-dict `:` type($operand) `,` type($indices) `,` type($updates)";
 }
 def Graph_CompactOp : Graph_PureOp<"compact"> {
   let summary = "the row-major positions of the true elements";

@@ -77,7 +77,7 @@ public:
   /// Interval bounds from the symbols' ranges (saturating).
   int64_t lowerBound(mlir::AffineExpr expr) const;
   int64_t upperBound(mlir::AffineExpr expr) const;
-  mlir::MLIRContext *context() const { return module.getContext(); }
+  mlir::MLIRContext *context() const { return ctx; }
 
 private:
   mlir::AffineExpr derived(Symbol::Rule rule, mlir::AffineExpr a, mlir::AffineExpr b, int64_t lo, int64_t hi);
@@ -85,6 +85,7 @@ private:
   std::pair<int64_t, int64_t> bounds(mlir::AffineExpr expr) const;
   void save();
   mlir::ModuleOp module;
+  mlir::MLIRContext *ctx;
   std::vector<Symbol> symbols;
 };
 

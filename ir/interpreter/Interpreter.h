@@ -12,6 +12,7 @@
 #include "ir/interpreter/Tensor.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include <functional>
+#include <map>
 
 namespace tilewright::interpreter {
 

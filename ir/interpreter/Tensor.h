@@ -8,6 +8,7 @@
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/Support/Error.h"
 #include <cstddef>
+#include <cstring>
 #include <memory>
 
 namespace tilewright::interpreter {
@@ -32,7 +33,7 @@ struct Tensor {
   Shape shape;
 
   Tensor() = default;
-  /// Zeros. `size` elements must fit in memory.
+  /// Zeros. data() is null when there is no memory for them.
   Tensor(mlir::Type elementType, llvm::ArrayRef<int64_t> shape);
   /// A view of bytes that `owner` keeps alive; they must be elementCount(shape) * storedBytes(elementType)
   /// and never change.
@@ -56,7 +57,12 @@ struct Tensor {
   const std::byte *data() const { return storage; }
   /// To fill a tensor that was just made by Tensor(elementType, shape) and not yet copied.
   std::byte *mutableData() { return const_cast<std::byte *>(storage); }
-  template <typename T> const T *as() const { return reinterpret_cast<const T *>(storage); }
+  /// Element `index` as it is stored; T has its size. (Storage need not be aligned: weights lie anywhere in a file.)
+  template <typename T> T read(int64_t index) const {
+    T value;
+    std::memcpy(&value, storage + index * static_cast<int64_t>(sizeof(T)), sizeof(T));
+    return value;
+  }
 
   /// Element `index` in row-major order. Integers above 2^53 lose bits in `number`; `integer` is exact (ui64:
   /// its bit pattern; floats: truncated toward zero, clamped).

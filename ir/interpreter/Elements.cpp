@@ -1,0 +1,276 @@
+/// Elements.cpp - the storage formats of elements.
+#include "ir/interpreter/Elements.h"
+#include "ir/interpreter/Tensor.h"
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+using namespace mlir;
+
+namespace tilewright::interpreter {
+
+namespace {
+constexpr FloatFormat f16 = {16, 10, 15, 0x7BFF, 0x7C00, 0x7E00, true};
+constexpr FloatFormat bf16 = {16, 7, 127, 0x7F7F, 0x7F80, 0x7FC0, true};
+constexpr FloatFormat f8E4M3FN = {8, 3, 7, 0x7E, -1, 0x7F, true};
+constexpr FloatFormat f8E4M3FNUZ = {8, 3, 8, 0x7F, -1, 0x80, false};
+constexpr FloatFormat f8E5M2 = {8, 2, 15, 0x7B, 0x7C, 0x7E, true};
+constexpr FloatFormat f8E5M2FNUZ = {8, 2, 16, 0x7F, -1, 0x80, false};
+constexpr FloatFormat f8E8M0 = {8, 0, 127, 0xFE, -1, 0xFF, false, false};
+constexpr FloatFormat f4E2M1 = {4, 1, 1, 0x7, -1, 0x8, true};
+
+constexpr unsigned doubleMantissa = 52;
+
+/// 2^exponent, for exponents that a normal double has.
+double powerOfTwo(int exponent) { return std::bit_cast<double>(uint64_t(exponent + 1023) << doubleMantissa); }
+} // namespace
+
+const FloatFormat *formatOf(Type type) {
+  if (isa<Float16Type>(type))
+    return &f16;
+  if (isa<BFloat16Type>(type))
+    return &bf16;
+  if (isa<Float8E4M3FNType>(type))
+    return &f8E4M3FN;
+  if (isa<Float8E4M3FNUZType>(type))
+    return &f8E4M3FNUZ;
+  if (isa<Float8E5M2Type>(type))
+    return &f8E5M2;
+  if (isa<Float8E5M2FNUZType>(type))
+    return &f8E5M2FNUZ;
+  if (isa<Float8E8M0FNUType>(type))
+    return &f8E8M0;
+  if (isa<Float4E2M1FNType>(type))
+    return &f4E2M1;
+  return nullptr;
+}
+
+double decodeFloat(const FloatFormat &format, uint32_t code) {
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  if (!format.isSigned)
+    return code == format.nanCode ? nan : powerOfTwo(int(code) - format.bias);
+  uint32_t signBit = 1u << (format.bits - 1);
+  code &= (signBit << 1) - 1;
+  uint32_t magnitude = code & (signBit - 1);
+  double sign = code & signBit ? -1.0 : 1.0;
+  if (!format.negativeZero && code == signBit)
+    return nan;
+  if (magnitude > format.maxCode)
+    return int32_t(magnitude) == format.infCode ? sign * std::numeric_limits<double>::infinity() : nan;
+  uint32_t field = magnitude >> format.mantissaBits;
+  uint32_t mantissa = magnitude & ((1u << format.mantissaBits) - 1);
+  if (field == 0)
+    return sign * mantissa * powerOfTwo(1 - format.bias - int(format.mantissaBits));
+  uint64_t bits = uint64_t(int(field) - format.bias + 1023) << doubleMantissa;
+  bits |= uint64_t(mantissa) << (doubleMantissa - format.mantissaBits);
+  return sign * std::bit_cast<double>(bits);
+}
+
+/// f8E8M0 holds 2^(code - 127). Values without a neighbour there saturate or become NaN.
+static uint32_t encodePowerOfTwo(const FloatFormat &format, double value, bool saturate) {
+  if (std::isnan(value) || value < 0)
+    return format.nanCode;
+  if (value < powerOfTwo(-format.bias))
+    return saturate ? 0 : format.nanCode;
+  if (std::isinf(value))
+    return saturate ? format.maxCode : format.nanCode;
+  int exponent = 0;
+  double fraction = std::frexp(value, &exponent); // in [0.5, 1)
+  int64_t code = int64_t(exponent) - 1 + (fraction >= 0.75 ? 1 : 0) + format.bias;
+  if (code > int64_t(format.maxCode))
+    return saturate ? format.maxCode : format.nanCode;
+  return static_cast<uint32_t>(code);
+}
+
+/// Magnitude code of a finite double, as if the format had no largest exponent.
+static uint64_t roundMagnitude(const FloatFormat &format, uint64_t bits) {
+  int exponent = int((bits >> doubleMantissa) & 0x7FF) - 1023;
+  if (exponent == -1023)
+    return 0; // a double's subnormals are far below half of every format's smallest value
+  uint64_t significand = (bits & ((uint64_t(1) << doubleMantissa) - 1)) | (uint64_t(1) << doubleMantissa);
+  int minExponent = 1 - format.bias;
+  int kept = std::max(exponent, minExponent);
+  unsigned shift = doubleMantissa - format.mantissaBits + unsigned(kept - exponent);
+  if (shift > doubleMantissa + 1)
+    return 0;
+  uint64_t quotient = significand >> shift;
+  uint64_t rest = significand & ((uint64_t(1) << shift) - 1);
+  uint64_t half = uint64_t(1) << (shift - 1);
+  quotient += rest > half || (rest == half && (quotient & 1));
+  // The implicit bit of `quotient` counts one up in the exponent field; a carry out of the mantissa does so too.
+  return (uint64_t(kept - minExponent) << format.mantissaBits) + quotient;
+}
+
+uint32_t encodeFloat(const FloatFormat &format, double value, bool saturate) {
+  if (!format.isSigned)
+    return encodePowerOfTwo(format, value, saturate);
+  uint64_t bits = std::bit_cast<uint64_t>(value);
+  uint32_t signBit = 1u << (format.bits - 1);
+  uint32_t sign = bits >> 63 ? signBit : 0;
+  saturate = (saturate && format.bits == 8) || format.bits == 4;
+  bool finite = ((bits >> doubleMantissa) & 0x7FF) != 0x7FF;
+  if (!finite && (bits << 12) != 0)
+    return format.negativeZero && format.bits != 4 ? format.nanCode | sign : format.nanCode;
+  uint64_t magnitude = finite ? roundMagnitude(format, bits) : UINT64_MAX;
+  if (magnitude <= format.maxCode)
+    return magnitude == 0 && !format.negativeZero ? 0 : uint32_t(magnitude) | sign;
+  if (saturate)
+    return format.maxCode | sign;
+  if (format.infCode >= 0)
+    return uint32_t(format.infCode) | sign;
+  return format.negativeZero ? format.nanCode | sign : format.nanCode;
+}
+
+//===- Runs of elements ----------------------------------------------------------===//
+
+namespace {
+template <typename T> T loadAs(const std::byte *source, int64_t index) {
+  T value;
+  std::memcpy(&value, source + index * int64_t(sizeof(T)), sizeof(T));
+  return value;
+}
+template <typename T> void storeAs(std::byte *target, int64_t index, T value) {
+  std::memcpy(target + index * int64_t(sizeof(T)), &value, sizeof(T));
+}
+template <typename Stored, typename Result> void readRun(const std::byte *source, int64_t count, Result *result) {
+  for (int64_t i = 0; i < count; ++i)
+    result[i] = static_cast<Result>(loadAs<Stored>(source, i));
+}
+template <typename Stored, typename Value> void writeRun(const Value *values, int64_t count, std::byte *result) {
+  for (int64_t i = 0; i < count; ++i)
+    storeAs<Stored>(result, i, static_cast<Stored>(values[i]));
+}
+template <typename Code> void readCodes(const FloatFormat &format, const std::byte *source, int64_t count, double *result) {
+  for (int64_t i = 0; i < count; ++i)
+    result[i] = decodeFloat(format, loadAs<Code>(source, i));
+}
+template <typename Code>
+void writeCodes(const FloatFormat &format, const double *values, int64_t count, std::byte *result, bool saturate) {
+  for (int64_t i = 0; i < count; ++i)
+    storeAs<Code>(result, i, static_cast<Code>(encodeFloat(format, values[i], saturate)));
+}
+} // namespace
+
+static void readFloats(Type type, const std::byte *source, int64_t count, double *result) {
+  if (type.isF32())
+    return readRun<float>(source, count, result);
+  if (type.isF64())
+    return readRun<double>(source, count, result);
+  const FloatFormat *format = formatOf(type);
+  assert(format && "not an element type of the graph dialect");
+  return format->bits == 16 ? readCodes<uint16_t>(*format, source, count, result)
+                            : readCodes<uint8_t>(*format, source, count, result);
+}
+
+void readNumbers(Type type, const std::byte *source, int64_t count, double *result) {
+  if (isFloat(type))
+    return readFloats(type, source, count, result);
+  int64_t block[blockSize];
+  for (int64_t start = 0; start < count; start += blockSize) {
+    int64_t length = std::min(blockSize, count - start);
+    readIntegers(type, source + start * storedBytes(type), length, block);
+    for (int64_t i = 0; i < length; ++i)
+      result[start + i] = integerToDouble(block[i], isUnsigned(type), false);
+  }
+}
+
+void writeNumbers(Type type, const double *values, int64_t count, std::byte *result, bool saturate) {
+  if (type.isF32())
+    return writeRun<float>(values, count, result);
+  if (type.isF64())
+    return writeRun<double>(values, count, result);
+  if (const FloatFormat *format = formatOf(type))
+    return format->bits == 16 ? writeCodes<uint16_t>(*format, values, count, result, saturate)
+                              : writeCodes<uint8_t>(*format, values, count, result, saturate);
+  int64_t block[blockSize];
+  for (int64_t start = 0; start < count; start += blockSize) {
+    int64_t length = std::min(blockSize, count - start);
+    for (int64_t i = 0; i < length; ++i)
+      block[i] = saturate ? truncateAndClamp(values[start + i], type) : truncateAndWrap(values[start + i]);
+    writeIntegers(type, block, length, result + start * storedBytes(type));
+  }
+}
+
+void readIntegers(Type type, const std::byte *source, int64_t count, int64_t *result) {
+  unsigned width = type.getIntOrFloatBitWidth();
+  bool isUnsignedType = isUnsigned(type);
+  switch (width) {
+  case 64:
+    return readRun<int64_t>(source, count, result);
+  case 32:
+    return isUnsignedType ? readRun<uint32_t>(source, count, result) : readRun<int32_t>(source, count, result);
+  case 16:
+    return isUnsignedType ? readRun<uint16_t>(source, count, result) : readRun<int16_t>(source, count, result);
+  case 8:
+    return isUnsignedType ? readRun<uint8_t>(source, count, result) : readRun<int8_t>(source, count, result);
+  default: // sub-byte: the low bits count, whatever the others hold
+    for (int64_t i = 0; i < count; ++i) {
+      uint64_t low = loadAs<uint8_t>(source, i) & ((1u << width) - 1);
+      result[i] = isUnsignedType ? int64_t(low) : int64_t(low << (64 - width)) >> (64 - width);
+    }
+  }
+}
+
+void writeIntegers(Type type, const int64_t *values, int64_t count, std::byte *result) {
+  unsigned width = type.getIntOrFloatBitWidth();
+  switch (width) {
+  case 64:
+    return writeRun<int64_t>(values, count, result);
+  case 32:
+    return writeRun<int32_t>(values, count, result);
+  case 16:
+    return writeRun<int16_t>(values, count, result);
+  case 8:
+    return writeRun<int8_t>(values, count, result);
+  default:
+    bool isUnsignedType = isUnsigned(type);
+    for (int64_t i = 0; i < count; ++i) {
+      uint64_t low = uint64_t(values[i]) & ((1u << width) - 1);
+      storeAs<uint8_t>(result, i, uint8_t(isUnsignedType ? int64_t(low) : int64_t(low << (64 - width)) >> (64 - width)));
+    }
+  }
+}
+
+int64_t truncateAndWrap(double value) {
+  if (!std::isfinite(value))
+    return 0;
+  constexpr double two63 = 9223372036854775808.0, two64 = 2 * two63;
+  value = std::trunc(value);
+  if (value >= -two63 && value < two63)
+    return static_cast<int64_t>(value);
+  double rest = std::fmod(value, two64);
+  return static_cast<int64_t>(static_cast<uint64_t>(rest < 0 ? rest + two64 : rest));
+}
+
+int64_t truncateAndClamp(double value, Type type) {
+  if (std::isnan(value))
+    return 0;
+  unsigned width = type.getIntOrFloatBitWidth();
+  bool isUnsignedType = isUnsigned(type);
+  double low = isUnsignedType ? 0.0 : -std::ldexp(1.0, int(width) - 1);
+  double limit = std::ldexp(1.0, int(width) - (isUnsignedType ? 0 : 1)); // one above the largest
+  value = std::trunc(value);
+  if (value < low)
+    value = low;
+  if (value < limit)
+    return isUnsignedType ? static_cast<int64_t>(static_cast<uint64_t>(value)) : static_cast<int64_t>(value);
+  return isUnsignedType && width == 64 ? -1 : static_cast<int64_t>((uint64_t(1) << (width - (isUnsignedType ? 0 : 1))) - 1);
+}
+
+double integerToDouble(int64_t value, bool isUnsigned, bool sticky) {
+  bool negative = !isUnsigned && value < 0;
+  uint64_t magnitude = negative ? -uint64_t(value) : uint64_t(value);
+  if (!sticky || magnitude < (uint64_t(1) << 53))
+    return isUnsigned ? static_cast<double>(uint64_t(value)) : static_cast<double>(value);
+  uint64_t lost = magnitude & 0x7FF;
+  magnitude = (magnitude >> 11) << 11;
+  // Bit 11 is the last one that a magnitude of 2^63 keeps; below that more are kept, and setting bit 11 is still far below half of a
+  // narrower format's last place.
+  if (lost)
+    magnitude |= 0x800;
+  double result = static_cast<double>(magnitude);
+  return negative ? -result : result;
+}
+
+} // namespace tilewright::interpreter
