@@ -81,8 +81,17 @@ public:
   void fail(llvm::StringRef code, const llvm::Twine &message, llvm::StringRef hint = "");
   void unsupported(llvm::StringRef code, const llvm::Twine &message, llvm::StringRef hint = "");
 
+  /// ImportOptions::strict: no value-changing decompositions.
+  bool strict() const;
+  /// Whether this node has failed so far; helpers report and callers test.
+  bool hasFailed() const { return failed; }
+
 private:
+  friend class GraphImporter;
+  void report(Diagnostic::Kind kind, llvm::StringRef code, const llvm::Twine &message, llvm::StringRef hint);
   GraphImporter &graph;
+  llvm::SmallVector<mlir::Value, 4> operands, results;
+  bool failed = false;
 };
 
 using ImportFunction = void (*)(NodeImporter &);

@@ -1,0 +1,161 @@
+/// Constants.cpp - ONNX tensors as graph.constant (small, in the IR) or graph.weight (large, left where it lies).
+#include "frontend/GraphImporter.h"
+#include "frontend/reader/MappedFile.h"
+#include "ir/Graph.h"
+#include "llvm/ADT/APFloat.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+namespace tilewright::frontend {
+
+/// Constants of more bytes stay in their file.
+constexpr uint64_t largestEmbedded = 1024;
+
+Type GraphImporter::elementType(onnx::ElementType type) const {
+  using Element = onnx::ElementType;
+  MLIRContext *c = const_cast<MLIRContext *>(&context);
+  auto integer = [&](unsigned width, bool isSigned) -> Type {
+    return IntegerType::get(c, width, isSigned ? IntegerType::Signed : IntegerType::Unsigned);
+  };
+  switch (type) {
+  case Element::Float32: return Float32Type::get(c);
+  case Element::Float64: return Float64Type::get(c);
+  case Element::Float16: return Float16Type::get(c);
+  case Element::BFloat16: return BFloat16Type::get(c);
+  case Element::UInt8: return integer(8, false);
+  case Element::Int8: return integer(8, true);
+  case Element::UInt16: return integer(16, false);
+  case Element::Int16: return integer(16, true);
+  case Element::UInt32: return integer(32, false);
+  case Element::Int32: return integer(32, true);
+  case Element::UInt64: return integer(64, false);
+  case Element::Int64: return integer(64, true);
+  case Element::UInt4: return integer(4, false);
+  case Element::Int4: return integer(4, true);
+  case Element::UInt2: return integer(2, false);
+  case Element::Int2: return integer(2, true);
+  case Element::Bool: return IntegerType::get(c, 1);
+  case Element::Float8E4M3FN: return Float8E4M3FNType::get(c);
+  case Element::Float8E4M3FNUZ: return Float8E4M3FNUZType::get(c);
+  case Element::Float8E5M2: return Float8E5M2Type::get(c);
+  case Element::Float8E5M2FNUZ: return Float8E5M2FNUZType::get(c);
+  case Element::Float8E8M0: return Float8E8M0FNUType::get(c);
+  case Element::Float4E2M1: return Float4E2M1FNType::get(c);
+  case Element::Float6E2M3: return Float6E2M3FNType::get(c);
+  case Element::Float6E3M2: return Float6E3M2FNType::get(c);
+  case Element::Undefined:
+  case Element::String:
+  case Element::Complex64:
+  case Element::Complex128: return {};
+  }
+  return {};
+}
+
+static Type storageType(Type type) {
+  auto integer = dyn_cast<IntegerType>(type);
+  return integer ? IntegerType::get(type.getContext(), integer.getWidth()) : type;
+}
+
+/// ONNX packs elements of less than 8 bits from the least significant bit on; attributes give each a byte.
+static std::vector<char> unpack(ArrayRef<char> packed, unsigned bits, uint64_t count) {
+  std::vector<char> bytes(count);
+  for (uint64_t index = 0; index < count; ++index) {
+    uint64_t bit = index * bits;
+    unsigned value = static_cast<unsigned char>(packed[bit / 8]) >> (bit % 8);
+    if (bit % 8 + bits > 8)
+      value |= static_cast<unsigned char>(packed[bit / 8 + 1]) << (8 - bit % 8);
+    bytes[index] = static_cast<char>(value & ((1u << bits) - 1));
+  }
+  return bytes;
+}
+
+static DenseElementsAttr denseAttribute(RankedTensorType type, unsigned bits, ArrayRef<char> bytes) {
+  uint64_t count = type.getNumElements();
+  RankedTensorType storage = type.clone(storageType(type.getElementType()));
+  if (type.getElementType().isInteger(1)) {
+    SmallVector<bool> values(llvm::map_range(bytes, [](char byte) { return byte != 0; }));
+    return DenseElementsAttr::get(storage, values);
+  }
+  if (bits >= 8)
+    return DenseElementsAttr::getFromRawBuffer(storage, bytes);
+  std::vector<char> unpacked = unpack(bytes, bits, count);
+  if (isa<IntegerType>(type.getElementType())) {
+    SmallVector<APInt> values;
+    for (char byte : unpacked)
+      values.emplace_back(bits, static_cast<unsigned char>(byte));
+    return DenseElementsAttr::get(storage, values);
+  }
+  const llvm::fltSemantics &semantics = cast<FloatType>(type.getElementType()).getFloatSemantics();
+  SmallVector<APFloat> values;
+  for (char byte : unpacked)
+    values.emplace_back(semantics, APInt(bits, static_cast<unsigned char>(byte)));
+  return DenseElementsAttr::get(storage, values);
+}
+
+Value GraphImporter::embedded(RankedTensorType type, onnx::ElementType elementType, ArrayRef<char> bytes, Location location) {
+  return graph::ConstantOp::create(builder, location, type, denseAttribute(type, onnx::elementBits(elementType), bytes));
+}
+
+Value GraphImporter::weight(const onnx::Tensor &tensor, RankedTensorType type, Location location) {
+  llvm::SmallString<256> path(modelFile);
+  uint64_t offset = tensor.externalOffset;
+  if (tensor.storage == onnx::Tensor::Storage::External) {
+    path = modelFolder;
+    llvm::sys::path::append(path, StringRef(tensor.location));
+  } else {
+    offset = tensor.bytes.data() - reinterpret_cast<const std::byte *>(model.file->bytes().data());
+  }
+  Value value = graph::WeightOp::create(builder, location, type, builder.getStringAttr(path), builder.getI64IntegerAttr(offset),
+                                        builder.getI64IntegerAttr(tensor.byteSize()));
+  weights[value] = tensor;
+  return value;
+}
+
+Value GraphImporter::constant(const onnx::Tensor &tensor, Location location, std::string_view node, std::string_view op) {
+  std::string name(tensor.name);
+  Type element = elementType(tensor.elementType);
+  if (!element) {
+    report({Diagnostic::Unsupported, "TW1202",
+            ("the constant '" + llvm::Twine(name) + "' has elements of type " + StringRef(onnx::elementTypeName(tensor.elementType)) +
+             ", which is not supported").str(), "", std::string(node), std::string(op), name});
+    return {};
+  }
+  auto type = RankedTensorType::get(tensor.dims, element);
+  bool inFile = tensor.storage == onnx::Tensor::Storage::External ||
+                (tensor.storage == onnx::Tensor::Storage::Raw && !modelFile.empty());
+  if (tensor.byteSize() > largestEmbedded && inFile && (tensor.storage == onnx::Tensor::Storage::Raw || !modelFolder.empty())) {
+    if (auto view = tensor.view())
+      return weight(tensor, type, location);
+    else
+      report(diagnosticOf(view.error()));
+    return {};
+  }
+  auto bytes = tensor.read();
+  if (!bytes) {
+    report(diagnosticOf(bytes.error()));
+    return {};
+  }
+  return embedded(type, tensor.elementType, {reinterpret_cast<const char *>(bytes->data()), bytes->size()}, location);
+}
+
+std::optional<SmallVector<double>> GraphImporter::floatsOf(Value value) {
+  auto constant = value.getDefiningOp<graph::ConstantOp>();
+  auto elements = constant ? dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();
+  if (!elements)
+    return std::nullopt;
+  SmallVector<double> result;
+  for (const APFloat &element : elements.getValues<APFloat>()) {
+    APFloat wide = element;
+    bool lossy;
+    wide.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &lossy);
+    result.push_back(wide.convertToDouble());
+  }
+  return result;
+}
+
+const onnx::Tensor *GraphImporter::tensorOf(Value value) const {
+  auto found = weights.find(value);
+  return found == weights.end() ? nullptr : &found->second;
+}
+
+} // namespace tilewright::frontend

@@ -1,0 +1,431 @@
+/// GraphImporter.cpp - the main function, scopes, nodes in order, and calls of model-local functions inlined.
+#include "frontend/GraphImporter.h"
+#include "mlir/IR/Verifier.h"
+#include "llvm/ADT/ScopeExit.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+namespace tilewright::frontend {
+
+/// Subgraphs and function calls inside each other. The reader admits 64 levels of subgraphs alone; calls multiply that.
+constexpr unsigned maxDepth = 128;
+
+static std::string functionKey(std::string_view domain, std::string_view name, std::string_view overload) {
+  return (llvm::Twine(domain) + ":" + name + ":" + overload).str();
+}
+
+GraphImporter::GraphImporter(const onnx::Model &model, MLIRContext &context, const ImportOptions &options)
+    : options(options), model(model), context(context), module(ModuleOp::create(UnknownLoc::get(&context))),
+      symbols(*module), builder(&context) {
+  for (const onnx::Function &function : model.functions)
+    functions[functionKey(function.domain, function.name, function.overload)] = &function;
+  if (!model.file)
+    return;
+  llvm::SmallString<256> path(model.path);
+  if (llvm::sys::fs::make_absolute(path))
+    return;
+  modelFile = path.str();
+  modelFolder = llvm::sys::path::parent_path(path);
+}
+
+Diagnostic diagnosticOf(const onnx::Error &error) {
+  Diagnostic::Kind kind = Diagnostic::Internal;
+  switch (error.status) {
+  case onnx::Status::Unsupported: kind = Diagnostic::Unsupported; break;
+  case onnx::Status::Invalid: kind = Diagnostic::Invalid; break;
+  case onnx::Status::Io: kind = Diagnostic::Io; break;
+  case onnx::Status::Internal: break;
+  }
+  return {kind, error.codeText(), error.message, error.hint, error.node, error.op, error.tensor};
+}
+
+ImportResult GraphImporter::run() {
+  importMain();
+  checkDimOverrides();
+  ImportResult result;
+  result.diagnostics = std::move(diagnostics);
+  if (result.diagnostics.empty())
+    result.module = std::move(module);
+  return result;
+}
+
+void GraphImporter::report(Diagnostic diagnostic) {
+  if (diagnostics.size() < std::max<size_t>(options.maxDiagnostics, 1))
+    diagnostics.push_back(std::move(diagnostic));
+}
+
+//===- The main function --------------------------------------------------------===//
+
+void GraphImporter::importMain() {
+  builder.setInsertionPointToEnd(module->getBody());
+  auto function = func::FuncOp::create(builder, builder.getUnknownLoc(), "main", builder.getFunctionType({}, {}));
+  Block *block = function.addEntryBlock();
+  builder.setInsertionPointToEnd(block);
+  Scope scope;
+  current = &scope;
+  SmallVector<Attribute> inputNames;
+  importInputs(scope, *block, inputNames);
+  importInitializers(model.graph, scope);
+  importNodes(model.graph, scope);
+  finishMain(function, scope, inputNames);
+  current = nullptr;
+}
+
+void GraphImporter::importInputs(Scope &scope, Block &block, SmallVectorImpl<Attribute> &names) {
+  llvm::StringSet<> defaults; // initialisers that are also inputs are constants
+  for (const onnx::Tensor &tensor : model.graph.initializers)
+    defaults.insert(tensor.name);
+  for (const onnx::SparseTensor &sparse : model.graph.sparseInitializers)
+    defaults.insert(sparse.values.name);
+  for (const onnx::ValueInfo &input : model.graph.inputs) {
+    if (defaults.contains(input.name))
+      continue;
+    Type type = inputType(input);
+    names.push_back(builder.getStringAttr(StringRef(input.name)));
+    Location location = NameLoc::get(builder.getStringAttr("Input:" + llvm::Twine(StringRef(input.name))));
+    define(scope, input.name, type ? Value(block.addArgument(type, location)) : Value(), nullptr);
+  }
+}
+
+static std::string_view kindName(onnx::TypeInfo::Kind kind) {
+  using Kind = onnx::TypeInfo::Kind;
+  switch (kind) {
+  case Kind::Unknown: return "value of no declared type";
+  case Kind::Tensor: return "tensor";
+  case Kind::SparseTensor: return "sparse tensor";
+  case Kind::Sequence: return "sequence";
+  case Kind::Optional: return "optional";
+  case Kind::Map: return "map";
+  case Kind::Opaque: return "opaque value";
+  }
+  return "value";
+}
+
+Type GraphImporter::inputType(const onnx::ValueInfo &input) {
+  std::string name(input.name);
+  if (input.type.kind != onnx::TypeInfo::Kind::Tensor) {
+    report({Diagnostic::Unsupported, "TW1202",
+            ("input '" + llvm::Twine(name) + "' is a " + StringRef(kindName(input.type.kind)) + "; only tensors are supported").str(),
+            "give the model tensor inputs", "", "", name});
+    return {};
+  }
+  Type element = elementType(input.type.elementType);
+  if (!element) {
+    report({Diagnostic::Unsupported, "TW1202",
+            ("input '" + llvm::Twine(name) + "' has elements of type " + StringRef(onnx::elementTypeName(input.type.elementType)) +
+             ", which is not supported").str(),
+            "numbers and bool are; do text processing before the model", "", "", name});
+    return {};
+  }
+  if (!input.type.hasShape) {
+    report({Diagnostic::Unsupported, "TW1207", "input '" + name + "' declares no shape, so not even its rank is known",
+            "declare one, with names for dimensions that vary", "", "", name});
+    return {};
+  }
+  Dims dims;
+  for (size_t axis = 0; axis < input.type.shape.size(); ++axis)
+    dims.push_back(inputDim(input, axis));
+  return tensorType(dims, element);
+}
+
+AffineExpr GraphImporter::inputDim(const onnx::ValueInfo &input, size_t axis) {
+  const onnx::Dimension &declared = input.type.shape[axis];
+  if (declared.kind == onnx::Dimension::Kind::Value)
+    return constantDim(&context, declared.value);
+  // Exporters write "?" (or nothing) for several unrelated dimensions.
+  std::string name(declared.name);
+  if (declared.kind == onnx::Dimension::Kind::Unknown || name.empty() || name == "?")
+    name = (llvm::Twine(input.name) + "_" + llvm::Twine(axis)).str();
+  for (const DimRange &range : options.dims) {
+    if (range.name != name)
+      continue;
+    usedOverrides.insert(name);
+    return range.lo == range.hi ? constantDim(&context, range.lo) : symbols.input(name, range.lo, range.hi);
+  }
+  return symbols.input(name);
+}
+
+void GraphImporter::checkDimOverrides() {
+  for (const DimRange &range : options.dims) {
+    bool known = usedOverrides.contains(range.name);
+    if (known && range.lo >= 0 && range.lo <= range.hi)
+      continue;
+    std::string names;
+    for (const std::string &name : symbols.names())
+      names += (names.empty() ? "" : ", ") + name;
+    report({Diagnostic::Invalid, "TW1208",
+            known ? "the range of dimension '" + range.name + "' is empty or negative"
+                  : "no input has a dimension named '" + range.name + "'",
+            names.empty() ? "all input dimensions are fixed" : "the input dimensions are: " + names, "", "", ""});
+  }
+}
+
+void GraphImporter::finishMain(func::FuncOp function, const Scope &scope, ArrayRef<Attribute> inputNames) {
+  SmallVector<Value> results;
+  SmallVector<Attribute> names;
+  for (const onnx::ValueInfo &output : model.graph.outputs) {
+    auto found = scope.values.find(output.name);
+    if (found == scope.values.end())
+      report({Diagnostic::Invalid, "TW1204", ("nothing defines the output '" + llvm::Twine(output.name) + "'").str(),
+              "the model is damaged; export it again", "", "", std::string(output.name)});
+    else if (found->second)
+      results.push_back(found->second);
+    names.push_back(builder.getStringAttr(StringRef(output.name)));
+  }
+  if (results.size() != names.size())
+    return; // something failed and has been reported
+  func::ReturnOp::create(builder, builder.getUnknownLoc(), results);
+  SmallVector<Type> types(llvm::map_range(results, [](Value value) { return value.getType(); }));
+  function.setType(builder.getFunctionType(function.getBody().getArgumentTypes(), types));
+  function->setAttr("graph.input_names", builder.getArrayAttr(inputNames));
+  function->setAttr("graph.output_names", builder.getArrayAttr(names));
+}
+
+//===- Scopes ---------------------------------------------------------------------===//
+
+bool GraphImporter::isAbsent(std::string_view name) const {
+  for (const Scope *scope = current; scope; scope = scope->parent)
+    if (scope->values.contains(name) || scope->absent.contains(name))
+      return !scope->values.contains(name);
+  return false;
+}
+
+std::optional<Value> GraphImporter::lookup(std::string_view name) const {
+  for (const Scope *scope = current; scope; scope = scope->parent)
+    if (auto found = scope->values.find(name); found != scope->values.end())
+      return found->second;
+  return std::nullopt;
+}
+
+void GraphImporter::define(Scope &scope, std::string_view name, Value value, const onnx::Node *node) {
+  if (scope.values.try_emplace(name, value).second)
+    return;
+  report({Diagnostic::Invalid, "TW1204", ("the name '" + llvm::Twine(name) + "' is defined twice").str(),
+          "names must be unique within a graph", node ? std::string(node->name) : "", node ? std::string(node->opType) : "",
+          std::string(name)});
+}
+
+void GraphImporter::poison(const onnx::Node &node, Scope &scope) {
+  for (std::string_view name : node.outputs)
+    if (!name.empty())
+      define(scope, name, {}, &node);
+}
+
+Location GraphImporter::locationOf(const onnx::Node &node) const {
+  std::string_view name = node.name;
+  if (name.empty() && !node.outputs.empty())
+    name = node.outputs.front();
+  return NameLoc::get(StringAttr::get(&context, llvm::Twine(node.opType) + ":" + name));
+}
+
+//===- Graphs and nodes -------------------------------------------------------------===//
+
+void GraphImporter::importInitializers(const onnx::Graph &graph, Scope &scope) {
+  for (const onnx::Tensor &tensor : graph.initializers) {
+    Location location = NameLoc::get(builder.getStringAttr("Constant:" + llvm::Twine(tensor.name)));
+    define(scope, tensor.name, constant(tensor, location, "", ""), nullptr);
+  }
+  for (const onnx::SparseTensor &sparse : graph.sparseInitializers)
+    importSparse(sparse, scope);
+}
+
+void GraphImporter::importSparse(const onnx::SparseTensor &sparse, Scope &scope) {
+  std::string name(sparse.values.name);
+  Type element = elementType(sparse.values.elementType);
+  auto bytes = sparse.read();
+  Value value;
+  if (!bytes)
+    report(diagnosticOf(bytes.error()));
+  else if (!element)
+    report({Diagnostic::Unsupported, "TW1202", "the sparse tensor '" + name + "' has elements of an unsupported type", "", "", "", name});
+  else
+    value = embedded(RankedTensorType::get(sparse.dims, element), sparse.values.elementType,
+                     {reinterpret_cast<const char *>(bytes->data()), bytes->size()},
+                     NameLoc::get(builder.getStringAttr("Constant:" + name)));
+  define(scope, name, value, nullptr);
+}
+
+void GraphImporter::importNodes(const onnx::Graph &graph, Scope &scope) {
+  for (const onnx::Node &node : graph.nodes) {
+    if (!scope.function) {
+      importNode(node, scope);
+      continue;
+    }
+    // In a function body attributes may be references to the caller's. Subgraphs were substituted with their node.
+    if (scope.parent) {
+      importNode(node, scope);
+      continue;
+    }
+    auto substituted = onnx::substituteAttributes(node, *scope.call, *scope.function);
+    if (substituted) {
+      importNode(*substituted, scope);
+      continue;
+    }
+    report(diagnosticOf(substituted.error()));
+    poison(node, scope);
+  }
+}
+
+void GraphImporter::importNode(const onnx::Node &node, Scope &scope) {
+  bool poisoned = false;
+  if (!operandsUsable(node, poisoned) || poisoned)
+    return poison(node, scope);
+  auto function = functions.find(functionKey(node.domain, node.opType, node.overload));
+  if (function != functions.end())
+    return importCall(node, *function->second, scope);
+  std::optional<int64_t> opset = model.opsetOf(node, scope.function);
+  if (!opset && !node.domain.empty()) // exporters forget to import contributed domains; their operators have one version
+    opset = 1;
+  if (!opset || (node.domain.empty() && (*opset < onnx::oldestOpset || *opset > onnx::newestOpset))) {
+    report({opset ? Diagnostic::Unsupported : Diagnostic::Invalid, "TW1212",
+            opset ? "opset " + std::to_string(*opset) + " is not supported" : "the model does not say which opset it uses",
+            "opsets " + std::to_string(onnx::oldestOpset) + " to " + std::to_string(onnx::newestOpset) + " are supported",
+            std::string(node.name), std::string(node.opType), ""});
+    return poison(node, scope);
+  }
+  importOperator(node, scope, static_cast<int>(*opset));
+}
+
+bool GraphImporter::operandsUsable(const onnx::Node &node, bool &poisoned) {
+  for (std::string_view name : node.inputs) {
+    if (name.empty() || isAbsent(name))
+      continue;
+    std::optional<Value> value = lookup(name);
+    if (!value) {
+      report({Diagnostic::Invalid, "TW1204", ("nothing defines '" + llvm::Twine(name) + "', which this node uses").str(),
+              "the model is damaged or its nodes are out of order", std::string(node.name), std::string(node.opType), std::string(name)});
+      return false;
+    }
+    poisoned |= !*value;
+  }
+  return true;
+}
+
+void GraphImporter::importOperator(const onnx::Node &node, Scope &scope, int opset) {
+  auto row = operators().find((llvm::Twine(node.domain) + ":" + node.opType).str());
+  if (row == operators().end()) {
+    unknownOperator(node, opset);
+    return poison(node, scope);
+  }
+  NodeImporter importer(*this, node, builder, locationOf(node), symbols, opset);
+  Block *block = builder.getBlock();
+  row->second(importer);
+  builder.setInsertionPointToEnd(block); // wherever a failed If or Loop left off
+  for (size_t index = 0; index < node.outputs.size(); ++index) {
+    std::string_view name = node.outputs[index];
+    if (name.empty())
+      continue;
+    Value value = index < importer.results.size() ? importer.results[index] : Value();
+    if (!value && !importer.failed)
+      report({Diagnostic::Unsupported, "TW1203",
+              (llvm::Twine(node.opType) + "'s output " + llvm::Twine(index) + " is not supported").str(), "",
+              std::string(node.name), std::string(node.opType), std::string(name)});
+    define(scope, name, importer.failed ? Value() : value, &node);
+  }
+}
+
+void GraphImporter::unknownOperator(const onnx::Node &node, int64_t opset) {
+  std::string key = (llvm::Twine(node.domain) + ":" + node.opType).str();
+  StringRef nearest;
+  unsigned distance = std::max<unsigned>(1, node.opType.size() / 3) + 1;
+  for (const auto &row : operators()) {
+    unsigned candidate = row.first().edit_distance_insensitive(key, true, distance);
+    if (candidate < distance || (candidate == distance && !nearest.empty() && row.first() < nearest)) {
+      distance = candidate;
+      nearest = row.first();
+    }
+  }
+  std::string domain = node.domain.empty() ? "ai.onnx" : std::string(node.domain);
+  report({Diagnostic::Unsupported, "TW1201",
+          ("the operator " + llvm::Twine(node.opType) + " (domain " + domain + ", opset " + llvm::Twine(opset) + ") is not supported").str(),
+          nearest.empty() ? "" : ("did you mean " + nearest.rsplit(':').second + "?").str(), std::string(node.name),
+          std::string(node.opType), ""});
+}
+
+//===- Subgraphs and functions --------------------------------------------------------===//
+
+std::optional<SmallVector<Value>> GraphImporter::subgraph(const onnx::Graph &graph, ArrayRef<Value> arguments, const onnx::Node &owner) {
+  Diagnostic problem{Diagnostic::Invalid, "TW1211", "", "", std::string(owner.name), std::string(owner.opType), ""};
+  if (graph.inputs.size() != arguments.size())
+    problem.message = "its subgraph has " + std::to_string(graph.inputs.size()) + " inputs where " + std::to_string(arguments.size()) + " are needed";
+  else if (current->depth >= maxDepth)
+    problem.message = "subgraphs and function calls are nested more than " + std::to_string(maxDepth) + " deep";
+  if (!problem.message.empty()) {
+    report(problem);
+    return std::nullopt;
+  }
+  Scope scope;
+  scope.parent = current;
+  scope.function = current->function;
+  scope.call = current->call;
+  scope.depth = current->depth + 1;
+  llvm::scope_exit restore([this, outer = current] { current = outer; });
+  current = &scope;
+  for (auto [input, value] : llvm::zip_equal(graph.inputs, arguments))
+    define(scope, input.name, value, &owner);
+  importInitializers(graph, scope);
+  importNodes(graph, scope);
+  SmallVector<Value> results;
+  for (const onnx::ValueInfo &output : graph.outputs) {
+    std::optional<Value> value = lookup(output.name);
+    if (!value) {
+      problem.message = "nothing defines the output '" + std::string(output.name) + "' of its subgraph";
+      report(problem);
+    }
+    if (!value || !*value)
+      return std::nullopt;
+    results.push_back(*value);
+  }
+  return results;
+}
+
+bool GraphImporter::bindCall(const onnx::Node &node, const onnx::Function &function, const Scope &caller, Scope &body) {
+  Diagnostic problem{Diagnostic::Invalid, "TW1210", "", "", std::string(node.name), std::string(node.opType), ""};
+  if (node.inputs.size() > function.body.inputs.size() || node.outputs.size() > function.body.outputs.size())
+    problem.message = "the call has more inputs or outputs than the model-local function it names";
+  else if (caller.depth >= maxDepth)
+    problem.message = "calls of model-local functions are nested more than " + std::to_string(maxDepth) + " deep; do they call themselves?";
+  if (!problem.message.empty()) {
+    report(problem);
+    return false;
+  }
+  body.function = &function;
+  body.call = &node;
+  body.depth = caller.depth + 1;
+  for (size_t index = 0; index < node.inputs.size(); ++index)
+    if (!node.inputs[index].empty() && !isAbsent(node.inputs[index]))
+      define(body, function.body.inputs[index].name, *lookup(node.inputs[index]), &node);
+  return true;
+}
+
+void GraphImporter::importCall(const onnx::Node &node, const onnx::Function &function, Scope &scope) {
+  Scope body;
+  if (!bindCall(node, function, scope, body))
+    return poison(node, scope);
+  // Inputs that the call leaves out stay undefined in the body; nodes may pass them on as absent operands.
+  for (const onnx::ValueInfo &input : function.body.inputs)
+    if (!body.values.count(input.name))
+      body.absent.insert(input.name);
+  {
+    llvm::scope_exit restore([this, outer = current] { current = outer; });
+    current = &body;
+    importNodes(function.body, body);
+  }
+  for (size_t index = 0; index < node.outputs.size(); ++index) {
+    if (node.outputs[index].empty())
+      continue;
+    auto found = body.values.find(function.body.outputs[index].name);
+    if (found == body.values.end())
+      report({Diagnostic::Invalid, "TW1204", "the model-local function does not define its output '" +
+              std::string(function.body.outputs[index].name) + "'", "", std::string(node.name), std::string(node.opType), ""});
+    define(scope, node.outputs[index], found == body.values.end() ? Value() : found->second, &node);
+  }
+}
+
+ImportResult importModel(const onnx::Model &model, MLIRContext &context, const ImportOptions &options) {
+  context.loadDialect<graph::GraphDialect, func::FuncDialect>();
+  return GraphImporter(model, context, options).run();
+}
+
+} // namespace tilewright::frontend

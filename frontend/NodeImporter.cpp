@@ -1,0 +1,160 @@
+/// NodeImporter.cpp - checked access to one node's operands, attributes and subgraphs.
+#include "frontend/GraphImporter.h"
+#include "ir/Graph.h"
+
+using namespace mlir;
+namespace tilewright::frontend {
+
+NodeImporter::NodeImporter(GraphImporter &graph, const onnx::Node &node, OpBuilder &builder, Location location, SymbolTable &symbols,
+                           int opset)
+    : GraphBuilder(builder, location, symbols), node(node), opset(opset), graph(graph), results(node.outputs.size()) {
+  for (std::string_view name : node.inputs)
+    operands.push_back(name.empty() ? Value() : graph.lookup(name).value_or(Value()));
+}
+
+//===- Operands and results -------------------------------------------------------===//
+
+size_t NodeImporter::operandCount() const { return operands.size(); }
+bool NodeImporter::has(size_t index) const { return index < operands.size() && operands[index]; }
+Value NodeImporter::operand(size_t index) { return index < operands.size() ? operands[index] : Value(); }
+size_t NodeImporter::resultCount() const { return results.size(); }
+bool NodeImporter::wants(size_t index) const { return index < results.size() && !node.outputs[index].empty(); }
+
+void NodeImporter::result(size_t index, Value value) {
+  if (index < results.size())
+    results[index] = value;
+}
+
+//===- Attributes --------------------------------------------------------------------===//
+
+const onnx::Attribute *NodeImporter::attr(llvm::StringRef name) { return node.attribute(std::string_view(name)); }
+
+/// The attribute, when it is there and of `kind`. A missing kind in the file reads as Undefined only for references.
+static const onnx::Attribute *typedAttr(NodeImporter &n, llvm::StringRef name, onnx::Attribute::Kind kind) {
+  const onnx::Attribute *attribute = n.attr(name);
+  if (!attribute || attribute->kind == kind)
+    return attribute;
+  n.fail("TW1205", "attribute '" + name + "' is of kind " + StringRef(onnx::attributeKindName(attribute->kind)) + " instead of " +
+                       StringRef(onnx::attributeKindName(kind)));
+  return nullptr;
+}
+
+int64_t NodeImporter::intAttr(llvm::StringRef name, int64_t fallback) {
+  const onnx::Attribute *attribute = typedAttr(*this, name, onnx::Attribute::Kind::Int);
+  return attribute ? attribute->i : fallback;
+}
+
+float NodeImporter::floatAttr(llvm::StringRef name, float fallback) {
+  const onnx::Attribute *attribute = typedAttr(*this, name, onnx::Attribute::Kind::Float);
+  return attribute ? attribute->f : fallback;
+}
+
+std::string NodeImporter::stringAttr(llvm::StringRef name, llvm::StringRef fallback) {
+  const onnx::Attribute *attribute = typedAttr(*this, name, onnx::Attribute::Kind::String);
+  return attribute ? std::string(attribute->s) : fallback.str();
+}
+
+std::optional<SmallVector<int64_t>> NodeImporter::intsAttr(llvm::StringRef name) {
+  const onnx::Attribute *attribute = attr(name);
+  // An empty list has no member to infer a kind from.
+  if (!attribute || !typedAttr(*this, name, onnx::Attribute::Kind::Ints))
+    return std::nullopt;
+  return SmallVector<int64_t>(attribute->ints.begin(), attribute->ints.end());
+}
+
+std::optional<SmallVector<float>> NodeImporter::floatsAttr(llvm::StringRef name) {
+  const onnx::Attribute *attribute = typedAttr(*this, name, onnx::Attribute::Kind::Floats);
+  if (!attribute)
+    return std::nullopt;
+  return SmallVector<float>(attribute->floats.begin(), attribute->floats.end());
+}
+
+Value NodeImporter::tensorAttr(const onnx::Tensor &tensor) {
+  Value value = graph.constant(tensor, loc, node.name, node.opType);
+  failed |= !value;
+  return value;
+}
+
+//===- Values known at compile time --------------------------------------------------===//
+
+std::optional<int64_t> NodeImporter::axis(int64_t value, int64_t rank) {
+  if (value >= -rank && value < rank)
+    return value < 0 ? value + rank : value;
+  fail("TW2001", "axis " + llvm::Twine(value) + " is outside a tensor of rank " + llvm::Twine(rank));
+  return std::nullopt;
+}
+
+std::optional<SmallVector<int64_t>> NodeImporter::constantInts(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  auto integer = dyn_cast<IntegerType>(type.getElementType());
+  if (!integer)
+    return std::nullopt;
+  if (auto constant = value.getDefiningOp<graph::ConstantOp>()) {
+    SmallVector<int64_t> result;
+    bool isUnsigned = integer.isUnsigned() || integer.getWidth() == 1;
+    if (auto elements = dyn_cast<DenseElementsAttr>(constant.getValue()))
+      for (const APInt &element : elements.getValues<APInt>())
+        result.push_back(isUnsigned ? int64_t(element.getZExtValue()) : element.getSExtValue());
+    return result;
+  }
+  if (const onnx::Tensor *tensor = graph.tensorOf(value))
+    if (auto elements = tensor->readInts())
+      return SmallVector<int64_t>(elements->begin(), elements->end());
+  std::optional<Dims> symbolic = symbolicValue(value);
+  if (!symbolic)
+    return std::nullopt;
+  SmallVector<int64_t> result;
+  for (AffineExpr element : *symbolic) {
+    std::optional<int64_t> known = constantOf(element);
+    if (!known)
+      return std::nullopt;
+    result.push_back(*known);
+  }
+  return result;
+}
+
+std::optional<SmallVector<double>> NodeImporter::constantFloats(Value value) {
+  auto floating = dyn_cast<FloatType>(elementType(value));
+  if (!floating) {
+    std::optional<SmallVector<int64_t>> integers = constantInts(value);
+    return integers ? std::optional(SmallVector<double>(integers->begin(), integers->end())) : std::nullopt;
+  }
+  return graph.floatsOf(value);
+}
+
+Type NodeImporter::elementTypeOf(int64_t onnxType) {
+  auto type = static_cast<onnx::ElementType>(onnxType);
+  Type element = onnxType >= 0 && onnxType < 256 ? graph.elementType(type) : Type();
+  if (!element)
+    unsupported("TW1202", "element type " + llvm::Twine(StringRef(onnx::elementTypeName(type))) + " (" + llvm::Twine(onnxType) +
+                              ") is not supported");
+  return element;
+}
+
+std::optional<SmallVector<Value>> NodeImporter::subgraph(const onnx::Graph &body, ArrayRef<Value> arguments) {
+  std::optional<SmallVector<Value>> values = graph.subgraph(body, arguments, node);
+  failed |= !values;
+  return values;
+}
+
+bool NodeImporter::strict() const { return graph.options.strict; }
+
+//===- Problems ------------------------------------------------------------------------===//
+
+void NodeImporter::report(Diagnostic::Kind kind, llvm::StringRef code, const llvm::Twine &message, llvm::StringRef hint) {
+  // The first problem of a node is the one to mend; what follows is often its consequence.
+  if (!failed)
+    graph.report({kind, code.str(), message.str(), hint.str(), std::string(node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name),
+                  std::string(node.opType), ""});
+  failed = true;
+}
+
+void NodeImporter::fail(llvm::StringRef code, const llvm::Twine &message, llvm::StringRef hint) {
+  report(Diagnostic::Invalid, code, message, hint);
+}
+
+void NodeImporter::unsupported(llvm::StringRef code, const llvm::Twine &message, llvm::StringRef hint) {
+  report(Diagnostic::Unsupported, code, message, hint);
+}
+
+} // namespace tilewright::frontend

@@ -1,0 +1,20 @@
+/// Operators.cpp - the one list of families.
+#include "frontend/GraphImporter.h"
+
+namespace tilewright::frontend {
+
+static llvm::StringMap<ImportFunction> collect() {
+  llvm::StringMap<ImportFunction> rows;
+  for (auto family : {elementwiseOps, movementOps, reductionOps, generatorOps, controlOps, contractionOps, poolingOps, normalizationOps,
+                      recurrentOps, quantizationOps, attentionOps, signalOps})
+    for (const OpEntry &entry : family())
+      rows[(entry.domain + ":" + entry.name).str()] = entry.function;
+  return rows;
+}
+
+const llvm::StringMap<ImportFunction> &operators() {
+  static const llvm::StringMap<ImportFunction> rows = collect();
+  return rows;
+}
+
+} // namespace tilewright::frontend
