@@ -1,0 +1,244 @@
+#include "ArtifactFile.h"
+
+#include "Array.h"
+#include "Region.h"
+#include "tilewright/artifact.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <elf.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace tilewright::runtime {
+
+InputFile::~InputFile() {
+  if (file >= 0)
+    close(file);
+}
+
+tw_status InputFile::open(const char *path, const char *what, int code, tw_error *error) {
+  // O_NONBLOCK: a pipe must be refused, not waited for.
+  file = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  struct stat facts;
+  if (file < 0 || fstat(file, &facts) != 0)
+    return reportError(error, TW_IO, code, "cannot open %s '%s': %s", what, path, strerror(errno));
+  directory = S_ISDIR(facts.st_mode);
+  if (!S_ISREG(facts.st_mode))
+    return reportError(error, TW_IO, code + 1, "%s '%s' is %s, not a file", what, path,
+                       directory ? "a directory" : "a device or pipe");
+  bytes = static_cast<uint64_t>(facts.st_size);
+  return TW_OK;
+}
+
+bool InputFile::read(uint64_t offset, void *destination, uint64_t wanted) const {
+  if (offset > bytes || wanted > bytes - offset)
+    return false;
+  auto *target = static_cast<uint8_t *>(destination);
+  while (wanted) {
+    const ssize_t got = pread(file, target, wanted, static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR)
+      continue;
+    if (got <= 0)
+      return false;
+    target += got;
+    offset += static_cast<uint64_t>(got);
+    wanted -= static_cast<uint64_t>(got);
+  }
+  return true;
+}
+
+namespace {
+
+#if defined(__x86_64__)
+constexpr uint16_t ownMachine = EM_X86_64;
+#elif defined(__aarch64__)
+constexpr uint16_t ownMachine = EM_AARCH64;
+#else
+constexpr uint16_t ownMachine = EM_NONE;
+#endif
+
+/// The reader of one object's headers. Every number in them is hostile until compared with the file's size.
+class ElfReader {
+public:
+  ElfReader(const InputFile &file, const char *path, tw_error *error)
+      : file(file), path(path), error(error) {}
+
+  tw_status check(uint64_t &end) {
+    if (tw_status status = checkHeader())
+      return status;
+    if (tw_status status = checkSegments())
+      return status;
+    end = contentEnd;
+    return hasDescriptorSymbol() ? TW_OK : foreign("it is a shared object, but no model is in it");
+  }
+
+private:
+  tw_status foreign(const char *why) {
+    return reportError(error, TW_INVALID, 4003, "'%s' is not a Tilewright artifact: %s", path, why);
+  }
+
+  tw_status truncated() {
+    return reportError(
+        error, TW_INVALID, 4004,
+        "artifact '%s' is truncated or damaged: its headers point outside the file of %llu bytes; "
+        "compile or copy it again",
+        path, static_cast<unsigned long long>(file.size()));
+  }
+
+  tw_status checkHeader() {
+    if (!file.read(0, header.e_ident, sizeof header.e_ident) || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
+      return foreign("it is no shared object");
+    if (!file.read(0, &header, sizeof header))
+      return truncated();
+    if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
+        header.e_type != ET_DYN)
+      return foreign("it is not a 64-bit shared object");
+    if (header.e_machine != ownMachine)
+      return reportError(
+          error, TW_UNSUPPORTED, 4003,
+          "artifact '%s' is for another kind of processor (ELF machine %u); compile it for this one", path,
+          header.e_machine);
+    return TW_OK;
+  }
+
+  tw_status checkSegments() {
+    segmentCount = header.e_phnum;
+    if (segmentCount == 0 || segmentCount > maxSegments || header.e_phentsize != sizeof(Elf64_Phdr) ||
+        !file.read(header.e_phoff, segments, segmentCount * sizeof(Elf64_Phdr)))
+      return truncated();
+    contentEnd = header.e_phoff + segmentCount * sizeof(Elf64_Phdr);
+    for (uint32_t index = 0; index < segmentCount; ++index) {
+      const Elf64_Phdr &segment = segments[index];
+      if (segment.p_offset > file.size() || segment.p_filesz > file.size() - segment.p_offset)
+        return truncated();
+      if (segment.p_type == PT_LOAD && segment.p_filesz > segment.p_memsz)
+        return truncated();
+      contentEnd = std::max<uint64_t>(contentEnd, segment.p_offset + segment.p_filesz);
+    }
+    const uint64_t sectionBytes = uint64_t(header.e_shnum) * header.e_shentsize;
+    if (header.e_shoff > file.size() || sectionBytes > file.size() - header.e_shoff)
+      return truncated();
+    contentEnd = std::max(contentEnd, header.e_shoff + sectionBytes);
+    return TW_OK;
+  }
+
+  /// Where the byte at virtual address `address` lies in the file; UINT64_MAX when nowhere.
+  uint64_t fileOffset(uint64_t address) const {
+    for (uint32_t index = 0; index < segmentCount; ++index) {
+      const Elf64_Phdr &segment = segments[index];
+      if (segment.p_type == PT_LOAD && address >= segment.p_vaddr &&
+          address - segment.p_vaddr < segment.p_filesz)
+        return segment.p_offset + (address - segment.p_vaddr);
+    }
+    return UINT64_MAX;
+  }
+
+  bool hasDescriptorSymbol() const {
+    uint64_t strings = 0, stringBytes = 0;
+    for (uint32_t index = 0; index < segmentCount; ++index) {
+      if (segments[index].p_type != PT_DYNAMIC)
+        continue;
+      const uint64_t entries = std::min<uint64_t>(segments[index].p_filesz / sizeof(Elf64_Dyn), 1024);
+      for (uint64_t entry = 0; entry < entries; ++entry) {
+        Elf64_Dyn item;
+        if (!file.read(segments[index].p_offset + entry * sizeof item, &item, sizeof item) ||
+            item.d_tag == DT_NULL)
+          break;
+        if (item.d_tag == DT_STRTAB)
+          strings = item.d_un.d_ptr;
+        else if (item.d_tag == DT_STRSZ)
+          stringBytes = item.d_un.d_val;
+      }
+    }
+    return stringBytes && containsName(fileOffset(strings), stringBytes);
+  }
+
+  /// Whether the string table holds the descriptor's name as a whole string.
+  bool containsName(uint64_t offset, uint64_t bytes) const {
+    constexpr uint64_t limit = uint64_t(64) << 20;
+    Array<char> table;
+    if (bytes > limit || bytes > file.size() || !table.allocate(bytes) ||
+        !file.read(offset, table.data(), bytes))
+      return false;
+    constexpr char wanted[] = "\0" TW_DESCRIPTOR_SYMBOL; // both zeros belong to it
+    return memmem(table.data(), bytes, wanted, sizeof wanted) != nullptr;
+  }
+
+  static constexpr uint32_t maxSegments = 64;
+  const InputFile &file;
+  const char *path;
+  tw_error *error;
+  Elf64_Ehdr header = {};
+  Elf64_Phdr segments[maxSegments] = {};
+  uint32_t segmentCount = 0;
+  uint64_t contentEnd = 0;
+};
+
+} // namespace
+
+tw_status checkArtifact(const InputFile &file, const char *path, uint64_t &elfBytes, tw_error *error) {
+  return ElfReader(file, path, error).check(elfBytes);
+}
+
+WeightMap::~WeightMap() {
+  if (base)
+    munmap(base, mapped);
+}
+
+const uint8_t *WeightMap::data() const {
+  alignas(64) static const uint8_t none[64 + readableSlack] = {};
+  return base ? base : none;
+}
+
+tw_status WeightMap::map(const InputFile &file, const char *path, uint64_t bytes, const uint8_t (&id)[16],
+                         uint64_t firstByte, tw_error *error) {
+  tw_trailer trailer;
+  const uint64_t size = file.size();
+  if (size < sizeof trailer || !file.read(size - sizeof trailer, &trailer, sizeof trailer) ||
+      trailer.magic != TW_TRAILER_MAGIC)
+    return reportError(
+        error, TW_INVALID, 4010,
+        "'%s' does not end with its weights: %llu bytes of them are missing or truncated; compile or copy "
+        "it again",
+        path, static_cast<unsigned long long>(bytes));
+  if (memcmp(trailer.weights_id, id, sizeof trailer.weights_id) != 0)
+    return reportError(
+        error, TW_INVALID, 4012,
+        "the weights in '%s' belong to another compilation of the model; keep the artifact and the weights "
+        "file of one compilation together",
+        path);
+  const uint64_t offset = trailer.weights_offset, end = size - sizeof trailer;
+  if (offset % 4096 != 0 || offset < firstByte || offset > end || bytes > end - offset)
+    return reportError(
+        error, TW_INVALID, 4010,
+        "the weights in '%s' are truncated or damaged: %llu bytes at offset %llu do not fit the file; "
+        "compile or copy it again",
+        path, static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(offset));
+  return mapRange(file, path, offset, bytes, error);
+}
+
+tw_status WeightMap::mapRange(const InputFile &file, const char *path, uint64_t offset, uint64_t bytes,
+                              tw_error *error) {
+  const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  // Pages wholly behind the end of a file fault when touched. The whole range is reserved as zero pages
+  // first, and the file laid over as many pages as it reaches: the slack is readable wherever the weights
+  // end.
+  const uint64_t whole = alignUp(bytes + readableSlack, page);
+  void *reserved = mmap(nullptr, whole, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (reserved != MAP_FAILED) {
+    base = static_cast<uint8_t *>(reserved);
+    mapped = whole;
+    const uint64_t covered = std::min(whole, alignUp(file.size() - offset, page));
+    if (mmap(base, covered, PROT_READ, MAP_PRIVATE | MAP_FIXED, file.descriptor(),
+             static_cast<off_t>(offset)) != MAP_FAILED)
+      return TW_OK;
+  }
+  return reportError(error, TW_IO, 4013, "cannot map %llu bytes of weights from '%s': %s",
+                     static_cast<unsigned long long>(bytes), path, strerror(errno));
+}
+
+} // namespace tilewright::runtime

@@ -1,0 +1,138 @@
+#include "Team.h"
+
+#include "Cpu.h"
+
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace tilewright::runtime {
+
+namespace {
+
+/// 25 to 40 microseconds: longer than a wake-up through the kernel costs, shorter than anyone notices on an
+/// idle machine.
+constexpr uint64_t patientTicks = 80000;
+/// With more threads than processors the one waited for may be the one kept from running.
+constexpr uint64_t hastyTicks = 2000;
+
+/// Threads of all teams of this process that are inside a run.
+std::atomic<int32_t> busyThreads{0};
+
+void sleepWhile(const std::atomic<uint32_t> &word, uint32_t value) {
+  syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
+}
+
+void wakeAll(const std::atomic<uint32_t> &word) {
+  syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+}
+
+} // namespace
+
+uint32_t Signal::awaitChange(uint32_t old, uint64_t spinTicks) {
+  uint32_t current = value.load(std::memory_order_acquire);
+  for (const uint64_t begin = readTicks(); current == old && readTicks() - begin < spinTicks;) {
+    pauseSpin();
+    current = value.load(std::memory_order_acquire);
+  }
+  while (current == old) {
+    // Sequentially consistent on both sides: either the publisher sees this sleeper, or the kernel sees the
+    // new value.
+    sleepers.fetch_add(1, std::memory_order_seq_cst);
+    if (value.load(std::memory_order_seq_cst) == old)
+      sleepWhile(value, old);
+    sleepers.fetch_sub(1, std::memory_order_relaxed);
+    current = value.load(std::memory_order_acquire);
+  }
+  return current;
+}
+
+void Signal::publish(uint32_t next) {
+  value.store(next, std::memory_order_seq_cst);
+  if (sleepers.load(std::memory_order_seq_cst))
+    wakeAll(value);
+}
+
+tw_status Team::start(int32_t count, Body function, void *argument, tw_error *error) {
+  body = function;
+  context = argument;
+  threads = count;
+  processors = availableProcessors();
+  if (!workers.allocate(static_cast<size_t>(count - 1)))
+    return reportError(error, TW_IO, 4102, "not enough memory for a session of %d threads", count);
+  // Signals of the process are for the threads that expect them.
+  sigset_t all, former;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &former);
+  int failure = 0;
+  for (started = 0; started < workers.size() && !failure; started += !failure) {
+    Worker &worker = workers[started];
+    worker = {this, static_cast<int32_t>(started) + 1, {}};
+    failure = pthread_create(&worker.handle, nullptr, workerMain, &worker);
+  }
+  pthread_sigmask(SIG_SETMASK, &former, nullptr);
+  if (!failure)
+    return TW_OK;
+  stop();
+  return reportError(error, TW_IO, 4101, "cannot start thread %zu of %d: %s; ask for fewer threads",
+                     started + 2, count, strerror(failure));
+}
+
+void Team::stop() {
+  if (started) {
+    stopping = true;
+    startSignal.publish(startSignal.read() + 1);
+  }
+  for (size_t index = 0; index < started; ++index)
+    pthread_join(workers[index].handle, nullptr);
+  started = 0;
+}
+
+void Team::run() {
+  const FloatMode mode;
+  if (threads == 1) {
+    busyThreads.fetch_add(1, std::memory_order_relaxed);
+    body(context, 0);
+    busyThreads.fetch_sub(1, std::memory_order_relaxed);
+    return;
+  }
+  const int32_t busy = busyThreads.fetch_add(threads, std::memory_order_relaxed) + threads;
+  spinTicks = busy > processors ? hastyTicks : patientTicks;
+  running.store(static_cast<uint32_t>(threads - 1), std::memory_order_relaxed);
+  const uint32_t done = doneSignal.read();
+  startSignal.publish(startSignal.read() + 1);
+  body(context, 0);
+  doneSignal.awaitChange(done, spinTicks);
+  busyThreads.fetch_sub(threads, std::memory_order_relaxed);
+}
+
+void *Team::workerMain(void *argument) {
+  auto *worker = static_cast<Worker *>(argument);
+  worker->team->work(worker->index);
+  return nullptr;
+}
+
+void Team::work(int32_t index) {
+  char name[16];
+  snprintf(name, sizeof name, "tilewright-%d", index % 1000);
+  pthread_setname_np(pthread_self(), name);
+  const FloatMode mode;
+  uint64_t patience = 0;
+  for (uint32_t seen = 0;;) {
+    seen = startSignal.awaitChange(seen, patience);
+    if (stopping)
+      return;
+    // Read now: once this thread has left, the caller may set up the next run.
+    patience = spinTicks;
+    body(context, index);
+    if (running.fetch_sub(1, std::memory_order_acq_rel) == 1)
+      doneSignal.publish(doneSignal.read() + 1);
+  }
+}
+
+} // namespace tilewright::runtime

@@ -1,0 +1,87 @@
+/// Team.h - the threads of a session: parked between runs, meeting at barriers during one.
+#ifndef TILEWRIGHT_RUNTIME_TEAM_H
+#define TILEWRIGHT_RUNTIME_TEAM_H
+
+#include "Array.h"
+#include "Error.h"
+
+#include <atomic>
+#include <pthread.h>
+
+namespace tilewright::runtime {
+
+/// A number that one thread changes and others wait for: first spinning, then asleep on a futex.
+class alignas(64) Signal {
+public:
+  uint32_t read() const { return value.load(std::memory_order_acquire); }
+  /// Return the value once it is no longer `old`. What the publisher wrote before is visible then.
+  uint32_t awaitChange(uint32_t old, uint64_t spinTicks);
+  void publish(uint32_t next);
+
+private:
+  std::atomic<uint32_t> value{0};
+  std::atomic<uint32_t> sleepers{0};
+};
+
+/// A fixed number of threads, the caller of run() being number 0. Created workers block all signals.
+class Team {
+public:
+  using Body = void (*)(void *context, int32_t thread);
+
+  Team() = default;
+  Team(const Team &) = delete;
+  Team &operator=(const Team &) = delete;
+  ~Team() { stop(); }
+
+  /// Start `threads` - 1 workers. On failure those already started are stopped again.
+  tw_status start(int32_t threads, Body body, void *context, tw_error *error);
+  void stop();
+
+  /// Call body(context, k) on every thread k at once; return when all have returned. Never allocates.
+  void run();
+
+  /// Called by every thread of the running team. The last to arrive asks `decide(context)`; all get its
+  /// answer, so that either every thread goes on or none does. What any thread wrote before is visible to all
+  /// after.
+  template <typename Decide> bool meet(Decide decide) {
+    if (threads == 1)
+      return decide();
+    // The epoch cannot move before this thread has arrived. Its lowest bit carries the answer.
+    const uint32_t epoch = barrierEpoch.read();
+    if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == static_cast<uint32_t>(threads)) {
+      const bool answer = decide();
+      arrived.store(0, std::memory_order_relaxed); // Nobody arrives again before the epoch is published.
+      barrierEpoch.publish((epoch & ~1u) + 2 + (answer ? 1 : 0));
+      return answer;
+    }
+    return barrierEpoch.awaitChange(epoch, spinTicks) & 1;
+  }
+
+  int32_t size() const { return threads; }
+
+private:
+  struct Worker {
+    Team *team;
+    int32_t index;
+    pthread_t handle;
+  };
+
+  static void *workerMain(void *worker);
+  void work(int32_t index);
+
+  Body body = nullptr;
+  void *context = nullptr;
+  int32_t threads = 1;
+  int32_t processors = 1;
+  uint64_t spinTicks = 0; ///< for the run in progress
+  bool stopping = false;
+  Array<Worker> workers;
+  size_t started = 0;
+
+  Signal startSignal, doneSignal, barrierEpoch;
+  alignas(64) std::atomic<uint32_t> arrived{0};
+  alignas(64) std::atomic<uint32_t> running{0}; ///< workers still inside body
+};
+
+} // namespace tilewright::runtime
+#endif
