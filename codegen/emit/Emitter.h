@@ -1,0 +1,198 @@
+/// Emitter.h - from a kernel (graph ops in a kernel.func) to loops: the index-map walk shared by every root loop and every target.
+///
+/// Loops are emitted directly from kernel + schedule. A root loop asks "your value at these indices, for these lanes" (`ValueEmitter::at`) and each
+/// op answers by asking its operands at mapped indices: element-wise, broadcast, reshape, transpose, slice, pad, concat, gather inline; a reduce
+/// emits its loop. Everything is placed at the outermost loop whose induction variables it depends on and is emitted once there (value numbering
+/// with scopes), so row-invariant work, such as a row's maximum in softmax, leaves the inner loop by construction.
+///
+/// Loop IR: scf + arith + vector + llvm pointers and loads. Integers are signless, sizes and offsets i64. Float types narrower than f32 compute in f32 and
+/// round when stored. bool is i1 in registers and one byte in memory.
+#pragma once
+#include "codegen/target/Target.h"
+#include "ir/Graph.h"
+#include "ir/Symbols.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/ADT/DenseMap.h"
+#include <functional>
+
+namespace tilewright::codegen {
+
+/// One index of a tensor as W lanes see it: lane l reads base + l * stride, or lanes[l] when `lanes` is set (irregular).
+struct Index {
+  mlir::Value base;      ///< i64
+  int64_t stride = 0;    ///< per lane; 0: all lanes read the same element
+  mlir::Value lanes;     ///< vector<W x i64>, or null
+  bool uniform() const { return stride == 0 && !lanes; }
+};
+using Indices = llvm::SmallVector<Index, 6>;
+
+/// Emits scalar i64 arithmetic, folded and value-numbered, at the outermost scope where its operands exist. Scopes are the function body, loop bodies and
+/// guarded (scf.if) bodies.
+class Builder {
+public:
+  Builder(mlir::OpBuilder &builder, mlir::Location location) : b(builder), loc(location) {}
+  mlir::OpBuilder &b;
+  mlir::Location loc;
+
+  mlir::Value constant(int64_t value);
+  std::optional<int64_t> constantOf(mlir::Value value) const;
+  mlir::Value add(mlir::Value x, mlir::Value y);
+  mlir::Value sub(mlir::Value x, mlir::Value y);
+  mlir::Value mul(mlir::Value x, mlir::Value y);
+  mlir::Value divide(mlir::Value x, mlir::Value y);    ///< operands >= 0, y > 0
+  mlir::Value remainder(mlir::Value x, mlir::Value y); ///< operands >= 0, y > 0
+  mlir::Value minimum(mlir::Value x, mlir::Value y);
+  mlir::Value maximum(mlir::Value x, mlir::Value y);
+  mlir::Value less(mlir::Value x, mlir::Value y);      ///< signed, i1
+  mlir::Value equal(mlir::Value x, mlir::Value y);
+  mlir::Value select(mlir::Value condition, mlir::Value x, mlir::Value y);
+  mlir::Value both(mlir::Value x, mlir::Value y);      ///< logical and of i1
+  mlir::Value add(mlir::Value x, int64_t y) { return add(x, constant(y)); }
+  mlir::Value mul(mlir::Value x, int64_t y) { return mul(x, constant(y)); }
+  /// x / y rounded up; x >= 0, y > 0.
+  mlir::Value ceilDivide(mlir::Value x, int64_t y) { return divide(add(x, y - 1), constant(y)); }
+
+  /// pointer + index * bytes
+  mlir::Value address(mlir::Value pointer, mlir::Value index, int64_t bytes);
+
+  /// for (i = lo; i < hi; i += step) body(i, carried) -> next carried. The body is a scope.
+  llvm::SmallVector<mlir::Value> loop(mlir::Value lo, mlir::Value hi, int64_t step, mlir::ValueRange init,
+                                      llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)> body);
+  void loop(mlir::Value lo, mlir::Value hi, int64_t step, llvm::function_ref<void(mlir::Value)> body);
+  /// if (condition) yes() else no(); both return values of equal types. The bodies are guarded scopes: loads inside are not hoisted out.
+  llvm::SmallVector<mlir::Value> guarded(mlir::Value condition, mlir::TypeRange types, llvm::function_ref<llvm::SmallVector<mlir::Value>()> yes,
+                                         llvm::function_ref<llvm::SmallVector<mlir::Value>()> no);
+  void guarded(mlir::Value condition, llvm::function_ref<void()> yes);
+
+  /// The depth of the scope a value is defined in (0: function body, arguments and constants).
+  unsigned depthOf(mlir::Value value) const;
+  unsigned depth() const { return scopes.size() - 1; }
+  /// The innermost guarded scope's depth: what may trap must not move above it.
+  unsigned guardDepth() const;
+  /// Run `emit` with the insertion point at the end of the scope at `depth` (before the loop that leads deeper).
+  mlir::Value placedAt(unsigned depth, llvm::function_ref<mlir::Value()> emit);
+  /// Start the function body's scope; call once, with the insertion point in the (empty) entry block.
+  void enterFunction();
+
+  /// A memo that lives as long as the scope it was made in.
+  struct Key {
+    const void *what;
+    llvm::SmallVector<const void *, 8> operands;
+    bool operator<(const Key &other) const { return std::tie(what, operands) < std::tie(other.what, other.operands); }
+  };
+  mlir::Value *lookup(const Key &key);
+  void remember(unsigned depth, Key key, mlir::Value value);
+
+private:
+  struct Scope {
+    mlir::Block *block;
+    mlir::Operation *entry = nullptr; ///< the op (in the parent scope's block) whose region this scope is
+    bool guarded = false;
+    std::map<Key, mlir::Value> memo;
+  };
+  void enter(mlir::Block *block, mlir::Operation *entry, bool guarded);
+  void leave();
+  template <class Op> mlir::Value pure(mlir::Value x, mlir::Value y);
+  std::vector<Scope> scopes;
+};
+
+/// What one kernel's emission knows: the function's parameters and the facts it was emitted under.
+struct KernelContext {
+  kernel::FuncOp kernel;
+  const TargetInfo &target;
+  llvm::DenseMap<mlir::Value, mlir::Value> pointers; ///< kernel argument -> !llvm.ptr
+  llvm::SmallVector<mlir::Value> results;            ///< !llvm.ptr of each yielded value
+  llvm::SmallVector<mlir::Value> symbols;            ///< i64 value of each kernel symbol
+  mlir::Value begin, end;                            ///< this thread's share of the kernel's extent
+  mlir::Value scratch;                               ///< !llvm.ptr, private to the thread, 64-byte aligned
+  mlir::Value frame;                                 ///< !llvm.ptr to tw_frame
+  mlir::AffineExpr scratchBytes;                     ///< grows as emitters reserve scratch (kernel symbols)
+  unsigned siteCount = 0;                            ///< run-time failure sites used so far
+  llvm::SmallVector<mlir::Location> sites;           ///< where each site comes from
+};
+
+/// Bits and lanes.
+struct Lanes {
+  int64_t width = 1;
+  mlir::Value mask; ///< vector<W x i1>: lanes that exist; null: all
+};
+
+class ValueEmitter : public Builder {
+public:
+  ValueEmitter(mlir::OpBuilder &builder, mlir::Location location, KernelContext &kernel);
+  KernelContext &kernel;
+  Lanes lanes;
+
+  /// The value of `v` (of the kernel's body) at `indices`: a scalar where all lanes agree, else vector<W x compute type>.
+  mlir::Value at(mlir::Value v, llvm::ArrayRef<Index> indices);
+  /// Make `v` answer `value` at these indices in the current scope: how a root hands its accumulators to the epilogue.
+  void define(mlir::Value v, llvm::ArrayRef<Index> indices, mlir::Value value);
+
+  /// From the indices of a root's result to those of the value that the kernel yields, forwards through element-wise ops, reshapes and transposes.
+  Indices forward(mlir::Value from, llvm::ArrayRef<Index> indices, mlir::Value to);
+
+  /// Scalar or lanes -> lanes.
+  mlir::Value spread(mlir::Value value);
+  mlir::Value spread(mlir::Value value, int64_t width);
+  /// The value of a dimension expression (i64), hoisted to the function body.
+  mlir::Value dim(mlir::AffineExpr expr);
+  llvm::SmallVector<mlir::Value> dims(mlir::Value v);
+
+  /// Load from / store to a dense row-major tensor of `type` at `pointer`, converting between storage and compute type. Masked by `lanes.mask`.
+  mlir::Value load(mlir::RankedTensorType type, mlir::Value pointer, llvm::ArrayRef<Index> indices);
+  void store(mlir::RankedTensorType type, mlir::Value pointer, llvm::ArrayRef<Index> indices, mlir::Value value);
+  /// The row-major offset.
+  Index linearize(llvm::ArrayRef<mlir::Value> dims, llvm::ArrayRef<Index> indices);
+  Indices delinearize(llvm::ArrayRef<mlir::Value> dims, const Index &offset);
+
+  /// Arithmetic on indices with lanes.
+  Index uniform(mlir::Value base) { return {base, 0, {}}; }
+  Index lane(mlir::Value base, int64_t stride = 1) { return {base, stride, {}}; }
+  Index add(const Index &x, const Index &y);
+  Index mul(const Index &x, mlir::Value factor);
+  mlir::Value lanesOf(const Index &index); ///< vector<W x i64>
+  using Builder::add;
+  using Builder::mul;
+
+  /// Reserve thread-private scratch; returns its address. `bytes` over kernel symbols.
+  mlir::Value reserveScratch(mlir::AffineExpr bytes);
+  /// Report a run-time failure of `op` (TW_FAIL_*) with numbers a and b (i64).
+  void fail(mlir::Operation *op, int code, mlir::Value a, mlir::Value b);
+
+  /// The mask of lanes l with base + l < limit.
+  mlir::Value laneMask(mlir::Value base, mlir::Value limit, int64_t width);
+  /// for (i = lo; i < hi; i += width) in lanes: full blocks, `unroll` at a time, then a masked tail. The body sees `lanes` set.
+  void laneLoop(mlir::Value lo, mlir::Value hi, int64_t width, llvm::function_ref<void(mlir::Value base)> body);
+
+  static mlir::Type computeType(mlir::Type elementType);
+  /// Lanes of a native register for the widest type that the kernel computes in.
+  int64_t nativeLanes() const;
+
+private:
+  friend struct OpEmitter;
+  std::vector<std::pair<mlir::Value, struct Materialized>> rows; ///< row values kept in scratch
+};
+
+/// A kernel turned into a function of loop IR, and what launching it needs.
+struct EmittedKernel {
+  mlir::AffineExpr extent;       ///< how many work items the program splits over threads (kernel symbols)
+  mlir::AffineExpr scratchBytes; ///< per thread (kernel symbols)
+  llvm::SmallVector<mlir::Location> sites;
+};
+
+/// Emit `kernel` into `module` as
+///   func @NAME(ptr results..., ptr arguments..., i64 symbols..., i64 begin, i64 end, ptr scratch, ptr frame, i64 firstSite)
+/// computing work items [begin, end) of its extent.
+llvm::FailureOr<EmittedKernel> emitKernel(kernel::FuncOp kernel, mlir::ModuleOp module, const TargetInfo &target);
+
+/// The root loops, one for each kind of root op. Each sets the extent. (emit/Loops.cpp, Contract.cpp, Conv.cpp, ...)
+using RootEmitter = llvm::LogicalResult (*)(ValueEmitter &, mlir::Operation *root, EmittedKernel &);
+llvm::LogicalResult emitLoops(ValueEmitter &e, mlir::Operation *root, EmittedKernel &result);    ///< no root: loops over the yielded values
+llvm::LogicalResult emitContract(ValueEmitter &e, mlir::Operation *root, EmittedKernel &result); ///< blocked, packed, register-tiled
+llvm::LogicalResult emitConv(ValueEmitter &e, mlir::Operation *root, EmittedKernel &result);     ///< implicit GEMM, depthwise
+llvm::LogicalResult emitSerial(ValueEmitter &e, mlir::Operation *root, EmittedKernel &result);   ///< scan, sort, scatter, compact, arg_reduce, window argmax
+
+} // namespace tilewright::codegen
