@@ -32,18 +32,24 @@ enum {
   TW_FAIL_UNSUPPORTED = 7  ///< a value only known at run time asks for what was not compiled
 };
 
-/// Functions the runtime lends to generated code.
+/// Functions the runtime lends to generated code. All may be called from every thread of the team unless said otherwise; none throws.
 typedef struct tw_host_table {
   uint32_t size; ///< bytes of this table
   uint32_t abi;
   /// Every thread of the team meets here. Returns non-zero when the run failed or was cancelled: the program then returns.
+  /// The answer is decided once per meeting, by the last to arrive: all threads get the same. What any thread wrote before,
+  /// frame->symbols and frame->buffers included, is visible to all after.
   int32_t (*barrier)(tw_frame *frame, int32_t thread);
-  /// Record a failure (the first one wins); the caller goes on with some valid value until the next barrier.
+  /// Record a failure (the first one wins); the caller goes on with some valid value until the next barrier. `site` indexes
+  /// tw_descriptor::sites; -1: nowhere in particular. A failure after the last barrier still fails the run.
   void (*fail)(tw_frame *frame, int32_t code, int32_t site, int64_t a, int64_t b);
   /// Thread 0 only: give buffer `buffer` (kind TW_BUFFER_GROWABLE) at least `bytes` bytes; sets frame->buffers[buffer].
-  /// Contents are not kept. Returns non-zero on failure (already recorded).
+  /// Contents are not kept. Returns non-zero on failure (already recorded). The memory starts on a cache line, has 64 readable
+  /// bytes behind it, and stays with the session: capacity at least doubles when it grows. Other threads see the new address after
+  /// the next barrier. Before its first growth a growable buffer's address is valid for 0 bytes.
   int32_t (*grow)(tw_frame *frame, uint32_t buffer, int64_t bytes);
-  /// Called around launches when frame->profile is set.
+  /// Called before each launch when frame->profile is set. Only thread 0's calls count: the time until its next one, or the end of the
+  /// program, belongs to `launch`.
   void (*mark)(tw_frame *frame, int32_t thread, uint32_t launch);
   /// Elementary functions that generated code does not inline: f64 in, f64 out. Indexed by TW_MATH_*.
   double (*const *math1)(double);
@@ -60,14 +66,19 @@ enum {
 /// math2 indices
 enum { TW_MATH_POW, TW_MATH_ATAN2, TW_MATH_FMOD, TW_MATH2_COUNT };
 
-/// One run, as generated code sees it.
+/// One run, as generated code sees it. Every pointer is valid, also where there are no bytes behind it.
+///
+/// Arena buffers, growable buffers, scratch and weights start on cache lines (or as aligned as asked for) and have 64 readable bytes of
+/// slack behind them, whose contents are undefined. Input and output buffers may be the caller's: any alignment, no slack.
+/// Threads run with subnormals flushed to zero (FTZ, DAZ), rounding to nearest.
 struct tw_frame {
   const tw_host_table *host;
   uint8_t **buffers;         ///< [buffer_count] base addresses
-  int64_t *symbols;          ///< [symbol_count] values of the symbolic dimensions, bound from inputs or stored by the program
+  int64_t *symbols;          ///< [symbol_count] values of the symbolic dimensions, bound from inputs or stored by the program (until
+                             ///< then: their maximum)
   const uint8_t *weights;    ///< the constants, 64-byte aligned
   uint8_t **scratch;         ///< [threads] private scratch of scratch_bytes, 64-byte aligned
-  int32_t failed;            ///< read at barriers
+  int32_t failed;            ///< written by fail(); what counts is the answer of barrier()
   int32_t profile;           ///< non-zero: call host->mark(frame, thread, launch) before each launch
 };
 
@@ -80,13 +91,15 @@ enum {
   TW_BUFFER_GROWABLE_OUTPUT = 4 ///< as GROWABLE, and output `io` is read from it after the run
 };
 
+/// Aliases form chains; the buffer at the end decides about the memory. In the arena it lives from the earliest birth to the latest
+/// death of all that lead to it. An output whose chain ends in an arena buffer, an input or another output is copied after the run.
 typedef struct tw_buffer_info {
   uint32_t kind;
   uint32_t io;
   uint32_t birth;
   uint32_t death;
   uint32_t alias;  ///< another buffer whose memory this one is, or UINT32_MAX. An output aliased to an input is copied by the runtime after the run.
-  uint32_t align;
+  uint32_t align;  ///< a power of two up to 4096; what is below 64 counts as 64
 } tw_buffer_info;
 
 typedef struct tw_io_dim {
@@ -99,7 +112,7 @@ typedef struct tw_io_dim {
 typedef struct tw_io_info {
   const char *name;
   int32_t dtype;      ///< tw_dtype
-  int32_t rank;
+  int32_t rank;       ///< 0 .. TW_MAX_RANK
   const tw_io_dim *dims;
   uint32_t buffer;
   uint32_t pad;
@@ -150,11 +163,14 @@ typedef struct tw_descriptor {
   const tw_site_info *sites;
   const tw_launch_info *launches;
   const char *report;            ///< JSON
-  /// The whole model, walked by every thread of the team.
+  /// The whole model, walked by every thread of the team. All threads must pass the same barriers in the same order.
   void (*program)(tw_frame *frame, int32_t thread, int32_t threads);
   /// bytes[0..buffer_count): size of each buffer (0 for growable ones and aliases); bytes[buffer_count]: scratch per thread.
+  /// A size that overflows must come out negative: the run is then refused with TW4301. Symbols defined by the program are at their
+  /// maximum here. Called when dimensions are met for the first time; must not depend on anything but `symbols`.
   void (*sizes)(const int64_t *symbols, int64_t *bytes);
   /// All dimensions of all outputs, one after the other. Called before the run for outputs of kind OUTPUT, after it for all.
+  /// For an OUTPUT buffer, sizes() must not exceed the bytes of these dimensions: the buffer may be the caller's.
   void (*output_dims)(const int64_t *symbols, int64_t *dims);
   const char *weights_file;      ///< null: embedded; else the file name, in the artifact's folder
   uint8_t weights_id[16];        ///< equal in artifact and weights file's trailer
@@ -163,7 +179,7 @@ typedef struct tw_descriptor {
 /// Ends an artifact with embedded weights, and a side weights file.
 typedef struct tw_trailer {
   uint64_t magic;
-  uint64_t weights_offset; ///< from the start of the file, a multiple of 4096
+  uint64_t weights_offset; ///< from the start of the file, a multiple of 4096, behind everything the ELF headers describe
   uint8_t weights_id[16];
 } tw_trailer;
 
