@@ -1,4 +1,5 @@
-/// Constants.cpp - ONNX tensors as graph.constant (small, in the IR) or graph.weight (large, left where it lies).
+/// Constants.cpp - ONNX tensors as graph.constant (small, in the IR) or graph.weight (large, left where it
+/// lies).
 #include "frontend/GraphImporter.h"
 #include "frontend/reader/MappedFile.h"
 #include "ir/Graph.h"
@@ -18,35 +19,61 @@ Type GraphImporter::elementType(onnx::ElementType type) const {
     return IntegerType::get(c, width, isSigned ? IntegerType::Signed : IntegerType::Unsigned);
   };
   switch (type) {
-  case Element::Float32: return Float32Type::get(c);
-  case Element::Float64: return Float64Type::get(c);
-  case Element::Float16: return Float16Type::get(c);
-  case Element::BFloat16: return BFloat16Type::get(c);
-  case Element::UInt8: return integer(8, false);
-  case Element::Int8: return integer(8, true);
-  case Element::UInt16: return integer(16, false);
-  case Element::Int16: return integer(16, true);
-  case Element::UInt32: return integer(32, false);
-  case Element::Int32: return integer(32, true);
-  case Element::UInt64: return integer(64, false);
-  case Element::Int64: return integer(64, true);
-  case Element::UInt4: return integer(4, false);
-  case Element::Int4: return integer(4, true);
-  case Element::UInt2: return integer(2, false);
-  case Element::Int2: return integer(2, true);
-  case Element::Bool: return IntegerType::get(c, 1);
-  case Element::Float8E4M3FN: return Float8E4M3FNType::get(c);
-  case Element::Float8E4M3FNUZ: return Float8E4M3FNUZType::get(c);
-  case Element::Float8E5M2: return Float8E5M2Type::get(c);
-  case Element::Float8E5M2FNUZ: return Float8E5M2FNUZType::get(c);
-  case Element::Float8E8M0: return Float8E8M0FNUType::get(c);
-  case Element::Float4E2M1: return Float4E2M1FNType::get(c);
-  case Element::Float6E2M3: return Float6E2M3FNType::get(c);
-  case Element::Float6E3M2: return Float6E3M2FNType::get(c);
+  case Element::Float32:
+    return Float32Type::get(c);
+  case Element::Float64:
+    return Float64Type::get(c);
+  case Element::Float16:
+    return Float16Type::get(c);
+  case Element::BFloat16:
+    return BFloat16Type::get(c);
+  case Element::UInt8:
+    return integer(8, false);
+  case Element::Int8:
+    return integer(8, true);
+  case Element::UInt16:
+    return integer(16, false);
+  case Element::Int16:
+    return integer(16, true);
+  case Element::UInt32:
+    return integer(32, false);
+  case Element::Int32:
+    return integer(32, true);
+  case Element::UInt64:
+    return integer(64, false);
+  case Element::Int64:
+    return integer(64, true);
+  case Element::UInt4:
+    return integer(4, false);
+  case Element::Int4:
+    return integer(4, true);
+  case Element::UInt2:
+    return integer(2, false);
+  case Element::Int2:
+    return integer(2, true);
+  case Element::Bool:
+    return IntegerType::get(c, 1);
+  case Element::Float8E4M3FN:
+    return Float8E4M3FNType::get(c);
+  case Element::Float8E4M3FNUZ:
+    return Float8E4M3FNUZType::get(c);
+  case Element::Float8E5M2:
+    return Float8E5M2Type::get(c);
+  case Element::Float8E5M2FNUZ:
+    return Float8E5M2FNUZType::get(c);
+  case Element::Float8E8M0:
+    return Float8E8M0FNUType::get(c);
+  case Element::Float4E2M1:
+    return Float4E2M1FNType::get(c);
+  case Element::Float6E2M3:
+    return Float6E2M3FNType::get(c);
+  case Element::Float6E3M2:
+    return Float6E3M2FNType::get(c);
   case Element::Undefined:
   case Element::String:
   case Element::Complex64:
-  case Element::Complex128: return {};
+  case Element::Complex128:
+    return {};
   }
   return {};
 }
@@ -92,8 +119,10 @@ static DenseElementsAttr denseAttribute(RankedTensorType type, unsigned bits, Ar
   return DenseElementsAttr::get(storage, values);
 }
 
-Value GraphImporter::embedded(RankedTensorType type, onnx::ElementType elementType, ArrayRef<char> bytes, Location location) {
-  return graph::ConstantOp::create(builder, location, type, denseAttribute(type, onnx::elementBits(elementType), bytes));
+Value GraphImporter::embedded(RankedTensorType type, onnx::ElementType elementType, ArrayRef<char> bytes,
+                              Location location) {
+  return graph::ConstantOp::create(builder, location, type,
+                                   denseAttribute(type, onnx::elementBits(elementType), bytes));
 }
 
 Value GraphImporter::weight(const onnx::Tensor &tensor, RankedTensorType type, Location location) {
@@ -105,25 +134,30 @@ Value GraphImporter::weight(const onnx::Tensor &tensor, RankedTensorType type, L
   } else {
     offset = tensor.bytes.data() - reinterpret_cast<const std::byte *>(model.file->bytes().data());
   }
-  Value value = graph::WeightOp::create(builder, location, type, builder.getStringAttr(path), builder.getI64IntegerAttr(offset),
+  Value value = graph::WeightOp::create(builder, location, type, builder.getStringAttr(path),
+                                        builder.getI64IntegerAttr(offset),
                                         builder.getI64IntegerAttr(tensor.byteSize()));
   weights[value] = tensor;
   return value;
 }
 
-Value GraphImporter::constant(const onnx::Tensor &tensor, Location location, std::string_view node, std::string_view op) {
+Value GraphImporter::constant(const onnx::Tensor &tensor, Location location, std::string_view node,
+                              std::string_view op) {
   std::string name(tensor.name);
   Type element = elementType(tensor.elementType);
   if (!element) {
     report({Diagnostic::Unsupported, "TW1202",
-            ("the constant '" + llvm::Twine(name) + "' has elements of type " + StringRef(onnx::elementTypeName(tensor.elementType)) +
-             ", which is not supported").str(), "", std::string(node), std::string(op), name});
+            ("the constant '" + llvm::Twine(name) + "' has elements of type " +
+             StringRef(onnx::elementTypeName(tensor.elementType)) + ", which is not supported")
+                .str(),
+            "", std::string(node), std::string(op), name});
     return {};
   }
   auto type = RankedTensorType::get(tensor.dims, element);
   bool inFile = tensor.storage == onnx::Tensor::Storage::External ||
                 (tensor.storage == onnx::Tensor::Storage::Raw && !modelFile.empty());
-  if (tensor.byteSize() > largestEmbedded && inFile && (tensor.storage == onnx::Tensor::Storage::Raw || !modelFolder.empty())) {
+  if (tensor.byteSize() > largestEmbedded && inFile &&
+      (tensor.storage == onnx::Tensor::Storage::Raw || !modelFolder.empty())) {
     if (auto view = tensor.view())
       return weight(tensor, type, location);
     else
@@ -135,7 +169,8 @@ Value GraphImporter::constant(const onnx::Tensor &tensor, Location location, std
     report(diagnosticOf(bytes.error()));
     return {};
   }
-  return embedded(type, tensor.elementType, {reinterpret_cast<const char *>(bytes->data()), bytes->size()}, location);
+  return embedded(type, tensor.elementType, {reinterpret_cast<const char *>(bytes->data()), bytes->size()},
+                  location);
 }
 
 std::optional<SmallVector<double>> GraphImporter::floatsOf(Value value) {

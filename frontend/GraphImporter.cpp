@@ -8,7 +8,8 @@
 using namespace mlir;
 namespace tilewright::frontend {
 
-/// Subgraphs and function calls inside each other. The reader admits 64 levels of subgraphs alone; calls multiply that.
+/// Subgraphs and function calls inside each other. The reader admits 64 levels of subgraphs alone; calls
+/// multiply that.
 constexpr unsigned maxDepth = 128;
 
 static std::string functionKey(std::string_view domain, std::string_view name, std::string_view overload) {
@@ -32,10 +33,17 @@ GraphImporter::GraphImporter(const onnx::Model &model, MLIRContext &context, con
 Diagnostic diagnosticOf(const onnx::Error &error) {
   Diagnostic::Kind kind = Diagnostic::Internal;
   switch (error.status) {
-  case onnx::Status::Unsupported: kind = Diagnostic::Unsupported; break;
-  case onnx::Status::Invalid: kind = Diagnostic::Invalid; break;
-  case onnx::Status::Io: kind = Diagnostic::Io; break;
-  case onnx::Status::Internal: break;
+  case onnx::Status::Unsupported:
+    kind = Diagnostic::Unsupported;
+    break;
+  case onnx::Status::Invalid:
+    kind = Diagnostic::Invalid;
+    break;
+  case onnx::Status::Io:
+    kind = Diagnostic::Io;
+    break;
+  case onnx::Status::Internal:
+    break;
   }
   return {kind, error.codeText(), error.message, error.hint, error.node, error.op, error.tensor};
 }
@@ -59,7 +67,8 @@ void GraphImporter::report(Diagnostic diagnostic) {
 
 void GraphImporter::importMain() {
   builder.setInsertionPointToEnd(module->getBody());
-  auto function = func::FuncOp::create(builder, builder.getUnknownLoc(), "main", builder.getFunctionType({}, {}));
+  auto function =
+      func::FuncOp::create(builder, builder.getUnknownLoc(), "main", builder.getFunctionType({}, {}));
   Block *block = function.addEntryBlock();
   builder.setInsertionPointToEnd(block);
   Scope scope;
@@ -91,13 +100,20 @@ void GraphImporter::importInputs(Scope &scope, Block &block, SmallVectorImpl<Att
 static std::string_view kindName(onnx::TypeInfo::Kind kind) {
   using Kind = onnx::TypeInfo::Kind;
   switch (kind) {
-  case Kind::Unknown: return "value of no declared type";
-  case Kind::Tensor: return "tensor";
-  case Kind::SparseTensor: return "sparse tensor";
-  case Kind::Sequence: return "sequence";
-  case Kind::Optional: return "optional";
-  case Kind::Map: return "map";
-  case Kind::Opaque: return "opaque value";
+  case Kind::Unknown:
+    return "value of no declared type";
+  case Kind::Tensor:
+    return "tensor";
+  case Kind::SparseTensor:
+    return "sparse tensor";
+  case Kind::Sequence:
+    return "sequence";
+  case Kind::Optional:
+    return "optional";
+  case Kind::Map:
+    return "map";
+  case Kind::Opaque:
+    return "opaque value";
   }
   return "value";
 }
@@ -106,20 +122,24 @@ Type GraphImporter::inputType(const onnx::ValueInfo &input) {
   std::string name(input.name);
   if (input.type.kind != onnx::TypeInfo::Kind::Tensor) {
     report({Diagnostic::Unsupported, "TW1202",
-            ("input '" + llvm::Twine(name) + "' is a " + StringRef(kindName(input.type.kind)) + "; only tensors are supported").str(),
+            ("input '" + llvm::Twine(name) + "' is a " + StringRef(kindName(input.type.kind)) +
+             "; only tensors are supported")
+                .str(),
             "give the model tensor inputs", "", "", name});
     return {};
   }
   Type element = elementType(input.type.elementType);
   if (!element) {
     report({Diagnostic::Unsupported, "TW1202",
-            ("input '" + llvm::Twine(name) + "' has elements of type " + StringRef(onnx::elementTypeName(input.type.elementType)) +
-             ", which is not supported").str(),
+            ("input '" + llvm::Twine(name) + "' has elements of type " +
+             StringRef(onnx::elementTypeName(input.type.elementType)) + ", which is not supported")
+                .str(),
             "numbers and bool are; do text processing before the model", "", "", name});
     return {};
   }
   if (!input.type.hasShape) {
-    report({Diagnostic::Unsupported, "TW1207", "input '" + name + "' declares no shape, so not even its rank is known",
+    report({Diagnostic::Unsupported, "TW1207",
+            "input '" + name + "' declares no shape, so not even its rank is known",
             "declare one, with names for dimensions that vary", "", "", name});
     return {};
   }
@@ -157,7 +177,8 @@ void GraphImporter::checkDimOverrides() {
     report({Diagnostic::Invalid, "TW1208",
             known ? "the range of dimension '" + range.name + "' is empty or negative"
                   : "no input has a dimension named '" + range.name + "'",
-            names.empty() ? "all input dimensions are fixed" : "the input dimensions are: " + names, "", "", ""});
+            names.empty() ? "all input dimensions are fixed" : "the input dimensions are: " + names, "", "",
+            ""});
   }
 }
 
@@ -167,7 +188,8 @@ void GraphImporter::finishMain(func::FuncOp function, const Scope &scope, ArrayR
   for (const onnx::ValueInfo &output : model.graph.outputs) {
     auto found = scope.values.find(output.name);
     if (found == scope.values.end())
-      report({Diagnostic::Invalid, "TW1204", ("nothing defines the output '" + llvm::Twine(output.name) + "'").str(),
+      report({Diagnostic::Invalid, "TW1204",
+              ("nothing defines the output '" + llvm::Twine(output.name) + "'").str(),
               "the model is damaged; export it again", "", "", std::string(output.name)});
     else if (found->second)
       results.push_back(found->second);
@@ -202,8 +224,8 @@ void GraphImporter::define(Scope &scope, std::string_view name, Value value, con
   if (scope.values.try_emplace(name, value).second)
     return;
   report({Diagnostic::Invalid, "TW1204", ("the name '" + llvm::Twine(name) + "' is defined twice").str(),
-          "names must be unique within a graph", node ? std::string(node->name) : "", node ? std::string(node->opType) : "",
-          std::string(name)});
+          "names must be unique within a graph", node ? std::string(node->name) : "",
+          node ? std::string(node->opType) : "", std::string(name)});
 }
 
 void GraphImporter::poison(const onnx::Node &node, Scope &scope) {
@@ -238,7 +260,8 @@ void GraphImporter::importSparse(const onnx::SparseTensor &sparse, Scope &scope)
   if (!bytes)
     report(diagnosticOf(bytes.error()));
   else if (!element)
-    report({Diagnostic::Unsupported, "TW1202", "the sparse tensor '" + name + "' has elements of an unsupported type", "", "", "", name});
+    report({Diagnostic::Unsupported, "TW1202",
+            "the sparse tensor '" + name + "' has elements of an unsupported type", "", "", "", name});
   else
     value = embedded(RankedTensorType::get(sparse.dims, element), sparse.values.elementType,
                      {reinterpret_cast<const char *>(bytes->data()), bytes->size()},
@@ -252,7 +275,8 @@ void GraphImporter::importNodes(const onnx::Graph &graph, Scope &scope) {
       importNode(node, scope);
       continue;
     }
-    // In a function body attributes may be references to the caller's. Subgraphs were substituted with their node.
+    // In a function body attributes may be references to the caller's. Subgraphs were substituted with their
+    // node.
     if (scope.parent) {
       importNode(node, scope);
       continue;
@@ -275,12 +299,16 @@ void GraphImporter::importNode(const onnx::Node &node, Scope &scope) {
   if (function != functions.end())
     return importCall(node, *function->second, scope);
   std::optional<int64_t> opset = model.opsetOf(node, scope.function);
-  if (!opset && !node.domain.empty()) // exporters forget to import contributed domains; their operators have one version
+  if (!opset &&
+      !node.domain
+           .empty()) // exporters forget to import contributed domains; their operators have one version
     opset = 1;
   if (!opset || (node.domain.empty() && (*opset < onnx::oldestOpset || *opset > onnx::newestOpset))) {
     report({opset ? Diagnostic::Unsupported : Diagnostic::Invalid, "TW1212",
-            opset ? "opset " + std::to_string(*opset) + " is not supported" : "the model does not say which opset it uses",
-            "opsets " + std::to_string(onnx::oldestOpset) + " to " + std::to_string(onnx::newestOpset) + " are supported",
+            opset ? "opset " + std::to_string(*opset) + " is not supported"
+                  : "the model does not say which opset it uses",
+            "opsets " + std::to_string(onnx::oldestOpset) + " to " + std::to_string(onnx::newestOpset) +
+                " are supported",
             std::string(node.name), std::string(node.opType), ""});
     return poison(node, scope);
   }
@@ -293,8 +321,10 @@ bool GraphImporter::operandsUsable(const onnx::Node &node, bool &poisoned) {
       continue;
     std::optional<Value> value = lookup(name);
     if (!value) {
-      report({Diagnostic::Invalid, "TW1204", ("nothing defines '" + llvm::Twine(name) + "', which this node uses").str(),
-              "the model is damaged or its nodes are out of order", std::string(node.name), std::string(node.opType), std::string(name)});
+      report({Diagnostic::Invalid, "TW1204",
+              ("nothing defines '" + llvm::Twine(name) + "', which this node uses").str(),
+              "the model is damaged or its nodes are out of order", std::string(node.name),
+              std::string(node.opType), std::string(name)});
       return false;
     }
     poisoned |= !*value;
@@ -338,19 +368,25 @@ void GraphImporter::unknownOperator(const onnx::Node &node, int64_t opset) {
   }
   std::string domain = node.domain.empty() ? "ai.onnx" : std::string(node.domain);
   report({Diagnostic::Unsupported, "TW1201",
-          ("the operator " + llvm::Twine(node.opType) + " (domain " + domain + ", opset " + llvm::Twine(opset) + ") is not supported").str(),
-          nearest.empty() ? "" : ("did you mean " + nearest.rsplit(':').second + "?").str(), std::string(node.name),
-          std::string(node.opType), ""});
+          ("the operator " + llvm::Twine(node.opType) + " (domain " + domain + ", opset " +
+           llvm::Twine(opset) + ") is not supported")
+              .str(),
+          nearest.empty() ? "" : ("did you mean " + nearest.rsplit(':').second + "?").str(),
+          std::string(node.name), std::string(node.opType), ""});
 }
 
 //===- Subgraphs and functions --------------------------------------------------------===//
 
-std::optional<SmallVector<Value>> GraphImporter::subgraph(const onnx::Graph &graph, ArrayRef<Value> arguments, const onnx::Node &owner) {
-  Diagnostic problem{Diagnostic::Invalid, "TW1211", "", "", std::string(owner.name), std::string(owner.opType), ""};
+std::optional<SmallVector<Value>> GraphImporter::subgraph(const onnx::Graph &graph, ArrayRef<Value> arguments,
+                                                          const onnx::Node &owner) {
+  Diagnostic problem{Diagnostic::Invalid,       "TW1211", "", "", std::string(owner.name),
+                     std::string(owner.opType), ""};
   if (graph.inputs.size() != arguments.size())
-    problem.message = "its subgraph has " + std::to_string(graph.inputs.size()) + " inputs where " + std::to_string(arguments.size()) + " are needed";
+    problem.message = "its subgraph has " + std::to_string(graph.inputs.size()) + " inputs where " +
+                      std::to_string(arguments.size()) + " are needed";
   else if (current->depth >= maxDepth)
-    problem.message = "subgraphs and function calls are nested more than " + std::to_string(maxDepth) + " deep";
+    problem.message =
+        "subgraphs and function calls are nested more than " + std::to_string(maxDepth) + " deep";
   if (!problem.message.empty()) {
     report(problem);
     return std::nullopt;
@@ -380,12 +416,15 @@ std::optional<SmallVector<Value>> GraphImporter::subgraph(const onnx::Graph &gra
   return results;
 }
 
-bool GraphImporter::bindCall(const onnx::Node &node, const onnx::Function &function, const Scope &caller, Scope &body) {
-  Diagnostic problem{Diagnostic::Invalid, "TW1210", "", "", std::string(node.name), std::string(node.opType), ""};
+bool GraphImporter::bindCall(const onnx::Node &node, const onnx::Function &function, const Scope &caller,
+                             Scope &body) {
+  Diagnostic problem{Diagnostic::Invalid,      "TW1210", "", "", std::string(node.name),
+                     std::string(node.opType), ""};
   if (node.inputs.size() > function.body.inputs.size() || node.outputs.size() > function.body.outputs.size())
     problem.message = "the call has more inputs or outputs than the model-local function it names";
   else if (caller.depth >= maxDepth)
-    problem.message = "calls of model-local functions are nested more than " + std::to_string(maxDepth) + " deep; do they call themselves?";
+    problem.message = "calls of model-local functions are nested more than " + std::to_string(maxDepth) +
+                      " deep; do they call themselves?";
   if (!problem.message.empty()) {
     report(problem);
     return false;
@@ -417,8 +456,10 @@ void GraphImporter::importCall(const onnx::Node &node, const onnx::Function &fun
       continue;
     auto found = body.values.find(function.body.outputs[index].name);
     if (found == body.values.end())
-      report({Diagnostic::Invalid, "TW1204", "the model-local function does not define its output '" +
-              std::string(function.body.outputs[index].name) + "'", "", std::string(node.name), std::string(node.opType), ""});
+      report({Diagnostic::Invalid, "TW1204",
+              "the model-local function does not define its output '" +
+                  std::string(function.body.outputs[index].name) + "'",
+              "", std::string(node.name), std::string(node.opType), ""});
     define(scope, node.outputs[index], found == body.values.end() ? Value() : found->second, &node);
   }
 }

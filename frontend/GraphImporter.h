@@ -1,4 +1,5 @@
-/// GraphImporter.h - what stands behind NodeImporter: names in scope, constants, diagnostics, function calls. Not for the families.
+/// GraphImporter.h - what stands behind NodeImporter: names in scope, constants, diagnostics, function calls.
+/// Not for the families.
 #pragma once
 #include "frontend/Importer.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -7,28 +8,30 @@
 
 namespace tilewright::frontend {
 
-/// Imports one model. Not thread-safe; the model and the context must outlive it. Nesting of subgraphs and function calls together
-/// is bounded, so hostile models cannot exhaust the stack.
+/// Imports one model. Not thread-safe; the model and the context must outlive it. Nesting of subgraphs and
+/// function calls together is bounded, so hostile models cannot exhaust the stack.
 class GraphImporter {
 public:
   GraphImporter(const onnx::Model &model, mlir::MLIRContext &context, const ImportOptions &options);
   ImportResult run();
 
-  /// The value of a name in the innermost scope that defines it. Null value: poison (its maker failed). Nothing: not defined.
+  /// The value of a name in the innermost scope that defines it. Null value: poison (its maker failed).
+  /// Nothing: not defined.
   std::optional<mlir::Value> lookup(std::string_view name) const;
   /// The name of a function's input that the call leaves out.
   bool isAbsent(std::string_view name) const;
-  /// A constant at the builder's insertion point: graph.constant up to 1 KB or where the bytes are in no file, else graph.weight.
-  /// Null, with a diagnostic, when the data is unusable.
-  mlir::Value constant(const onnx::Tensor &tensor, mlir::Location location, std::string_view node, std::string_view op);
+  /// A constant at the builder's insertion point: graph.constant up to 1 KB or where the bytes are in no
+  /// file, else graph.weight. Null, with a diagnostic, when the data is unusable.
+  mlir::Value constant(const onnx::Tensor &tensor, mlir::Location location, std::string_view node,
+                       std::string_view op);
   /// The MLIR type of ONNX elements; null for strings, complex and unknown ones.
   mlir::Type elementType(onnx::ElementType type) const;
   /// The tensor behind a graph.weight made by `constant`, or null.
   const onnx::Tensor *tensorOf(mlir::Value value) const;
   /// The elements of a float constant expression, as doubles; nothing where it is none or has too many.
   std::optional<llvm::SmallVector<double>> floatsOf(mlir::Value value);
-  std::optional<llvm::SmallVector<mlir::Value>> subgraph(const onnx::Graph &graph, llvm::ArrayRef<mlir::Value> arguments,
-                                                         const onnx::Node &owner);
+  std::optional<llvm::SmallVector<mlir::Value>>
+  subgraph(const onnx::Graph &graph, llvm::ArrayRef<mlir::Value> arguments, const onnx::Node &owner);
   void report(Diagnostic diagnostic);
   const ImportOptions &options;
 
@@ -39,7 +42,8 @@ private:
     llvm::StringSet<> absent; ///< a function's inputs that its call leaves out
     const Scope *parent = nullptr;
     const onnx::Function *function = nullptr; ///< whose body this is part of
-    const onnx::Node *call = nullptr;         ///< the node that called it: gives the attributes that its body refers to
+    const onnx::Node *call =
+        nullptr; ///< the node that called it: gives the attributes that its body refers to
     unsigned depth = 0;
   };
 
@@ -47,7 +51,8 @@ private:
   void importInputs(Scope &scope, mlir::Block &block, llvm::SmallVectorImpl<mlir::Attribute> &names);
   mlir::Type inputType(const onnx::ValueInfo &input);
   mlir::AffineExpr inputDim(const onnx::ValueInfo &input, size_t axis);
-  void finishMain(mlir::func::FuncOp function, const Scope &scope, llvm::ArrayRef<mlir::Attribute> inputNames);
+  void finishMain(mlir::func::FuncOp function, const Scope &scope,
+                  llvm::ArrayRef<mlir::Attribute> inputNames);
   void checkDimOverrides();
 
   void importInitializers(const onnx::Graph &graph, Scope &scope);
@@ -61,7 +66,8 @@ private:
   void define(Scope &scope, std::string_view name, mlir::Value value, const onnx::Node *node);
   void poison(const onnx::Node &node, Scope &scope);
   void unknownOperator(const onnx::Node &node, int64_t opset);
-  mlir::Value embedded(mlir::RankedTensorType type, onnx::ElementType elementType, llvm::ArrayRef<char> bytes, mlir::Location location);
+  mlir::Value embedded(mlir::RankedTensorType type, onnx::ElementType elementType, llvm::ArrayRef<char> bytes,
+                       mlir::Location location);
   mlir::Value weight(const onnx::Tensor &tensor, mlir::RankedTensorType type, mlir::Location location);
   mlir::Location locationOf(const onnx::Node &node) const;
 

@@ -1,7 +1,8 @@
-/// Importer.h - from ONNX nodes to graph ops: one small function per ONNX op, grouped by family in frontend/ops/.
+/// Importer.h - from ONNX nodes to graph ops: one small function per ONNX op, grouped by family in
+/// frontend/ops/.
 ///
-/// To add an op: write `void importFoo(NodeImporter &n)` in its family's file and add a row to that family's table. Nothing after the
-/// frontend knows ONNX.
+/// To add an op: write `void importFoo(NodeImporter &n)` in its family's file and add a row to that family's
+/// table. Nothing after the frontend knows ONNX.
 #pragma once
 #include "frontend/reader/OnnxModel.h"
 #include "ir/GraphBuilder.h"
@@ -23,8 +24,8 @@ struct DimRange {
 };
 
 struct ImportOptions {
-  std::vector<DimRange> dims;       ///< overrides of input dimension names
-  bool strict = false;              ///< no value-changing decompositions
+  std::vector<DimRange> dims; ///< overrides of input dimension names
+  bool strict = false;        ///< no value-changing decompositions
   size_t maxDiagnostics = 1000;
 };
 
@@ -33,18 +34,21 @@ struct ImportResult {
   std::vector<Diagnostic> diagnostics;
 };
 
-/// Build the module: func.func @main(inputs) -> outputs, with attributes graph.input_names, graph.output_names (array of strings) and
-/// graph.symbols on the module. Every op's location is a NameLoc "op:node" of the ONNX node it came from. Imports as much as it can so
-/// that every unsupported or invalid node is reported; `module` is set only when there were none.
+/// Build the module: func.func @main(inputs) -> outputs, with attributes graph.input_names,
+/// graph.output_names (array of strings) and graph.symbols on the module. Every op's location is a NameLoc
+/// "op:node" of the ONNX node it came from. Imports as much as it can so that every unsupported or invalid
+/// node is reported; `module` is set only when there were none.
 ImportResult importModel(const onnx::Model &model, mlir::MLIRContext &context, const ImportOptions &options);
 
 class GraphImporter;
 
-/// What the import function of one node sees: checked access to operands and attributes, and the builder. Failing is by `return n.fail(...)`,
-/// `return n.unsupported(...)`: the node's results become poison, and nodes that use them are skipped silently.
+/// What the import function of one node sees: checked access to operands and attributes, and the builder.
+/// Failing is by `return n.fail(...)`, `return n.unsupported(...)`: the node's results become poison, and
+/// nodes that use them are skipped silently.
 class NodeImporter : public GraphBuilder {
 public:
-  NodeImporter(GraphImporter &graph, const onnx::Node &node, mlir::OpBuilder &builder, mlir::Location location, SymbolTable &symbols, int opset);
+  NodeImporter(GraphImporter &graph, const onnx::Node &node, mlir::OpBuilder &builder,
+               mlir::Location location, SymbolTable &symbols, int opset);
   const onnx::Node &node;
   int opset; ///< of the node's domain
 
@@ -75,8 +79,10 @@ public:
   /// ONNX element type to MLIR; null (with a diagnostic) for strings, complex and unknown ones.
   mlir::Type elementTypeOf(int64_t onnxType);
 
-  /// Import a subgraph into the current region: its outputs' values. `arguments` bind its inputs. (If, Loop, Scan.)
-  std::optional<llvm::SmallVector<mlir::Value>> subgraph(const onnx::Graph &graph, llvm::ArrayRef<mlir::Value> arguments);
+  /// Import a subgraph into the current region: its outputs' values. `arguments` bind its inputs. (If, Loop,
+  /// Scan.)
+  std::optional<llvm::SmallVector<mlir::Value>> subgraph(const onnx::Graph &graph,
+                                                         llvm::ArrayRef<mlir::Value> arguments);
 
   void fail(llvm::StringRef code, const llvm::Twine &message, llvm::StringRef hint = "");
   void unsupported(llvm::StringRef code, const llvm::Twine &message, llvm::StringRef hint = "");
@@ -102,17 +108,25 @@ struct OpEntry {
   llvm::StringRef domain = "";
 };
 /// The families, each a table in its own file of frontend/ops/.
-llvm::ArrayRef<OpEntry> elementwiseOps();  ///< ops/Elementwise.cpp
-llvm::ArrayRef<OpEntry> movementOps();     ///< ops/Movement.cpp: reshape, transpose, slice, concat, pad, gather, scatter, resize, ...
-llvm::ArrayRef<OpEntry> reductionOps();    ///< ops/Reduction.cpp: reduces, arg, cumsum, softmax, topk, sort, unique
-llvm::ArrayRef<OpEntry> generatorOps();    ///< ops/Generator.cpp: constants, shape, range, one-hot, eye, random
-llvm::ArrayRef<OpEntry> controlOps();      ///< ops/Control.cpp: If, Loop, Scan
-llvm::ArrayRef<OpEntry> contractionOps();  ///< ops/Contraction.cpp: matmul, gemm, einsum, conv, transposed conv
-llvm::ArrayRef<OpEntry> poolingOps();      ///< ops/Pooling.cpp
+llvm::ArrayRef<OpEntry> elementwiseOps(); ///< ops/Elementwise.cpp
+llvm::ArrayRef<OpEntry> activationOps();  ///< ops/Activation.cpp
+llvm::ArrayRef<OpEntry>
+movementOps(); ///< ops/Movement.cpp: reshape, transpose, concat, split, expand, tile, depth to space, ...
+llvm::ArrayRef<OpEntry> sliceOps();    ///< ops/Slice.cpp: slice, pad, crop
+llvm::ArrayRef<OpEntry> indexingOps(); ///< ops/Indexing.cpp: gather, scatter, compress, nonzero, unique
+llvm::ArrayRef<OpEntry> resizeOps();   ///< ops/Resize.cpp
+llvm::ArrayRef<OpEntry> samplingOps(); ///< ops/Sampling.cpp: grid sample, affine grid, col2im
+llvm::ArrayRef<OpEntry>
+reductionOps(); ///< ops/Reduction.cpp: reduces, arg, cumsum, softmax, topk, sort, unique
+llvm::ArrayRef<OpEntry> generatorOps(); ///< ops/Generator.cpp: constants, shape, range, one-hot, eye, random
+llvm::ArrayRef<OpEntry> controlOps();   ///< ops/Control.cpp: If, Loop, Scan
+llvm::ArrayRef<OpEntry>
+contractionOps();                     ///< ops/Contraction.cpp: matmul, gemm, einsum, conv, transposed conv
+llvm::ArrayRef<OpEntry> poolingOps(); ///< ops/Pooling.cpp
 llvm::ArrayRef<OpEntry> normalizationOps(); ///< ops/Normalization.cpp
-llvm::ArrayRef<OpEntry> recurrentOps();    ///< ops/Recurrent.cpp: LSTM, GRU, RNN
-llvm::ArrayRef<OpEntry> quantizationOps(); ///< ops/Quantization.cpp
-llvm::ArrayRef<OpEntry> attentionOps();    ///< ops/Attention.cpp: Attention, RotaryEmbedding, ...
-llvm::ArrayRef<OpEntry> signalOps();       ///< ops/Signal.cpp: DFT, STFT, windows, mel
+llvm::ArrayRef<OpEntry> recurrentOps();     ///< ops/Recurrent.cpp: LSTM, GRU, RNN
+llvm::ArrayRef<OpEntry> quantizationOps();  ///< ops/Quantization.cpp
+llvm::ArrayRef<OpEntry> attentionOps();     ///< ops/Attention.cpp: Attention, RotaryEmbedding, ...
+llvm::ArrayRef<OpEntry> signalOps();        ///< ops/Signal.cpp: DFT, STFT, windows, mel
 
 } // namespace tilewright::frontend

@@ -5,9 +5,10 @@
 using namespace mlir;
 namespace tilewright::frontend {
 
-NodeImporter::NodeImporter(GraphImporter &graph, const onnx::Node &node, OpBuilder &builder, Location location, SymbolTable &symbols,
-                           int opset)
-    : GraphBuilder(builder, location, symbols), node(node), opset(opset), graph(graph), results(node.outputs.size()) {
+NodeImporter::NodeImporter(GraphImporter &graph, const onnx::Node &node, OpBuilder &builder,
+                           Location location, SymbolTable &symbols, int opset)
+    : GraphBuilder(builder, location, symbols), node(node), opset(opset), graph(graph),
+      results(node.outputs.size()) {
   for (std::string_view name : node.inputs)
     operands.push_back(name.empty() ? Value() : graph.lookup(name).value_or(Value()));
 }
@@ -18,7 +19,9 @@ size_t NodeImporter::operandCount() const { return operands.size(); }
 bool NodeImporter::has(size_t index) const { return index < operands.size() && operands[index]; }
 Value NodeImporter::operand(size_t index) { return index < operands.size() ? operands[index] : Value(); }
 size_t NodeImporter::resultCount() const { return results.size(); }
-bool NodeImporter::wants(size_t index) const { return index < results.size() && !node.outputs[index].empty(); }
+bool NodeImporter::wants(size_t index) const {
+  return index < results.size() && !node.outputs[index].empty();
+}
 
 void NodeImporter::result(size_t index, Value value) {
   if (index < results.size())
@@ -27,14 +30,18 @@ void NodeImporter::result(size_t index, Value value) {
 
 //===- Attributes --------------------------------------------------------------------===//
 
-const onnx::Attribute *NodeImporter::attr(llvm::StringRef name) { return node.attribute(std::string_view(name)); }
+const onnx::Attribute *NodeImporter::attr(llvm::StringRef name) {
+  return node.attribute(std::string_view(name));
+}
 
-/// The attribute, when it is there and of `kind`. A missing kind in the file reads as Undefined only for references.
+/// The attribute, when it is there and of `kind`. A missing kind in the file reads as Undefined only for
+/// references.
 static const onnx::Attribute *typedAttr(NodeImporter &n, llvm::StringRef name, onnx::Attribute::Kind kind) {
   const onnx::Attribute *attribute = n.attr(name);
   if (!attribute || attribute->kind == kind)
     return attribute;
-  n.fail("TW1205", "attribute '" + name + "' is of kind " + StringRef(onnx::attributeKindName(attribute->kind)) + " instead of " +
+  n.fail("TW1205", "attribute '" + name + "' is of kind " +
+                       StringRef(onnx::attributeKindName(attribute->kind)) + " instead of " +
                        StringRef(onnx::attributeKindName(kind)));
   return nullptr;
 }
@@ -126,8 +133,8 @@ Type NodeImporter::elementTypeOf(int64_t onnxType) {
   auto type = static_cast<onnx::ElementType>(onnxType);
   Type element = onnxType >= 0 && onnxType < 256 ? graph.elementType(type) : Type();
   if (!element)
-    unsupported("TW1202", "element type " + llvm::Twine(StringRef(onnx::elementTypeName(type))) + " (" + llvm::Twine(onnxType) +
-                              ") is not supported");
+    unsupported("TW1202", "element type " + llvm::Twine(StringRef(onnx::elementTypeName(type))) + " (" +
+                              llvm::Twine(onnxType) + ") is not supported");
   return element;
 }
 
@@ -141,10 +148,12 @@ bool NodeImporter::strict() const { return graph.options.strict; }
 
 //===- Problems ------------------------------------------------------------------------===//
 
-void NodeImporter::report(Diagnostic::Kind kind, llvm::StringRef code, const llvm::Twine &message, llvm::StringRef hint) {
+void NodeImporter::report(Diagnostic::Kind kind, llvm::StringRef code, const llvm::Twine &message,
+                          llvm::StringRef hint) {
   // The first problem of a node is the one to mend; what follows is often its consequence.
   if (!failed)
-    graph.report({kind, code.str(), message.str(), hint.str(), std::string(node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name),
+    graph.report({kind, code.str(), message.str(), hint.str(),
+                  std::string(node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name),
                   std::string(node.opType), ""});
   failed = true;
 }

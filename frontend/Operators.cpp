@@ -5,8 +5,9 @@ namespace tilewright::frontend {
 
 static llvm::StringMap<ImportFunction> collect() {
   llvm::StringMap<ImportFunction> rows;
-  for (auto family : {elementwiseOps, movementOps, reductionOps, generatorOps, controlOps, contractionOps, poolingOps, normalizationOps,
-                      recurrentOps, quantizationOps, attentionOps, signalOps})
+  for (auto family : {elementwiseOps, activationOps, movementOps, sliceOps, indexingOps, resizeOps,
+                      samplingOps, reductionOps, generatorOps, controlOps, contractionOps, poolingOps,
+                      normalizationOps, recurrentOps, quantizationOps, attentionOps, signalOps})
     for (const OpEntry &entry : family())
       rows[(entry.domain + ":" + entry.name).str()] = entry.function;
   return rows;

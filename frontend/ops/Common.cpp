@@ -6,7 +6,9 @@ namespace tilewright::frontend {
 
 bool isFloat(Type elementType) { return isa<FloatType>(elementType); }
 bool isBool(Type elementType) { return elementType.isInteger(1); }
-bool isInteger(Type elementType) { return isa<IntegerType>(elementType) && elementType.getIntOrFloatBitWidth() >= 8; }
+bool isInteger(Type elementType) {
+  return isa<IntegerType>(elementType) && elementType.getIntOrFloatBitWidth() >= 8;
+}
 
 std::string typeName(Type elementType) {
   if (isBool(elementType))
@@ -49,17 +51,21 @@ bool requireRank(NodeImporter &n, Value value, int64_t low, int64_t high, llvm::
   int64_t rank = GraphBuilder::rank(value);
   if (rank >= low && rank <= high)
     return true;
-  std::string wanted = low == high ? std::to_string(low) : high == INT64_MAX ? "at least " + std::to_string(low)
-                                                                             : std::to_string(low) + " to " + std::to_string(high);
-  n.fail("TW2004", what + " of shape " + shapeText(n, value) + " has rank " + llvm::Twine(rank) + "; it must be " + wanted);
+  std::string wanted = low == high         ? std::to_string(low)
+                       : high == INT64_MAX ? "at least " + std::to_string(low)
+                                           : std::to_string(low) + " to " + std::to_string(high);
+  n.fail("TW2004", what + " of shape " + shapeText(n, value) + " has rank " + llvm::Twine(rank) +
+                       "; it must be " + wanted);
   return false;
 }
 
 bool requireSameElements(NodeImporter &n, ArrayRef<Value> values) {
   for (Value value : values)
     if (GraphBuilder::elementType(value) != GraphBuilder::elementType(values[0])) {
-      n.fail("TW2003", "operands have different element types: " + typeName(GraphBuilder::elementType(values[0])) + " and " +
-                           typeName(GraphBuilder::elementType(value)), "insert a Cast");
+      n.fail("TW2003",
+             "operands have different element types: " + typeName(GraphBuilder::elementType(values[0])) +
+                 " and " + typeName(GraphBuilder::elementType(value)),
+             "insert a Cast");
       return false;
     }
   return true;
@@ -68,14 +74,16 @@ bool requireSameElements(NodeImporter &n, ArrayRef<Value> values) {
 bool requireFloat(NodeImporter &n, Value value) {
   if (isFloat(value))
     return true;
-  n.fail("TW2003", "elements are " + typeName(GraphBuilder::elementType(value)) + "; this operator needs floating-point ones");
+  n.fail("TW2003", "elements are " + typeName(GraphBuilder::elementType(value)) +
+                       "; this operator needs floating-point ones");
   return false;
 }
 
 bool requireBool(NodeImporter &n, Value value) {
   if (isBool(value))
     return true;
-  n.fail("TW2003", "elements are " + typeName(GraphBuilder::elementType(value)) + "; this operator needs bool");
+  n.fail("TW2003",
+         "elements are " + typeName(GraphBuilder::elementType(value)) + "; this operator needs bool");
   return false;
 }
 
@@ -125,8 +133,10 @@ std::optional<SmallVector<int64_t>> intsFrom(NodeImporter &n, size_t index, llvm
     return name.empty() ? std::nullopt : n.intsAttr(name);
   std::optional<SmallVector<int64_t>> values = n.constantInts(n.operand(index));
   if (!values)
-    n.unsupported("TW2006", "operand " + llvm::Twine(index) + (name.empty() ? "" : " (" + name.str() + ")") +
-                                " must be known when the model is compiled", "make it an initialiser or a Constant");
+    n.unsupported("TW2006",
+                  "operand " + llvm::Twine(index) + (name.empty() ? "" : " (" + name.str() + ")") +
+                      " must be known when the model is compiled",
+                  "make it an initialiser or a Constant");
   return values;
 }
 

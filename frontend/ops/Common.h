@@ -1,4 +1,5 @@
-/// Common.h - checks and small compositions that several families share. Checks report a diagnostic and return false.
+/// Common.h - checks and small compositions that several families share. Checks report a diagnostic and
+/// return false.
 #pragma once
 #include "frontend/Importer.h"
 #include "ir/Graph.h"
@@ -18,10 +19,12 @@ std::string typeName(mlir::Type elementType);
 std::string shapeText(NodeImporter &n, mlir::Value value);
 mlir::Type si64(NodeImporter &n);
 
-/// The first `count` operands are there (TW1206). Every import function starts with this: operands may be missing in bad models.
+/// The first `count` operands are there (TW1206). Every import function starts with this: operands may be
+/// missing in bad models.
 bool require(NodeImporter &n, size_t count);
 /// low <= rank <= high (TW2004).
-bool requireRank(NodeImporter &n, mlir::Value value, int64_t low, int64_t high, llvm::StringRef what = "operand");
+bool requireRank(NodeImporter &n, mlir::Value value, int64_t low, int64_t high,
+                 llvm::StringRef what = "operand");
 /// All of one element type (TW2003).
 bool requireSameElements(NodeImporter &n, llvm::ArrayRef<mlir::Value> values);
 /// TW2003 unless floating.
@@ -36,8 +39,10 @@ mlir::Value indices(NodeImporter &n, mlir::Value value);
 bool requireSameSize(NodeImporter &n, mlir::AffineExpr a, mlir::AffineExpr b, const llvm::Twine &what);
 
 /// axes made non-negative, sorted, unique (TW2001).
-std::optional<llvm::SmallVector<int64_t>> normalizedAxes(NodeImporter &n, llvm::ArrayRef<int64_t> axes, int64_t rank);
-/// The integers of operand `index` if the node has it (they must be constants: TW2006), else those of attribute `name`, else nothing.
+std::optional<llvm::SmallVector<int64_t>> normalizedAxes(NodeImporter &n, llvm::ArrayRef<int64_t> axes,
+                                                         int64_t rank);
+/// The integers of operand `index` if the node has it (they must be constants: TW2006), else those of
+/// attribute `name`, else nothing.
 std::optional<llvm::SmallVector<int64_t>> intsFrom(NodeImporter &n, size_t index, llvm::StringRef name);
 /// 0, 1, ..., count - 1
 llvm::SmallVector<int64_t> upTo(int64_t count);
