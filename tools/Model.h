@@ -1,0 +1,49 @@
+/// Model.h - a model ready to run, whether it came as an artifact or as ONNX.
+#pragma once
+
+#include "Commands.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace tilewright::tools {
+
+struct FreeModel {
+  void operator()(tw_model *model) const { tw_model_free(model); }
+};
+struct FreeSession {
+  void operator()(tw_session *session) const { tw_session_free(session); }
+};
+using ModelHandle = std::unique_ptr<tw_model, FreeModel>;
+using SessionHandle = std::unique_ptr<tw_session, FreeSession>;
+
+struct LoadedModel {
+  ModelHandle model;
+  double compileSeconds = 0; ///< 0 for an artifact
+  double loadSeconds = 0;
+};
+
+/// Whether the file's content is that of a compiled artifact, whatever its name.
+Result<bool> isArtifact(const std::string &path);
+
+Result<ModelHandle> loadArtifact(const std::string &path);
+
+/// Load an artifact; or compile an ONNX model, in a process of its own so that this one stays small, into a
+/// private file that is gone when this returns, and load that. When the compiler fails it has printed why:
+/// the result is its exit code. Must be called before this process has threads.
+struct LoadOutcome {
+  LoadedModel loaded;
+  ExitCode exit = ExitCode::Ok; ///< loaded.model is null unless Ok
+};
+LoadOutcome loadModel(const CommonOptions &options);
+
+Result<SessionHandle> createSession(tw_model *model, int32_t threads);
+
+std::vector<const tw_tensor_info *> inputsOf(const tw_model *model);
+std::vector<const tw_tensor_info *> outputsOf(const tw_model *model);
+
+/// "float32[batch,3,224,224]"
+std::string typeText(const tw_tensor_info &info);
+
+} // namespace tilewright::tools

@@ -1,0 +1,27 @@
+/// TestCase.h - one ONNX-style test case: a folder with model.onnx, data.json (optional) and
+/// test_data_set_N/input_K.pb, output_K.pb.
+#pragma once
+
+#include "Commands.h"
+#include "Compiler.h"
+
+#include <string>
+#include <vector>
+
+namespace tilewright::tools {
+
+enum class CaseStatus : char { Passed = 'p', Failed = 'f', Unsupported = 'u', Crashed = 'c' };
+
+struct CaseResult {
+  CaseStatus status = CaseStatus::Passed;
+  std::string message;
+};
+
+/// All case folders below `roots`, sorted, each once. A root may be a case itself. Links are not followed.
+Result<std::vector<std::string>> findCases(const std::vector<std::string> &roots);
+
+/// Compile the case's model into `scratch` (a folder) and run all its data sets, in this process.
+CaseResult runCase(const Compiler &compiler, const std::string &folder, const std::string &scratch,
+                   const CommonOptions &common);
+
+} // namespace tilewright::tools
