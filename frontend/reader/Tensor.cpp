@@ -143,25 +143,9 @@ private:
   const TypedLayout &layout;
   std::vector<std::byte> dense;
   BitPacker packer;
-  bool isBool;
+  bool isBool; ///< any entry but 0 is true, also those whose low byte is 0
   uint64_t count = 0;
 };
-
-Result<std::vector<std::byte>> decodeTyped(const Tensor &tensor) {
-  TypedLayout layout = layoutOf(tensor);
-  // Before memory is asked for: the message must be able to hold that many entries.
-  uint64_t entrySize = layout.wire == WireType::Varint ? 1 : layout.entryBits / 8;
-  if (layout.entriesNeeded > tensor.bytes.size() / entrySize)
-    return sizeError(tensor, layout, 0);
-  DenseWriter writer(tensor, layout);
-  WireReader reader(tensor.bytes);
-  for (WireField field; reader.next(field);)
-    if (field.number == layout.field && !writer.putField(field))
-      return sizeError(tensor, layout, std::max(writer.entries(), layout.entriesNeeded + 1));
-  if (writer.entries() != layout.entriesNeeded)
-    return sizeError(tensor, layout, writer.entries());
-  return writer.take();
-}
 
 /// Bits that no element of a packed tensor uses, in its last byte.
 std::byte paddingMask(const Tensor &tensor) {
@@ -176,12 +160,29 @@ bool isDense(const Tensor &tensor, Bytes stored) {
   return stored.empty() || (stored.back() & paddingMask(tensor)) == std::byte(0);
 }
 
-void makeDense(const Tensor &tensor, std::vector<std::byte> &bytes) {
+std::vector<std::byte> madeDense(const Tensor &tensor, std::vector<std::byte> bytes) {
   if (tensor.elementType == ElementType::Bool)
     for (std::byte &b : bytes)
       b = std::byte(b != std::byte(0));
   else if (!bytes.empty())
     bytes.back() &= ~paddingMask(tensor);
+  return bytes;
+}
+
+Result<std::vector<std::byte>> decodeTyped(const Tensor &tensor) {
+  TypedLayout layout = layoutOf(tensor);
+  // Before memory is asked for: the message must be able to hold that many entries.
+  uint64_t entrySize = layout.wire == WireType::Varint ? 1 : layout.entryBits / 8;
+  if (layout.entriesNeeded > tensor.bytes.size() / entrySize)
+    return sizeError(tensor, layout, 0);
+  DenseWriter writer(tensor, layout);
+  WireReader reader(tensor.bytes);
+  for (WireField field; reader.next(field);)
+    if (field.number == layout.field && !writer.putField(field))
+      return sizeError(tensor, layout, std::max(writer.entries(), layout.entriesNeeded + 1));
+  if (writer.entries() != layout.entriesNeeded)
+    return sizeError(tensor, layout, writer.entries());
+  return madeDense(tensor, writer.take());
 }
 
 /// The bytes of a Raw or External tensor as they lie in the file.
@@ -236,9 +237,7 @@ Result<std::vector<std::byte>> Tensor::read(uint64_t limit) const {
   Result<Bytes> stored = storedBytes(*this);
   if (!stored)
     return stored.error();
-  std::vector<std::byte> bytes(stored->begin(), stored->end());
-  makeDense(*this, bytes);
-  return bytes;
+  return madeDense(*this, {stored->begin(), stored->end()});
 }
 
 Result<std::vector<std::string_view>> Tensor::readStrings() const {
