@@ -27,5 +27,7 @@ function(tilewright_mlir_executable name)
   add_executable(${name} ${ARGN})
   target_precompile_headers(${name} REUSE_FROM mlir_pch)
   target_compile_definitions(${name} PRIVATE ${LLVM_DEFINITIONS_LIST})
-  target_compile_options(${name} PRIVATE -fpch-instantiate-templates)
+  # As a library compiles: the precompiled header was not made for -fPIE, which CMake gives executables.
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${name} PRIVATE -fPIC -fpch-instantiate-templates)
 endfunction()
