@@ -173,6 +173,23 @@ Value GraphImporter::constant(const onnx::Tensor &tensor, Location location, std
                   location);
 }
 
+Value GraphImporter::sparse(const onnx::SparseTensor &tensor, Location location) {
+  std::string name(tensor.values.name);
+  Type element = elementType(tensor.values.elementType);
+  if (!element) {
+    report({Diagnostic::Unsupported, "TW1202",
+            "the sparse tensor '" + name + "' has elements of a type that is not supported", "", "", "",
+            name});
+    return {};
+  }
+  auto bytes = tensor.read();
+  if (bytes)
+    return embedded(RankedTensorType::get(tensor.dims, element), tensor.values.elementType,
+                    {reinterpret_cast<const char *>(bytes->data()), bytes->size()}, location);
+  report(diagnosticOf(bytes.error()));
+  return {};
+}
+
 std::optional<SmallVector<double>> GraphImporter::floatsOf(Value value) {
   auto constant = value.getDefiningOp<graph::ConstantOp>();
   auto elements = constant ? dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();

@@ -92,8 +92,8 @@ void GraphImporter::importInputs(Scope &scope, Block &block, SmallVectorImpl<Att
       continue;
     Type type = inputType(input);
     names.push_back(builder.getStringAttr(StringRef(input.name)));
-    Location location = NameLoc::get(builder.getStringAttr("Input:" + llvm::Twine(StringRef(input.name))));
-    define(scope, input.name, type ? Value(block.addArgument(type, location)) : Value(), nullptr);
+    Value value = type ? Value(block.addArgument(type, locationOf("Input", input.name))) : Value();
+    define(scope, input.name, value, nullptr);
   }
 }
 
@@ -238,35 +238,36 @@ Location GraphImporter::locationOf(const onnx::Node &node) const {
   std::string_view name = node.name;
   if (name.empty() && !node.outputs.empty())
     name = node.outputs.front();
-  return NameLoc::get(StringAttr::get(&context, llvm::Twine(node.opType) + ":" + name));
+  return locationOf(node.opType, name);
+}
+
+Location GraphImporter::locationOf(std::string_view kind, std::string_view name) const {
+  return NameLoc::get(StringAttr::get(&context, llvm::Twine(kind) + ":" + name));
+}
+
+Dims GraphImporter::defined(GraphBuilder &g, Value value, llvm::StringRef name, int64_t lo, int64_t hi) {
+  if (auto found = definitions.find(value); found != definitions.end()) {
+    const Definition &known = found->second;
+    Block *block = g.b.getBlock();
+    while (block && block != known.block)
+      block = block->getParentOp() ? block->getParentOp()->getBlock() : nullptr;
+    if (block && known.lo >= lo && known.hi <= hi)
+      return known.dims;
+  }
+  Dims dims = g.valueOrDefine(value, name, lo, hi);
+  definitions[value] = {dims, g.b.getBlock(), lo, hi};
+  return dims;
 }
 
 //===- Graphs and nodes -------------------------------------------------------------===//
 
 void GraphImporter::importInitializers(const onnx::Graph &graph, Scope &scope) {
   for (const onnx::Tensor &tensor : graph.initializers) {
-    Location location = NameLoc::get(builder.getStringAttr("Constant:" + llvm::Twine(tensor.name)));
-    define(scope, tensor.name, constant(tensor, location, "", ""), nullptr);
+    define(scope, tensor.name, constant(tensor, locationOf("Constant", tensor.name), "", ""), nullptr);
   }
   for (const onnx::SparseTensor &sparse : graph.sparseInitializers)
-    importSparse(sparse, scope);
-}
-
-void GraphImporter::importSparse(const onnx::SparseTensor &sparse, Scope &scope) {
-  std::string name(sparse.values.name);
-  Type element = elementType(sparse.values.elementType);
-  auto bytes = sparse.read();
-  Value value;
-  if (!bytes)
-    report(diagnosticOf(bytes.error()));
-  else if (!element)
-    report({Diagnostic::Unsupported, "TW1202",
-            "the sparse tensor '" + name + "' has elements of an unsupported type", "", "", "", name});
-  else
-    value = embedded(RankedTensorType::get(sparse.dims, element), sparse.values.elementType,
-                     {reinterpret_cast<const char *>(bytes->data()), bytes->size()},
-                     NameLoc::get(builder.getStringAttr("Constant:" + name)));
-  define(scope, name, value, nullptr);
+    define(scope, sparse.values.name, this->sparse(sparse, locationOf("Constant", sparse.values.name)),
+           nullptr);
 }
 
 void GraphImporter::importNodes(const onnx::Graph &graph, Scope &scope) {

@@ -30,12 +30,21 @@ public:
   const onnx::Tensor *tensorOf(mlir::Value value) const;
   /// The elements of a float constant expression, as doubles; nothing where it is none or has too many.
   std::optional<llvm::SmallVector<double>> floatsOf(mlir::Value value);
+  /// Symbols with the run-time values of `value`, made once for each value where the earlier definition is
+  /// still visible.
+  Dims defined(GraphBuilder &g, mlir::Value value, llvm::StringRef name, int64_t lo, int64_t hi);
+  mlir::Value sparse(const onnx::SparseTensor &tensor, mlir::Location location);
   std::optional<llvm::SmallVector<mlir::Value>>
   subgraph(const onnx::Graph &graph, llvm::ArrayRef<mlir::Value> arguments, const onnx::Node &owner);
   void report(Diagnostic diagnostic);
   const ImportOptions &options;
 
 private:
+  struct Definition {
+    Dims dims;
+    mlir::Block *block; ///< visible in it and below
+    int64_t lo, hi;
+  };
   /// Names of one graph. Inner graphs see outer names; function bodies do not.
   struct Scope {
     llvm::StringMap<mlir::Value> values;
@@ -56,7 +65,6 @@ private:
   void checkDimOverrides();
 
   void importInitializers(const onnx::Graph &graph, Scope &scope);
-  void importSparse(const onnx::SparseTensor &sparse, Scope &scope);
   void importNodes(const onnx::Graph &graph, Scope &scope);
   void importNode(const onnx::Node &node, Scope &scope);
   bool operandsUsable(const onnx::Node &node, bool &poisoned);
@@ -70,6 +78,7 @@ private:
                        mlir::Location location);
   mlir::Value weight(const onnx::Tensor &tensor, mlir::RankedTensorType type, mlir::Location location);
   mlir::Location locationOf(const onnx::Node &node) const;
+  mlir::Location locationOf(std::string_view kind, std::string_view name) const;
 
   const onnx::Model &model;
   mlir::MLIRContext &context;
@@ -79,6 +88,7 @@ private:
   std::vector<Diagnostic> diagnostics;
   std::string modelFile, modelFolder; ///< absolute; empty when the model was read from memory
   llvm::DenseMap<mlir::Value, onnx::Tensor> weights;
+  llvm::DenseMap<mlir::Value, Definition> definitions;
   llvm::StringMap<const onnx::Function *> functions; ///< "domain:name:overload"
   llvm::StringSet<> usedOverrides;
   Scope *current = nullptr;

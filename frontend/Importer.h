@@ -70,6 +70,14 @@ public:
   /// A tensor attribute as a graph.constant or graph.weight.
   mlir::Value tensorAttr(const onnx::Tensor &tensor);
 
+  mlir::Value sparseAttr(const onnx::SparseTensor &tensor);
+
+  /// As valueOrDefine, for a rank 0 or 1 integer tensor of static size; but elements that can be told stay
+  /// expressions when others cannot, and a value asked for twice gives the same symbols. Symbols range over
+  /// [lo, hi]. Nothing, with a diagnostic, for other tensors.
+  std::optional<Dims> elements(mlir::Value value, llvm::StringRef name, int64_t lo = 0,
+                               int64_t hi = INT64_MAX);
+
   /// axis in [-rank, rank) made non-negative, else a diagnostic and nothing.
   std::optional<int64_t> axis(int64_t value, int64_t rank);
   /// The elements of an integer operand that must be known at compile time (constants only).

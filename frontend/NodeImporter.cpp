@@ -82,6 +82,12 @@ Value NodeImporter::tensorAttr(const onnx::Tensor &tensor) {
   return value;
 }
 
+Value NodeImporter::sparseAttr(const onnx::SparseTensor &tensor) {
+  Value value = graph.sparse(tensor, loc);
+  failed |= !value;
+  return value;
+}
+
 //===- Values known at compile time --------------------------------------------------===//
 
 std::optional<int64_t> NodeImporter::axis(int64_t value, int64_t rank) {
@@ -127,6 +133,51 @@ std::optional<SmallVector<double>> NodeImporter::constantFloats(Value value) {
     return integers ? std::optional(SmallVector<double>(integers->begin(), integers->end())) : std::nullopt;
   }
   return graph.floatsOf(value);
+}
+
+/// What the small integer tensor behind `value` is made of, as far down as its elements can be told apart.
+static Value throughCopies(Value value) {
+  for (int step = 0; step < 64; ++step) {
+    if (auto reshape = value.getDefiningOp<graph::ReshapeOp>())
+      value = reshape.getOperand();
+    else if (auto cast = value.getDefiningOp<graph::CastOp>();
+             cast && isa<IntegerType>(GraphBuilder::elementType(cast.getOperand())) &&
+             GraphBuilder::elementType(cast.getOperand()).getIntOrFloatBitWidth() >= 32 &&
+             GraphBuilder::elementType(value).getIntOrFloatBitWidth() >= 32)
+      value = cast.getOperand();
+    else
+      break;
+  }
+  return value;
+}
+
+std::optional<Dims> NodeImporter::elements(Value value, llvm::StringRef name, int64_t lo, int64_t hi) {
+  auto type = cast<RankedTensorType>(value.getType());
+  if (!isa<IntegerType>(type.getElementType()) || type.getRank() > 1) {
+    fail("TW2004", name + " must be a scalar or vector of integers");
+    return std::nullopt;
+  }
+  if (!type.hasStaticShape() || type.getNumElements() > 64) {
+    unsupported("TW2007",
+                name +
+                    " must have a number of elements that is known when the model is compiled, 64 at most");
+    return std::nullopt;
+  }
+  if (std::optional<Dims> known = symbolicValue(value))
+    return known;
+  Value source = throughCopies(value);
+  auto concat = source.getDefiningOp<graph::ConcatOp>();
+  if (!concat || rank(source) != 1)
+    return rank(source) <= 1 ? graph.defined(*this, source, name, lo, hi)
+                             : graph.defined(*this, value, name, lo, hi);
+  Dims result;
+  for (Value operand : concat.getOperands()) {
+    std::optional<Dims> part = elements(operand, name, lo, hi);
+    if (!part)
+      return std::nullopt;
+    result.append(*part);
+  }
+  return result;
 }
 
 Type NodeImporter::elementTypeOf(int64_t onnxType) {

@@ -140,6 +140,18 @@ std::optional<SmallVector<int64_t>> intsFrom(NodeImporter &n, size_t index, llvm
   return values;
 }
 
+std::optional<Dims> shapeOperand(NodeImporter &n, Value value, llvm::StringRef what) {
+  std::optional<Dims> sizes = n.elements(value, what);
+  if (!sizes)
+    return std::nullopt;
+  for (AffineExpr size : *sizes)
+    if (n.symbols.upperBound(size) < 0) {
+      n.fail("TW2005", what + " has a negative size: " + toText(size, n.symbols.names()));
+      return std::nullopt;
+    }
+  return sizes;
+}
+
 SmallVector<int64_t> upTo(int64_t count) { return llvm::to_vector(llvm::seq<int64_t>(0, count)); }
 
 SmallVector<AffineExpr> piece(ArrayRef<AffineExpr> shape, size_t begin, size_t end) {

@@ -44,6 +44,9 @@ std::optional<llvm::SmallVector<int64_t>> normalizedAxes(NodeImporter &n, llvm::
 /// The integers of operand `index` if the node has it (they must be constants: TW2006), else those of
 /// attribute `name`, else nothing.
 std::optional<llvm::SmallVector<int64_t>> intsFrom(NodeImporter &n, size_t index, llvm::StringRef name);
+/// The elements of an integer vector as sizes: known ones are checked to be >= 0, others are defined at run
+/// time.
+std::optional<Dims> shapeOperand(NodeImporter &n, mlir::Value value, llvm::StringRef what);
 /// 0, 1, ..., count - 1
 llvm::SmallVector<int64_t> upTo(int64_t count);
 /// [begin, end) of a shape.
