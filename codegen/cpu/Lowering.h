@@ -27,19 +27,14 @@
 #ifndef TILEWRIGHT_CODEGEN_CPU_LOWERING_H
 #define TILEWRIGHT_CODEGEN_CPU_LOWERING_H
 
+#include "codegen/cpu/Backend.h"
 #include "codegen/target/Target.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Dialect.h"
 #include "mlir/Support/LLVM.h"
 
-#include <memory>
 #include <string>
-
-namespace llvm {
-class Module;
-class TargetMachine;
-} // namespace llvm
 
 namespace tilewright::codegen {
 
@@ -84,14 +79,6 @@ mlir::LogicalResult lowerToLLVM(mlir::ModuleOp module);
 /// offending op), TW9202 (LLVM refuses the module).
 llvm::Expected<ObjectCode> compileModule(mlir::ModuleOp module, const TargetInfo &target,
                                          const CompileOptions &options = {});
-
-/// The machine that compileModule() generates for. One per thread and module: not thread-safe.
-std::unique_ptr<llvm::TargetMachine> createTargetMachine(const TargetInfo &target);
-
-/// The back end alone: a finished LLVM module to object bytes or, with `assembly`, to text. Changes the
-/// module.
-llvm::Expected<std::string> emitMachineCode(llvm::Module &module, llvm::TargetMachine &machine,
-                                            bool assembly = false);
 
 } // namespace tilewright::codegen
 

@@ -1,12 +1,16 @@
-/// Emitter.h - from a kernel (graph ops in a kernel.func) to loops: the index-map walk shared by every root loop and every target.
+/// Emitter.h - from a kernel (graph ops in a kernel.func) to loops: the index-map walk shared by every root
+/// loop and every target.
 ///
-/// Loops are emitted directly from kernel + schedule. A root loop asks "your value at these indices, for these lanes" (`ValueEmitter::at`) and each
-/// op answers by asking its operands at mapped indices: element-wise, broadcast, reshape, transpose, slice, pad, concat, gather inline; a reduce
-/// emits its loop. Everything is placed at the outermost loop whose induction variables it depends on and is emitted once there (value numbering
-/// with scopes), so row-invariant work, such as a row's maximum in softmax, leaves the inner loop by construction.
+/// Loops are emitted directly from kernel + schedule. A root loop asks "your value at these indices, for
+/// these lanes" (`ValueEmitter::at`) and each op answers by asking its operands at mapped indices:
+/// element-wise, broadcast, reshape, transpose, slice, pad, concat, gather inline; a reduce emits its loop.
+/// Everything is placed at the outermost loop whose induction variables it depends on and is emitted once
+/// there (value numbering with scopes), so row-invariant work, such as a row's maximum in softmax, leaves the
+/// inner loop by construction.
 ///
-/// Loop IR: scf + arith + vector + llvm pointers and loads. Integers are signless, sizes and offsets i64. Float types narrower than f32 compute in f32 and
-/// round when stored. bool is i1 in registers and one byte in memory.
+/// Loop IR: scf + arith + vector + llvm pointers and loads. Integers are signless, sizes and offsets i64.
+/// Float types narrower than f32 compute in f32 and round when stored. bool is i1 in registers and one byte
+/// in memory.
 #pragma once
 #include "codegen/target/Target.h"
 #include "ir/Graph.h"
@@ -20,17 +24,18 @@
 
 namespace tilewright::codegen {
 
-/// One index of a tensor as W lanes see it: lane l reads base + l * stride, or lanes[l] when `lanes` is set (irregular).
+/// One index of a tensor as W lanes see it: lane l reads base + l * stride, or lanes[l] when `lanes` is set
+/// (irregular).
 struct Index {
-  mlir::Value base;      ///< i64
-  int64_t stride = 0;    ///< per lane; 0: all lanes read the same element
-  mlir::Value lanes;     ///< vector<W x i64>, or null
+  mlir::Value base;   ///< i64
+  int64_t stride = 0; ///< per lane; 0: all lanes read the same element
+  mlir::Value lanes;  ///< vector<W x i64>, or null
   bool uniform() const { return stride == 0 && !lanes; }
 };
 using Indices = llvm::SmallVector<Index, 6>;
 
-/// Emits scalar i64 arithmetic, folded and value-numbered, at the outermost scope where its operands exist. Scopes are the function body, loop bodies and
-/// guarded (scf.if) bodies.
+/// Emits scalar i64 arithmetic, folded and value-numbered, at the outermost scope where its operands exist.
+/// Scopes are the function body, loop bodies and guarded (scf.if) bodies.
 class Builder {
 public:
   Builder(mlir::OpBuilder &builder, mlir::Location location) : b(builder), loc(location) {}
@@ -46,10 +51,10 @@ public:
   mlir::Value remainder(mlir::Value x, mlir::Value y); ///< operands >= 0, y > 0
   mlir::Value minimum(mlir::Value x, mlir::Value y);
   mlir::Value maximum(mlir::Value x, mlir::Value y);
-  mlir::Value less(mlir::Value x, mlir::Value y);      ///< signed, i1
+  mlir::Value less(mlir::Value x, mlir::Value y); ///< signed, i1
   mlir::Value equal(mlir::Value x, mlir::Value y);
   mlir::Value select(mlir::Value condition, mlir::Value x, mlir::Value y);
-  mlir::Value both(mlir::Value x, mlir::Value y);      ///< logical and of i1
+  mlir::Value both(mlir::Value x, mlir::Value y); ///< logical and of i1
   mlir::Value add(mlir::Value x, int64_t y) { return add(x, constant(y)); }
   mlir::Value mul(mlir::Value x, int64_t y) { return mul(x, constant(y)); }
   /// x / y rounded up; x >= 0, y > 0.
@@ -59,11 +64,14 @@ public:
   mlir::Value address(mlir::Value pointer, mlir::Value index, int64_t bytes);
 
   /// for (i = lo; i < hi; i += step) body(i, carried) -> next carried. The body is a scope.
-  llvm::SmallVector<mlir::Value> loop(mlir::Value lo, mlir::Value hi, int64_t step, mlir::ValueRange init,
-                                      llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)> body);
+  llvm::SmallVector<mlir::Value>
+  loop(mlir::Value lo, mlir::Value hi, int64_t step, mlir::ValueRange init,
+       llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)> body);
   void loop(mlir::Value lo, mlir::Value hi, int64_t step, llvm::function_ref<void(mlir::Value)> body);
-  /// if (condition) yes() else no(); both return values of equal types. The bodies are guarded scopes: loads inside are not hoisted out.
-  llvm::SmallVector<mlir::Value> guarded(mlir::Value condition, mlir::TypeRange types, llvm::function_ref<llvm::SmallVector<mlir::Value>()> yes,
+  /// if (condition) yes() else no(); both return values of equal types. The bodies are guarded scopes: loads
+  /// inside are not hoisted out.
+  llvm::SmallVector<mlir::Value> guarded(mlir::Value condition, mlir::TypeRange types,
+                                         llvm::function_ref<llvm::SmallVector<mlir::Value>()> yes,
                                          llvm::function_ref<llvm::SmallVector<mlir::Value>()> no);
   void guarded(mlir::Value condition, llvm::function_ref<void()> yes);
 
@@ -72,7 +80,8 @@ public:
   unsigned depth() const { return scopes.size() - 1; }
   /// The innermost guarded scope's depth: what may trap must not move above it.
   unsigned guardDepth() const;
-  /// Run `emit` with the insertion point at the end of the scope at `depth` (before the loop that leads deeper).
+  /// Run `emit` with the insertion point at the end of the scope at `depth` (before the loop that leads
+  /// deeper).
   mlir::Value placedAt(unsigned depth, llvm::function_ref<mlir::Value()> emit);
   /// Start the function body's scope; call once, with the insertion point in the (empty) entry block.
   void enterFunction();
@@ -81,7 +90,9 @@ public:
   struct Key {
     const void *what;
     llvm::SmallVector<const void *, 8> operands;
-    bool operator<(const Key &other) const { return std::tie(what, operands) < std::tie(other.what, other.operands); }
+    bool operator<(const Key &other) const {
+      return std::tie(what, operands) < std::tie(other.what, other.operands);
+    }
   };
   mlir::Value *lookup(const Key &key);
   void remember(unsigned depth, Key key, mlir::Value value);
@@ -109,9 +120,9 @@ struct KernelContext {
   mlir::Value begin, end;                            ///< this thread's share of the kernel's extent
   mlir::Value scratch;                               ///< !llvm.ptr, private to the thread, 64-byte aligned
   mlir::Value frame;                                 ///< !llvm.ptr to tw_frame
+  mlir::Value firstSite;                             ///< i64, where this launch's failure sites start
   mlir::AffineExpr scratchBytes;                     ///< grows as emitters reserve scratch (kernel symbols)
-  unsigned siteCount = 0;                            ///< run-time failure sites used so far
-  llvm::SmallVector<mlir::Location> sites;           ///< where each site comes from
+  llvm::SmallVector<mlir::Location> sites;           ///< where each run-time failure site comes from
 };
 
 /// Bits and lanes.
@@ -126,12 +137,15 @@ public:
   KernelContext &kernel;
   Lanes lanes;
 
-  /// The value of `v` (of the kernel's body) at `indices`: a scalar where all lanes agree, else vector<W x compute type>.
+  /// The value of `v` (of the kernel's body) at `indices`: a scalar where all lanes agree, else vector<W x
+  /// compute type>.
   mlir::Value at(mlir::Value v, llvm::ArrayRef<Index> indices);
-  /// Make `v` answer `value` at these indices in the current scope: how a root hands its accumulators to the epilogue.
+  /// Make `v` answer `value` at these indices in the current scope: how a root hands its accumulators to the
+  /// epilogue.
   void define(mlir::Value v, llvm::ArrayRef<Index> indices, mlir::Value value);
 
-  /// From the indices of a root's result to those of the value that the kernel yields, forwards through element-wise ops, reshapes and transposes.
+  /// From the indices of a root's result to those of the value that the kernel yields, forwards through
+  /// element-wise ops, reshapes and transposes.
   Indices forward(mlir::Value from, llvm::ArrayRef<Index> indices, mlir::Value to);
 
   /// Scalar or lanes -> lanes.
@@ -141,9 +155,11 @@ public:
   mlir::Value dim(mlir::AffineExpr expr);
   llvm::SmallVector<mlir::Value> dims(mlir::Value v);
 
-  /// Load from / store to a dense row-major tensor of `type` at `pointer`, converting between storage and compute type. Masked by `lanes.mask`.
+  /// Load from / store to a dense row-major tensor of `type` at `pointer`, converting between storage and
+  /// compute type. Masked by `lanes.mask`.
   mlir::Value load(mlir::RankedTensorType type, mlir::Value pointer, llvm::ArrayRef<Index> indices);
-  void store(mlir::RankedTensorType type, mlir::Value pointer, llvm::ArrayRef<Index> indices, mlir::Value value);
+  void store(mlir::RankedTensorType type, mlir::Value pointer, llvm::ArrayRef<Index> indices,
+             mlir::Value value);
   /// The row-major offset.
   Index linearize(llvm::ArrayRef<mlir::Value> dims, llvm::ArrayRef<Index> indices);
   Indices delinearize(llvm::ArrayRef<mlir::Value> dims, const Index &offset);
@@ -164,16 +180,24 @@ public:
 
   /// The mask of lanes l with base + l < limit.
   mlir::Value laneMask(mlir::Value base, mlir::Value limit, int64_t width);
-  /// for (i = lo; i < hi; i += width) in lanes: full blocks, `unroll` at a time, then a masked tail. The body sees `lanes` set.
-  void laneLoop(mlir::Value lo, mlir::Value hi, int64_t width, llvm::function_ref<void(mlir::Value base)> body);
+  /// for (i = lo; i < hi; i += width) in lanes: full blocks, `unroll` at a time, then a masked tail. The body
+  /// sees `lanes` set.
+  void laneLoop(mlir::Value lo, mlir::Value hi, int64_t width,
+                llvm::function_ref<void(mlir::Value base)> body);
 
   static mlir::Type computeType(mlir::Type elementType);
   /// Lanes of a native register for the widest type that the kernel computes in.
   int64_t nativeLanes() const;
 
+  /// Keep `v`, whose dimensions `rowDims` vary within a row, in scratch at `pointer` while the current scope lives: later uses load it.
+  void keepRow(mlir::Value v, llvm::ArrayRef<Index> indices, llvm::ArrayRef<int64_t> rowDims, mlir::Value pointer);
+
 private:
-  friend struct OpEmitter;
-  std::vector<std::pair<mlir::Value, struct Materialized>> rows; ///< row values kept in scratch
+  mlir::Value compute(mlir::Value v, llvm::ArrayRef<Index> indices);
+  mlir::Value keptRow(mlir::Value v, llvm::ArrayRef<Index> indices);
+  Key keyOf(const void *tag, mlir::Value v, llvm::ArrayRef<Index> indices);
+  unsigned floorDepth = 0; ///< values are placed no further out than what a root defined last
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<int64_t>> rowDims; ///< which dimensions of a kept value vary within its row
 };
 
 /// A kernel turned into a function of loop IR, and what launching it needs.
@@ -184,15 +208,23 @@ struct EmittedKernel {
 };
 
 /// Emit `kernel` into `module` as
-///   func @NAME(ptr results..., ptr arguments..., i64 symbols..., i64 begin, i64 end, ptr scratch, ptr frame, i64 firstSite)
+///   func @NAME(ptr results..., ptr arguments..., i64 symbols..., i64 begin, i64 end, ptr scratch, ptr frame,
+///   i64 firstSite)
 /// computing work items [begin, end) of its extent.
-llvm::FailureOr<EmittedKernel> emitKernel(kernel::FuncOp kernel, mlir::ModuleOp module, const TargetInfo &target);
+llvm::FailureOr<EmittedKernel> emitKernel(kernel::FuncOp kernel, mlir::ModuleOp module,
+                                          const TargetInfo &target);
 
-/// The root loops, one for each kind of root op. Each sets the extent. (emit/Loops.cpp, Contract.cpp, Conv.cpp, ...)
+/// The root loops, one for each kind of root op. Each sets the extent. (emit/Loops.cpp, Contract.cpp,
+/// Conv.cpp, ...)
 using RootEmitter = llvm::LogicalResult (*)(ValueEmitter &, mlir::Operation *root, EmittedKernel &);
-llvm::LogicalResult emitLoops(ValueEmitter &e, mlir::Operation *root, EmittedKernel &result);    ///< no root: loops over the yielded values
-llvm::LogicalResult emitContract(ValueEmitter &e, mlir::Operation *root, EmittedKernel &result); ///< blocked, packed, register-tiled
-llvm::LogicalResult emitConv(ValueEmitter &e, mlir::Operation *root, EmittedKernel &result);     ///< implicit GEMM, depthwise
-llvm::LogicalResult emitSerial(ValueEmitter &e, mlir::Operation *root, EmittedKernel &result);   ///< scan, sort, scatter, compact, arg_reduce, window argmax
+llvm::LogicalResult emitLoops(ValueEmitter &e, mlir::Operation *root,
+                              EmittedKernel &result); ///< no root: loops over the yielded values
+llvm::LogicalResult emitContract(ValueEmitter &e, mlir::Operation *root,
+                                 EmittedKernel &result); ///< blocked, packed, register-tiled
+llvm::LogicalResult emitConv(ValueEmitter &e, mlir::Operation *root,
+                             EmittedKernel &result); ///< implicit GEMM, depthwise
+llvm::LogicalResult
+emitSerial(ValueEmitter &e, mlir::Operation *root,
+           EmittedKernel &result); ///< scan, sort, scatter, compact, arg_reduce, window argmax
 
 } // namespace tilewright::codegen

@@ -1,0 +1,50 @@
+//===- Backend.h - LLVM IR to machine code ----------------------*- C++ -*-===//
+#ifndef TILEWRIGHT_CODEGEN_CPU_BACKEND_H
+#define TILEWRIGHT_CODEGEN_CPU_BACKEND_H
+
+#include "codegen/target/Target.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace llvm {
+class LLVMContext;
+class Module;
+class TargetMachine;
+} // namespace llvm
+
+namespace tilewright::codegen {
+
+/// Collects the errors that LLVM reports on `context` instead of letting it print them and exit. Lives as
+/// long as the context is used.
+class LlvmErrors {
+public:
+  explicit LlvmErrors(llvm::LLVMContext &context);
+  /// The first error, or nothing.
+  const std::optional<std::string> &first() const { return *message; }
+
+private:
+  std::shared_ptr<std::optional<std::string>> message;
+};
+
+/// Gives `module` the target's triple, data layout and function attributes, and hides its symbols.
+void prepareModule(llvm::Module &module, llvm::TargetMachine &machine, const TargetInfo &target);
+
+/// LLVM's O3 without loop vectoriser, SLP vectoriser and unroller: the loops come as they should be.
+void optimizeModule(llvm::Module &module, llvm::TargetMachine &machine);
+
+/// The machine that compileModule() generates for. One per thread and module: not thread-safe.
+std::unique_ptr<llvm::TargetMachine> createTargetMachine(const TargetInfo &target);
+
+/// The back end alone: a finished LLVM module to object bytes or, with `assembly`, to text. Changes the
+/// module. Error TW9202: LLVM cannot generate code for it.
+llvm::Expected<std::string> emitMachineCode(llvm::Module &module, llvm::TargetMachine &machine,
+                                            bool assembly = false);
+
+/// CPU time of this thread in milliseconds.
+double threadMilliseconds();
+
+} // namespace tilewright::codegen
+
+#endif // TILEWRIGHT_CODEGEN_CPU_BACKEND_H

@@ -1,0 +1,444 @@
+// The index-map walk: memory access, lanes, and the dispatch from graph ops to their emission.
+#include "codegen/emit/Ops.h"
+#include "tilewright/artifact.h"
+
+using namespace mlir;
+using namespace tilewright::graph;
+using llvm::ArrayRef;
+using llvm::SmallVector;
+
+namespace tilewright::codegen {
+
+ValueEmitter::ValueEmitter(OpBuilder &builder, Location location, KernelContext &kernel)
+    : Builder(builder, location), kernel(kernel) {
+  lanes.width = nativeLanes();
+}
+
+Type ValueEmitter::computeType(Type element) {
+  if (llvm::isa<Float64Type>(element))
+    return element;
+  if (llvm::isa<FloatType>(element))
+    return Float32Type::get(element.getContext());
+  auto integer = llvm::cast<IntegerType>(element);
+  unsigned width = integer.getWidth() == 1 ? 1 : std::max(8u, integer.getWidth());
+  return IntegerType::get(element.getContext(), width);
+}
+
+int64_t ValueEmitter::nativeLanes() const {
+  unsigned widest = 32;
+  auto note = [&](Value v) {
+    if (auto type = llvm::dyn_cast<RankedTensorType>(v.getType()))
+      if (llvm::isa<Float64Type>(type.getElementType()))
+        widest = 64;
+  };
+  for (Operation &op : kernel.kernel.getBody().front()) {
+    llvm::for_each(op.getOperands(), note);
+    llvm::for_each(op.getResults(), note);
+  }
+  return kernel.target.lanes(widest);
+}
+
+Type withElement(Type like, Type element) {
+  if (auto vector = llvm::dyn_cast<VectorType>(like))
+    return VectorType::get(vector.getShape(), element);
+  return element;
+}
+
+//===- Dimensions and indices -----------------------------------------------------------===//
+
+Value ValueEmitter::dim(AffineExpr expr) {
+  if (auto value = tilewright::constantOf(expr))
+    return constant(*value);
+  if (auto symbol = llvm::dyn_cast<AffineSymbolExpr>(expr))
+    return kernel.symbols[symbol.getPosition()];
+  auto binary = llvm::cast<AffineBinaryOpExpr>(expr);
+  Value x = dim(binary.getLHS()), y = dim(binary.getRHS());
+  switch (expr.getKind()) {
+  case AffineExprKind::Add:
+    return add(x, y);
+  case AffineExprKind::Mul:
+    return mul(x, y);
+  case AffineExprKind::Mod:
+    return remainder(x, y);
+  case AffineExprKind::CeilDiv:
+    return divide(add(x, sub(y, constant(1))), y);
+  default: { // floordiv of a possibly negative number (window sizes of empty inputs)
+    Value bias = mul(y, int64_t(1) << 20);
+    return sub(divide(add(x, bias), y), constant(int64_t(1) << 20));
+  }
+  }
+}
+
+SmallVector<Value> ValueEmitter::dims(Value v) {
+  SmallVector<Value> result;
+  for (AffineExpr expr : dimsOf(v))
+    result.push_back(dim(expr));
+  return result;
+}
+
+Value ValueEmitter::lanesOf(const Index &index) {
+  if (index.lanes)
+    return index.lanes;
+  auto type = VectorType::get({lanes.width}, b.getI64Type());
+  Value base = vector::BroadcastOp::create(b, loc, type, index.base);
+  if (index.stride == 0)
+    return base;
+  SmallVector<int64_t> steps;
+  for (int64_t lane = 0; lane < lanes.width; ++lane)
+    steps.push_back(lane * index.stride);
+  Value offsets = arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, ArrayRef<int64_t>(steps)));
+  return arith::AddIOp::create(b, loc, base, offsets);
+}
+
+Index ValueEmitter::add(const Index &x, const Index &y) {
+  if (!x.lanes && !y.lanes)
+    return {Builder::add(x.base, y.base), x.stride + y.stride, {}};
+  return {constant(0), 0, arith::AddIOp::create(b, loc, lanesOf(x), lanesOf(y))};
+}
+
+Index ValueEmitter::mul(const Index &x, Value factor) {
+  auto known = constantOf(factor);
+  if (!x.lanes && (x.stride == 0 || known))
+    return {Builder::mul(x.base, factor), known ? x.stride * *known : 0, {}};
+  if (known && *known == 1)
+    return x;
+  return {constant(0), 0, arith::MulIOp::create(b, loc, lanesOf(x), lanesOf(uniform(factor)))};
+}
+
+Index ValueEmitter::linearize(ArrayRef<Value> dims, ArrayRef<Index> indices) {
+  Index offset = uniform(constant(0));
+  for (auto [size, index] : llvm::zip(dims, indices))
+    offset = add(mul(offset, size), index);
+  return offset;
+}
+
+Indices ValueEmitter::delinearize(ArrayRef<Value> dims, const Index &offset) {
+  Indices result(dims.size(), uniform(constant(0)));
+  Index rest = offset;
+  for (size_t i = dims.size(); i-- > 0;) {
+    auto size = constantOf(dims[i]);
+    if (size && *size == 1)
+      continue;
+    bool outermost = true; // nothing but ones further out: no remainder to take
+    for (size_t k = 0; k < i; ++k)
+      outermost &= constantOf(dims[k]) == std::optional<int64_t>(1);
+    if (outermost) {
+      result[i] = rest;
+      break;
+    }
+    if (rest.uniform()) {
+      result[i] = uniform(remainder(rest.base, dims[i]));
+      rest = uniform(divide(rest.base, dims[i]));
+      continue;
+    }
+    Value divisor = lanesOf(uniform(size ? dims[i] : maximum(dims[i], constant(1)))), all = lanesOf(rest);
+    result[i] = {constant(0), 0, arith::RemUIOp::create(b, loc, all, divisor)};
+    rest = {constant(0), 0, arith::DivUIOp::create(b, loc, all, divisor)};
+  }
+  return result;
+}
+
+Value ValueEmitter::spread(Value value) { return spread(value, lanes.width); }
+
+Value ValueEmitter::spread(Value value, int64_t width) {
+  if (llvm::isa<VectorType>(value.getType()))
+    return value;
+  unsigned target = depthOf(value);
+  Key key{reinterpret_cast<const void *>(&typeid(VectorType)), {value.getAsOpaquePointer(), reinterpret_cast<const void *>(width)}};
+  if (Value *known = lookup(key))
+    return *known;
+  Value result = placedAt(target, [&] {
+    return Value(vector::BroadcastOp::create(b, loc, VectorType::get({width}, value.getType()), value));
+  });
+  remember(target, std::move(key), result);
+  return result;
+}
+
+//===- Memory -----------------------------------------------------------------------------===//
+
+namespace {
+
+/// All lanes, when no mask is set.
+Value fullMask(ValueEmitter &e) {
+  auto type = VectorType::get({e.lanes.width}, e.b.getI1Type());
+  return arith::ConstantOp::create(e.b, e.loc, DenseElementsAttr::get(type, true));
+}
+
+Value lanePointers(ValueEmitter &e, Value pointer, const Index &offset, int64_t bytes) {
+  auto pointers = VectorType::get({e.lanes.width}, pointer.getType());
+  Value lanes = e.lanesOf(offset);
+  if (bytes != 1)
+    lanes = arith::MulIOp::create(e.b, e.loc, lanes, e.lanesOf(e.uniform(e.constant(bytes))));
+  return LLVM::GEPOp::create(e.b, e.loc, pointers, e.b.getI8Type(), pointer, LLVM::GEPArg(lanes));
+}
+
+} // namespace
+
+Value ValueEmitter::load(RankedTensorType type, Value pointer, ArrayRef<Index> indices) {
+  Type element = type.getElementType(), stored = storageType(element);
+  int64_t bytes = byteWidth(element);
+  SmallVector<Value> sizes;
+  for (AffineExpr expr : dimsOf(type))
+    sizes.push_back(dim(expr));
+  Index offset = linearize(sizes, indices);
+  if (offset.uniform())
+    return fromStorage(*this, LLVM::LoadOp::create(b, loc, stored, address(pointer, offset.base, bytes), bytes), element);
+  auto vector = VectorType::get({lanes.width}, stored);
+  Value loaded;
+  if (!offset.lanes && offset.stride == 1) {
+    Value from = address(pointer, offset.base, bytes);
+    if (lanes.mask) {
+      Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(vector));
+      loaded = LLVM::MaskedLoadOp::create(b, loc, vector, from, lanes.mask, ValueRange{zero}, unsigned(bytes));
+    } else {
+      loaded = LLVM::LoadOp::create(b, loc, vector, from, bytes);
+    }
+  } else {
+    Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(vector));
+    Value mask = lanes.mask ? lanes.mask : fullMask(*this);
+    loaded = LLVM::masked_gather::create(b, loc, vector, lanePointers(*this, pointer, offset, bytes), mask, ValueRange{zero},
+                                         unsigned(bytes));
+  }
+  return fromStorage(*this, loaded, element);
+}
+
+void ValueEmitter::store(RankedTensorType type, Value pointer, ArrayRef<Index> indices, Value value) {
+  Type element = type.getElementType();
+  int64_t bytes = byteWidth(element);
+  SmallVector<Value> sizes;
+  for (AffineExpr expr : dimsOf(type))
+    sizes.push_back(dim(expr));
+  Index offset = linearize(sizes, indices);
+  Value stored = toStorage(*this, value, element);
+  if (offset.uniform()) {
+    if (llvm::isa<VectorType>(stored.getType()))
+      stored = vector::ExtractOp::create(b, loc, stored, 0);
+    LLVM::StoreOp::create(b, loc, stored, address(pointer, offset.base, bytes), bytes);
+    return;
+  }
+  stored = spread(stored);
+  if (offset.lanes || offset.stride != 1) {
+    Value mask = lanes.mask ? lanes.mask : fullMask(*this);
+    LLVM::masked_scatter::create(b, loc, stored, lanePointers(*this, pointer, offset, bytes), mask, unsigned(bytes));
+    return;
+  }
+  Value to = address(pointer, offset.base, bytes);
+  if (lanes.mask)
+    LLVM::MaskedStoreOp::create(b, loc, stored, to, lanes.mask, unsigned(bytes));
+  else
+    LLVM::StoreOp::create(b, loc, stored, to, bytes);
+}
+
+Value ValueEmitter::reserveScratch(AffineExpr bytes) {
+  AffineExpr at = kernel.scratchBytes;
+  Value result = placedAt(0, [&] { return address(kernel.scratch, dim(at), 1); });
+  kernel.scratchBytes = canonical(at + (bytes + 127).floorDiv(64) * 64); // 64 bytes of slack behind each piece
+  return result;
+}
+
+//===- Lanes ------------------------------------------------------------------------------===//
+
+Value ValueEmitter::laneMask(Value base, Value limit, int64_t width) {
+  auto type = VectorType::get({width}, b.getI64Type());
+  SmallVector<int64_t> steps = llvm::to_vector(llvm::seq<int64_t>(0, width));
+  Value ids = arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, ArrayRef<int64_t>(steps)));
+  Value left = vector::BroadcastOp::create(b, loc, type, sub(limit, base));
+  return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, ids, left);
+}
+
+void ValueEmitter::laneLoop(Value lo, Value hi, int64_t width, llvm::function_ref<void(Value)> body) {
+  Lanes saved = lanes;
+  lanes = {width, {}};
+  Value span = maximum(sub(hi, lo), constant(0));
+  Value full = Builder::add(lo, sub(span, remainder(span, constant(width))));
+  loop(lo, full, width, body);
+  guarded(less(full, hi), [&] {
+    lanes.mask = laneMask(full, hi, width);
+    body(full);
+  });
+  lanes = saved;
+}
+
+//===- Failures ---------------------------------------------------------------------------===//
+
+void ValueEmitter::fail(Operation *op, int code, Value a, Value b64) {
+  unsigned site = kernel.sites.size();
+  for (auto [i, known] : llvm::enumerate(kernel.sites))
+    if (known == op->getLoc())
+      site = i;
+  if (site == kernel.sites.size())
+    kernel.sites.push_back(op->getLoc());
+  auto pointer = LLVM::LLVMPointerType::get(b.getContext());
+  auto i32 = b.getI32Type();
+  Value host = LLVM::LoadOp::create(b, loc, pointer, kernel.frame);
+  Value slot = LLVM::GEPOp::create(b, loc, pointer, b.getI8Type(), host, LLVM::GEPArg(int32_t(offsetof(tw_host_table, fail))));
+  Value function = LLVM::LoadOp::create(b, loc, pointer, slot);
+  Value first = arith::TruncIOp::create(b, loc, i32, kernel.firstSite);
+  Value where = arith::AddIOp::create(b, loc, first, arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(site)));
+  Value what = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(code));
+  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), {pointer, i32, i32, b.getI64Type(), b.getI64Type()});
+  LLVM::CallOp::create(b, loc, type, ValueRange{function, kernel.frame, what, where, a, b64});
+}
+
+//===- The walk ----------------------------------------------------------------------------===//
+
+Builder::Key ValueEmitter::keyOf(const void *tag, Value v, ArrayRef<Index> indices) {
+  Key key{tag, {v.getAsOpaquePointer()}};
+  bool uniform = true;
+  for (const Index &index : indices) {
+    uniform &= index.uniform();
+    key.operands.push_back(index.lanes ? index.lanes.getAsOpaquePointer() : index.base.getAsOpaquePointer());
+    key.operands.push_back(reinterpret_cast<const void *>(index.stride));
+  }
+  if (!uniform) {
+    key.operands.push_back(lanes.mask.getAsOpaquePointer());
+    key.operands.push_back(reinterpret_cast<const void *>(lanes.width));
+  }
+  return key;
+}
+
+static const char valueTag = 0, rowTag = 0;
+
+void ValueEmitter::define(Value v, ArrayRef<Index> given, Value value) {
+  Indices indices(given);
+  for (auto [i, size] : llvm::enumerate(llvm::cast<RankedTensorType>(v.getType()).getShape()))
+    if (size == 1)
+      indices[i] = uniform(constant(0));
+  floorDepth = depth();
+  remember(depth(), keyOf(&valueTag, v, indices), value);
+}
+
+Value ValueEmitter::at(Value v, ArrayRef<Index> given) {
+  Indices indices(given);
+  auto type = llvm::cast<RankedTensorType>(v.getType());
+  assert(int64_t(indices.size()) == type.getRank() && "one index a dimension");
+  bool uniform = true;
+  unsigned target = 0;
+  for (auto [i, index] : llvm::enumerate(indices)) {
+    if (type.getDimSize(i) == 1)
+      index = this->uniform(constant(0));
+    uniform &= index.uniform();
+    target = std::max({target, depthOf(index.base), index.lanes ? depthOf(index.lanes) : 0});
+  }
+  Key key = keyOf(&valueTag, v, indices);
+  if (Value *known = lookup(key))
+    return *known;
+  target = std::max(target, guardDepth());
+  if (!uniform && lanes.mask)
+    target = std::max(target, depthOf(lanes.mask));
+  target = std::max(target, std::min(floorDepth, depth()));
+  Lanes saved = lanes;
+  if (uniform)
+    lanes.mask = {};
+  Value result = placedAt(target, [&] { return compute(v, indices); });
+  lanes = saved;
+  remember(std::min(target, depth()), std::move(key), result);
+  return result;
+}
+
+Value ValueEmitter::compute(Value v, ArrayRef<Index> indices) {
+  if (Value pointer = kernel.pointers.lookup(v))
+    return load(llvm::cast<RankedTensorType>(v.getType()), pointer, indices);
+  if (Value kept = keptRow(v, indices))
+    return kept;
+  Operation *op = v.getDefiningOp();
+  auto element = [](Value x) { return llvm::cast<RankedTensorType>(x.getType()).getElementType(); };
+  auto operand = [&](unsigned i) { return at(op->getOperand(i), indices); };
+  auto same = [&](Value &x, Value &y) { // both scalars, or both lanes
+    if (llvm::isa<VectorType>(x.getType()) != llvm::isa<VectorType>(y.getType()))
+      x = spread(x), y = spread(y);
+  };
+  if (auto u = dyn_cast<UnaryOp>(op))
+    return emitUnary(*this, u.getKind(), operand(0), element(u.getOperand()));
+  if (auto c = dyn_cast<CastOp>(op))
+    return emitCast(*this, operand(0), element(c.getOperand()), element(v), c.getSaturate());
+  if (auto c = dyn_cast<BitcastOp>(op))
+    return emitBitcast(*this, operand(0), element(c.getOperand()), element(v));
+  if (isa<BinaryOp, CompareOp>(op)) {
+    Value x = operand(0), y = operand(1);
+    same(x, y);
+    if (auto binary = dyn_cast<BinaryOp>(op))
+      return emitBinary(*this, binary.getKind(), x, y, element(v));
+    return emitCompare(*this, cast<CompareOp>(op).getKind(), x, y, element(op->getOperand(0)));
+  }
+  if (isa<SelectOp>(op)) {
+    Value condition = operand(0), x = operand(1), y = operand(2);
+    same(x, y);
+    if (llvm::isa<VectorType>(condition.getType()))
+      x = spread(x), y = spread(y);
+    return arith::SelectOp::create(b, loc, condition, x, y);
+  }
+  if (isa<ReduceOp, ArgReduceOp, WindowOp>(op))
+    return emitReduction(*this, op, indices);
+  if (isa<ContractOp, ConvOp>(op))
+    return emitProduct(*this, op, indices);
+  return emitMovement(*this, op, indices);
+}
+
+void ValueEmitter::keepRow(Value v, ArrayRef<Index> indices, ArrayRef<int64_t> dims, Value pointer) {
+  Key key{&rowTag, {v.getAsOpaquePointer()}};
+  for (auto [i, index] : llvm::enumerate(indices))
+    if (!llvm::is_contained(dims, int64_t(i)))
+      key.operands.push_back(index.base.getAsOpaquePointer());
+  rowDims[v] = SmallVector<int64_t>(dims);
+  remember(depth(), std::move(key), pointer);
+}
+
+Value ValueEmitter::keptRow(Value v, ArrayRef<Index> indices) {
+  auto it = rowDims.find(v);
+  if (it == rowDims.end())
+    return {};
+  Key key{&rowTag, {v.getAsOpaquePointer()}};
+  Indices inner;
+  Dims sizes, all = dimsOf(v);
+  for (auto [i, index] : llvm::enumerate(indices)) {
+    if (llvm::is_contained(it->second, int64_t(i))) {
+      inner.push_back(index);
+      sizes.push_back(all[i]);
+    } else {
+      if (!index.uniform())
+        return {};
+      key.operands.push_back(index.base.getAsOpaquePointer());
+    }
+  }
+  Value *pointer = lookup(key);
+  if (!pointer)
+    return {};
+  return load(tensorType(sizes, computeType(llvm::cast<RankedTensorType>(v.getType()).getElementType())), *pointer, inner);
+}
+
+/// The ops on a way from `from` to `to`, last first. False when there is none.
+static bool findPath(Value from, Value to, llvm::SmallPtrSetImpl<Operation *> &seen, SmallVectorImpl<Operation *> &path) {
+  if (from == to)
+    return true;
+  Operation *op = to.getDefiningOp();
+  if (!op || !seen.insert(op).second)
+    return false;
+  for (Value operand : op->getOperands())
+    if (findPath(from, operand, seen, path)) {
+      path.push_back(op);
+      return true;
+    }
+  return false;
+}
+
+Indices ValueEmitter::forward(Value from, ArrayRef<Index> given, Value to) {
+  Indices indices(given);
+  SmallVector<Operation *> path;
+  llvm::SmallPtrSet<Operation *, 16> seen;
+  [[maybe_unused]] bool found = findPath(from, to, seen, path);
+  assert(found && "the yielded value does not follow from the root");
+  for (Operation *op : path) {
+    if (auto transpose = dyn_cast<TransposeOp>(op)) {
+      Indices moved;
+      for (int64_t dim : transpose.getPerm())
+        moved.push_back(indices[dim]);
+      indices = moved;
+    } else if (auto reshape = dyn_cast<ReshapeOp>(op)) {
+      indices = delinearize(dims(reshape.getResult()), linearize(dims(reshape.getOperand()), indices));
+    }
+  }
+  return indices;
+}
+
+} // namespace tilewright::codegen

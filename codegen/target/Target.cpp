@@ -1,0 +1,244 @@
+//===- Target.cpp - the table of CPUs and the detection of this one -------===//
+//
+// To add a CPU, add a row. A row states what LLVM may use beyond its baseline only through the six feature
+// flags, each of which has a bit in tilewright/artifact.h: that is what lets the runtime refuse an artifact
+// instead of trapping.
+//===----------------------------------------------------------------------===//
+#include "codegen/target/Target.h"
+
+#include "tilewright/artifact.h"
+
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/TargetParser/Host.h"
+
+#include <unistd.h>
+
+using llvm::StringRef;
+
+namespace tilewright::codegen {
+namespace {
+
+enum Extension : unsigned { Vnni = 1, AvxVnni = 2, Bf16 = 4, Fp16 = 8, AmxInt8 = 16, AmxBf16 = 32 };
+
+struct Row {
+  const char *name;
+  unsigned vectorBits, fmaPorts;
+  uint64_t l1Kilobytes, l2Kilobytes, l3Kilobytes;
+  unsigned extensions;
+};
+
+constexpr unsigned sapphireRapids = Vnni | AvxVnni | Bf16 | Fp16 | AmxInt8 | AmxBf16;
+
+/// Cache sizes are those of common server or desktop models. "cpu" replaces them by what this machine
+/// reports.
+constexpr Row rows[] = {
+    // name           bits fma  L1    L2      L3   extensions
+    {"x86-64-v3", 256, 2, 32, 256, 8192, 0},
+    {"haswell", 256, 2, 32, 256, 8192, 0},
+    {"broadwell", 256, 2, 32, 256, 8192, 0},
+    {"skylake", 256, 2, 32, 256, 8192, 0},
+    {"alderlake", 256, 2, 48, 1280, 30720, AvxVnni},
+    {"raptorlake", 256, 2, 48, 2048, 36864, AvxVnni},
+    {"znver1", 256, 1, 32, 512, 8192, 0},
+    {"znver2", 256, 2, 32, 512, 16384, 0},
+    {"znver3", 256, 2, 32, 512, 32768, 0},
+    {"x86-64-v4", 512, 2, 32, 1024, 22528, 0},
+    {"skylake-avx512", 512, 2, 32, 1024, 22528, 0},
+    {"cascadelake", 512, 2, 32, 1024, 36608, Vnni},
+    {"cooperlake", 512, 2, 32, 1024, 39424, Vnni | Bf16},
+    {"icelake-client", 512, 1, 48, 512, 8192, Vnni},
+    {"tigerlake", 512, 1, 48, 1280, 12288, Vnni},
+    {"rocketlake", 512, 1, 48, 512, 16384, Vnni},
+    {"icelake-server", 512, 2, 48, 1280, 49152, Vnni},
+    {"sapphirerapids", 512, 2, 48, 2048, 61440, sapphireRapids},
+    {"emeraldrapids", 512, 2, 48, 2048, 163840, sapphireRapids},
+    {"graniterapids", 512, 2, 48, 2048, 294912, sapphireRapids},
+    {"znver4", 512, 1, 32, 1024, 32768, Vnni | Bf16},
+    {"znver5", 512, 2, 48, 1024, 32768, Vnni | Bf16 | AvxVnni},
+};
+
+/// What each extension is called by LLVM and by the artifact.
+struct ExtensionNames {
+  Extension extension;
+  const char *features[2];
+  uint64_t artifactBit;
+};
+constexpr ExtensionNames extensionNames[] = {
+    {Vnni, {"avx512vnni", nullptr}, TW_CPU_AVX512_VNNI},
+    {AvxVnni, {"avxvnni", nullptr}, TW_CPU_AVX_VNNI},
+    {Bf16, {"avx512bf16", nullptr}, TW_CPU_AVX512_BF16},
+    {Fp16, {"avx512fp16", nullptr}, TW_CPU_AVX512_FP16},
+    {AmxInt8, {"amx-tile", "amx-int8"}, TW_CPU_AMX_INT8},
+    {AmxBf16, {"amx-tile", "amx-bf16"}, TW_CPU_AMX_BF16},
+};
+
+const Row *findRow(StringRef name) {
+  const Row *row = llvm::find_if(rows, [&](const Row &row) { return name == row.name; });
+  return row == std::end(rows) ? nullptr : row;
+}
+
+void addFeature(std::string &features, StringRef feature) {
+  if (StringRef(features).contains(feature))
+    return;
+  if (!features.empty())
+    features += ',';
+  features += '+';
+  features += feature;
+}
+
+TargetInfo makeTarget(const Row &row, unsigned extensions) {
+  TargetInfo target;
+  target.name = target.tuneCpu = row.name;
+  const bool avx512 = row.vectorBits == 512;
+  target.cpu = avx512 ? "x86-64-v4" : "x86-64-v3";
+  target.vectorBits = row.vectorBits;
+  target.vectorRegisters = avx512 ? 32 : 16;
+  target.fmaPorts = row.fmaPorts;
+  target.l1Bytes = row.l1Kilobytes << 10;
+  target.l2Bytes = row.l2Kilobytes << 10;
+  target.l3Bytes = row.l3Kilobytes << 10;
+  target.hasVnni = extensions & Vnni;
+  target.hasAvxVnni = extensions & AvxVnni;
+  target.hasBf16 = extensions & Bf16;
+  target.hasFp16 = extensions & Fp16;
+  target.hasAmxInt8 = extensions & AmxInt8;
+  target.hasAmxBf16 = extensions & AmxBf16;
+  if (avx512)
+    target.f32Tiles = {{14, 32}, {8, 48}};
+  else
+    target.f32Tiles = {{6, 16}, {4, 24}};
+  target.requiredCpuFeatures = TW_CPU_AVX2 | (avx512 ? TW_CPU_AVX512 : 0);
+  for (const ExtensionNames &names : extensionNames) {
+    if (!(extensions & names.extension))
+      continue;
+    target.requiredCpuFeatures |= names.artifactBit;
+    for (const char *feature : names.features)
+      if (feature)
+        addFeature(target.features, feature);
+  }
+  return target;
+}
+
+using HasFeature = llvm::function_ref<bool(StringRef)>;
+
+bool hasAll(HasFeature hasFeature, std::initializer_list<const char *> features) {
+  return llvm::all_of(features, [&](const char *feature) { return hasFeature(feature); });
+}
+
+bool hasBaseline(HasFeature hasFeature) {
+  return hasAll(hasFeature, {"avx2", "fma", "f16c", "bmi", "bmi2", "lzcnt", "movbe"});
+}
+
+bool hasAvx512(HasFeature hasFeature) {
+  return hasAll(hasFeature, {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"});
+}
+
+/// A cache size as the system reports it, or `otherwise` where it reports none (some virtual machines).
+uint64_t cacheSize(int name, uint64_t otherwise) {
+  const long size = sysconf(name);
+  return size > 0 ? static_cast<uint64_t>(size) : otherwise;
+}
+
+llvm::Expected<TargetInfo> hostTarget() {
+  const llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
+  auto target = targetForProcessor(llvm::sys::getHostCPUName(),
+                                   [&](StringRef feature) { return features.lookup(feature); });
+  if (!target)
+    return target;
+  target->l1Bytes = cacheSize(_SC_LEVEL1_DCACHE_SIZE, target->l1Bytes);
+  target->l2Bytes = cacheSize(_SC_LEVEL2_CACHE_SIZE, target->l2Bytes);
+  target->l3Bytes = cacheSize(_SC_LEVEL3_CACHE_SIZE, target->l3Bytes);
+  target->cacheLine = cacheSize(_SC_LEVEL1_DCACHE_LINESIZE, target->cacheLine);
+  return target;
+}
+
+llvm::Error unknownTarget(StringRef spec) {
+  // The nearest name, when no more than a third of it is wrong.
+  StringRef name = spec;
+  name.consume_front("cpu:");
+  std::string nearest;
+  unsigned best = std::max<size_t>(1, name.size() / 3) + 1;
+  for (const std::string &candidate : targetNames()) {
+    const unsigned distance = name.edit_distance_insensitive(candidate, true, best);
+    if (distance < best) {
+      best = distance;
+      nearest = candidate;
+    }
+  }
+  std::string hint = nearest.empty() ? "" : "Did you mean 'cpu:" + nearest + "'? ";
+  hint += "There are: cpu (this machine)";
+  for (const std::string &candidate : targetNames())
+    hint += ", cpu:" + candidate;
+  return makeError(3001, Fault::Invalid, "unknown target '" + spec.str() + "'", std::move(hint));
+}
+
+} // namespace
+
+llvm::Expected<TargetInfo> targetForProcessor(StringRef cpuName, HasFeature hasFeature) {
+  if (!hasBaseline(hasFeature))
+    return makeError(3002, Fault::Unsupported,
+                     "this machine's processor (" + cpuName.str() + ") lacks AVX2, FMA, F16C or BMI2",
+                     "Tilewright needs x86-64-v3 (Intel Haswell, AMD Zen or later); to compile for another "
+                     "machine name it: "
+                     "--target cpu:haswell");
+  const bool avx512 = hasAvx512(hasFeature);
+  const Row *row = findRow(cpuName);
+  if (!row || (row->vectorBits == 512) != avx512)
+    row = findRow(avx512 ? "x86-64-v4" : "x86-64-v3");
+  unsigned extensions = 0;
+  for (const ExtensionNames &names : extensionNames) {
+    const bool needsAvx512 = names.extension & (Vnni | Bf16 | Fp16);
+    const bool present =
+        llvm::all_of(names.features, [&](const char *feature) { return !feature || hasFeature(feature); });
+    if (present && (avx512 || !needsAvx512))
+      extensions |= names.extension;
+  }
+  return makeTarget(*row, extensions);
+}
+
+llvm::Expected<TargetInfo> resolveTarget(StringRef spec) {
+  if (spec == "cpu")
+    return hostTarget();
+  StringRef name = spec;
+  if (name.consume_front("cpu:"))
+    if (const Row *row = findRow(name))
+      return makeTarget(*row, row->extensions);
+  return unknownTarget(spec);
+}
+
+std::vector<std::string> targetNames() {
+  std::vector<std::string> names;
+  for (const Row &row : rows)
+    names.push_back(row.name);
+  return names;
+}
+
+bool hostCanRun(const TargetInfo &target) {
+  static const uint64_t hostFeatures = [] {
+    llvm::Expected<TargetInfo> host = hostTarget();
+    if (host)
+      return host->requiredCpuFeatures;
+    llvm::consumeError(host.takeError());
+    return uint64_t(0);
+  }();
+  return (target.requiredCpuFeatures & ~hostFeatures) == 0;
+}
+
+std::string canonicalText(const TargetInfo &target) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  stream << "name=" << target.name << "\ncpu=" << target.cpu << "\nfeatures=" << target.features
+         << "\ntuneCpu=" << target.tuneCpu << "\nvectorBits=" << target.vectorBits
+         << "\nvectorRegisters=" << target.vectorRegisters << "\nfmaPorts=" << target.fmaPorts
+         << "\nl1Bytes=" << target.l1Bytes << "\nl2Bytes=" << target.l2Bytes << "\nl3Bytes=" << target.l3Bytes
+         << "\ncacheLine=" << target.cacheLine << "\nvnni=" << target.hasVnni
+         << "\navxVnni=" << target.hasAvxVnni << "\nbf16=" << target.hasBf16 << "\nfp16=" << target.hasFp16
+         << "\namxInt8=" << target.hasAmxInt8 << "\namxBf16=" << target.hasAmxBf16 << "\nf32Tiles=";
+  for (const RegisterTile &tile : target.f32Tiles)
+    stream << tile.rows << 'x' << tile.columns << ' ';
+  stream << "\nrequiredCpuFeatures=" << target.requiredCpuFeatures << '\n';
+  return text;
+}
+
+} // namespace tilewright::codegen

@@ -1,0 +1,96 @@
+//===- LinkTest.cpp - what the linker makes and refuses -------------------===//
+#include "codegen/cpu/Link.h"
+#include "Support.h"
+
+#include <gtest/gtest.h>
+#include <thread>
+
+using namespace tilewright::codegen;
+using namespace tilewright::codegen::testing;
+
+namespace {
+
+const TargetInfo &target() {
+  static const TargetInfo info = llvm::cantFail(resolveTarget("cpu:haswell"));
+  return info;
+}
+
+std::string object(const std::string &text) { return llvm::cantFail(compileText(text, target())).bytes; }
+
+std::string descriptor() { return llvm::cantFail(emitDescriptor({}, target())); }
+
+const char *const emptyProgram =
+    "func.func @tilewright_program(%frame: !llvm.ptr, %thread: i32, %threads: i32) { return }\n";
+
+TEST(Link, ExportsTheDescriptorAlone) {
+  const std::string code = object(std::string(emptyProgram) + emptyFunctions);
+  const std::string result = llvm::cantFail(linkSharedObject({code, descriptor()}));
+  EXPECT_EQ(dynamicSymbols(result, false), std::vector<std::string>{"tilewright_model"});
+  EXPECT_TRUE(dynamicSymbols(result, true).empty());
+  EXPECT_LT(result.size(), 16384u); // the unused built-ins are gone
+}
+
+TEST(Link, MissingFunctionIsNamed) {
+  const std::string code = object(emptyProgram);
+  const ErrorText error = errorOf(linkSharedObject({code, descriptor()}).takeError());
+  EXPECT_EQ(error.code, 9210);
+  EXPECT_NE(error.text.find("'tilewright_"), std::string::npos) << error.text;
+  // A call that LLVM makes of an operation without an instruction.
+  const std::string sine = object(std::string(emptyFunctions) + R"(
+    func.func @tilewright_program(%frame: !llvm.ptr, %thread: i32, %threads: i32) {
+      %x = llvm.load %frame : !llvm.ptr -> f32
+      %y = math.sin %x : f32
+      llvm.store %y, %frame : f32, !llvm.ptr
+      return })");
+  const ErrorText missing = errorOf(linkSharedObject({sine, descriptor()}).takeError());
+  EXPECT_EQ(missing.code, 9210);
+  EXPECT_NE(missing.text.find("'sinf'"), std::string::npos) << missing.text;
+}
+
+TEST(Link, DuplicateIsNamed) {
+  const std::string code = object(std::string(emptyProgram) + emptyFunctions), again = object(emptyProgram);
+  const ErrorText error = errorOf(linkSharedObject({code, again, descriptor()}).takeError());
+  EXPECT_EQ(error.code, 9211);
+  EXPECT_NE(error.text.find("tilewright_program"), std::string::npos) << error.text;
+}
+
+TEST(Link, DamagedObjectIsAnErrorAndTheNextLinkWorks) {
+  const std::string code = object(std::string(emptyProgram) + emptyFunctions);
+  EXPECT_EQ(errorOf(linkSharedObject({"not an object", descriptor()}).takeError()).code, 9212);
+  const std::string half = code.substr(0, code.size() / 2);
+  EXPECT_EQ(errorOf(linkSharedObject({half, descriptor()}).takeError()).code, 9212);
+  EXPECT_FALSE(llvm::cantFail(linkSharedObject({code, descriptor()})).empty());
+}
+
+TEST(Link, ObjectsCallEachOther) {
+  const std::string kernel = object(R"(func.func @kernel(%p: !llvm.ptr) {
+    %x = llvm.load %p : !llvm.ptr -> i64
+    %y = arith.addi %x, %x : i64
+    llvm.store %y, %p : i64, !llvm.ptr
+    return })");
+  const std::string caller = object(std::string(emptyFunctions) + R"(
+    func.func private @kernel(!llvm.ptr)
+    func.func @tilewright_program(%frame: !llvm.ptr, %thread: i32, %threads: i32) {
+      func.call @kernel(%frame) : (!llvm.ptr) -> ()
+      return })");
+  TemporaryFolder folder;
+  writeFile(folder.file("a.so"), llvm::cantFail(linkSharedObject({caller, kernel, descriptor()})));
+  LoadedArtifact artifact(folder.file("a.so"));
+  int64_t value = 21;
+  artifact.descriptor()->program(reinterpret_cast<tw_frame *>(&value), 0, 1);
+  EXPECT_EQ(value, 42);
+}
+
+TEST(Link, ThreadsTakeTurnsAndResultsAreEqual) {
+  const std::string code = object(std::string(emptyProgram) + emptyFunctions), model = descriptor();
+  std::vector<std::string> results(6);
+  std::vector<std::thread> threads;
+  for (std::string &result : results)
+    threads.emplace_back([&] { result = llvm::cantFail(linkSharedObject({code, model})); });
+  for (std::thread &thread : threads)
+    thread.join();
+  for (const std::string &result : results)
+    EXPECT_EQ(result, results.front());
+}
+
+} // namespace
