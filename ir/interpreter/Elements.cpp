@@ -98,7 +98,8 @@ static uint64_t roundMagnitude(const FloatFormat &format, uint64_t bits) {
   uint64_t rest = significand & ((uint64_t(1) << shift) - 1);
   uint64_t half = uint64_t(1) << (shift - 1);
   quotient += rest > half || (rest == half && (quotient & 1));
-  // The implicit bit of `quotient` counts one up in the exponent field; a carry out of the mantissa does so too.
+  // The implicit bit of `quotient` counts one up in the exponent field; a carry out of the mantissa does so
+  // too.
   return (uint64_t(kept - minExponent) << format.mantissaBits) + quotient;
 }
 
@@ -133,20 +134,24 @@ template <typename T> T loadAs(const std::byte *source, int64_t index) {
 template <typename T> void storeAs(std::byte *target, int64_t index, T value) {
   std::memcpy(target + index * int64_t(sizeof(T)), &value, sizeof(T));
 }
-template <typename Stored, typename Result> void readRun(const std::byte *source, int64_t count, Result *result) {
+template <typename Stored, typename Result>
+void readRun(const std::byte *source, int64_t count, Result *result) {
   for (int64_t i = 0; i < count; ++i)
     result[i] = static_cast<Result>(loadAs<Stored>(source, i));
 }
-template <typename Stored, typename Value> void writeRun(const Value *values, int64_t count, std::byte *result) {
+template <typename Stored, typename Value>
+void writeRun(const Value *values, int64_t count, std::byte *result) {
   for (int64_t i = 0; i < count; ++i)
     storeAs<Stored>(result, i, static_cast<Stored>(values[i]));
 }
-template <typename Code> void readCodes(const FloatFormat &format, const std::byte *source, int64_t count, double *result) {
+template <typename Code>
+void readCodes(const FloatFormat &format, const std::byte *source, int64_t count, double *result) {
   for (int64_t i = 0; i < count; ++i)
     result[i] = decodeFloat(format, loadAs<Code>(source, i));
 }
 template <typename Code>
-void writeCodes(const FloatFormat &format, const double *values, int64_t count, std::byte *result, bool saturate) {
+void writeCodes(const FloatFormat &format, const double *values, int64_t count, std::byte *result,
+                bool saturate) {
   for (int64_t i = 0; i < count; ++i)
     storeAs<Code>(result, i, static_cast<Code>(encodeFloat(format, values[i], saturate)));
 }
@@ -199,9 +204,11 @@ void readIntegers(Type type, const std::byte *source, int64_t count, int64_t *re
   case 64:
     return readRun<int64_t>(source, count, result);
   case 32:
-    return isUnsignedType ? readRun<uint32_t>(source, count, result) : readRun<int32_t>(source, count, result);
+    return isUnsignedType ? readRun<uint32_t>(source, count, result)
+                          : readRun<int32_t>(source, count, result);
   case 16:
-    return isUnsignedType ? readRun<uint16_t>(source, count, result) : readRun<int16_t>(source, count, result);
+    return isUnsignedType ? readRun<uint16_t>(source, count, result)
+                          : readRun<int16_t>(source, count, result);
   case 8:
     return isUnsignedType ? readRun<uint8_t>(source, count, result) : readRun<int8_t>(source, count, result);
   default: // sub-byte: the low bits count, whatever the others hold
@@ -227,7 +234,8 @@ void writeIntegers(Type type, const int64_t *values, int64_t count, std::byte *r
     bool isUnsignedType = isUnsigned(type);
     for (int64_t i = 0; i < count; ++i) {
       uint64_t low = uint64_t(values[i]) & ((1u << width) - 1);
-      storeAs<uint8_t>(result, i, uint8_t(isUnsignedType ? int64_t(low) : int64_t(low << (64 - width)) >> (64 - width)));
+      storeAs<uint8_t>(result, i,
+                       uint8_t(isUnsignedType ? int64_t(low) : int64_t(low << (64 - width)) >> (64 - width)));
     }
   }
 }
@@ -255,7 +263,9 @@ int64_t truncateAndClamp(double value, Type type) {
     value = low;
   if (value < limit)
     return isUnsignedType ? static_cast<int64_t>(static_cast<uint64_t>(value)) : static_cast<int64_t>(value);
-  return isUnsignedType && width == 64 ? -1 : static_cast<int64_t>((uint64_t(1) << (width - (isUnsignedType ? 0 : 1))) - 1);
+  return isUnsignedType && width == 64
+             ? -1
+             : static_cast<int64_t>((uint64_t(1) << (width - (isUnsignedType ? 0 : 1))) - 1);
 }
 
 double integerToDouble(int64_t value, bool isUnsigned, bool sticky) {
@@ -265,8 +275,8 @@ double integerToDouble(int64_t value, bool isUnsigned, bool sticky) {
     return isUnsigned ? static_cast<double>(uint64_t(value)) : static_cast<double>(value);
   uint64_t lost = magnitude & 0x7FF;
   magnitude = (magnitude >> 11) << 11;
-  // Bit 11 is the last one that a magnitude of 2^63 keeps; below that more are kept, and setting bit 11 is still far below half of a
-  // narrower format's last place.
+  // Bit 11 is the last one that a magnitude of 2^63 keeps; below that more are kept, and setting bit 11 is
+  // still far below half of a narrower format's last place.
   if (lost)
     magnitude |= 0x800;
   double result = static_cast<double>(magnitude);

@@ -45,6 +45,9 @@ using Results = llvm::SmallVector<Tensor, 1>;
 
 /// Value of a symbol that is not bound yet.
 inline constexpr int64_t unboundSymbol = INT64_MIN;
+/// Value of a broadcast's symbol whose two sizes are neither equal nor 1: an error where it is needed.
+inline constexpr int64_t mismatchedSymbol = INT64_MIN + 1;
+inline bool isBoundValue(int64_t value) { return value > mismatchedSymbol; }
 
 /// Run one pure graph op. Operand shapes are the tensors' own; result shapes are the result types' dimensions
 /// for `symbols`, where `symbols[k]` is the value of symbol k (missing or unboundSymbol: an error only where
@@ -65,7 +68,7 @@ public:
 
 private:
   struct Mapping;
-  llvm::Expected<Tensor> evaluateOp(mlir::Operation *op, unsigned result);
+  llvm::Error evaluateOp(mlir::Operation *op);
   llvm::DenseMap<mlir::Value, Tensor> values;
   std::map<std::string, std::shared_ptr<const Mapping>, std::less<>> mappings;
 };
@@ -99,6 +102,9 @@ private:
   llvm::Error runOp(Frame &frame, mlir::Operation *op);
   llvm::Expected<llvm::SmallVector<Tensor>> runIf(Frame &frame, graph::IfOp op);
   llvm::Expected<llvm::SmallVector<Tensor>> runLoop(Frame &frame, graph::LoopOp op);
+  llvm::Expected<llvm::SmallVector<Tensor>> finishLoop(Frame &frame, graph::LoopOp op, int64_t iterations,
+                                                       llvm::SmallVector<Tensor> results,
+                                                       llvm::ArrayRef<llvm::SmallVector<Tensor>> slices);
   llvm::Expected<llvm::SmallVector<Tensor>> runLaunch(Frame &frame, kernel::LaunchOp op);
   llvm::Error define(Frame &frame, graph::DefineOp op);
 

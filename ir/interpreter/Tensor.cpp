@@ -45,7 +45,8 @@ Tensor::Tensor(Type elementType, llvm::ArrayRef<int64_t> shape) : elementType(el
   storage = static_cast<const std::byte *>(memory);
 }
 
-Tensor::Tensor(Type elementType, llvm::ArrayRef<int64_t> shape, const std::byte *bytes, std::shared_ptr<const void> owner)
+Tensor::Tensor(Type elementType, llvm::ArrayRef<int64_t> shape, const std::byte *bytes,
+               std::shared_ptr<const void> owner)
     : elementType(elementType), shape(shape), storage(bytes), owner(std::move(owner)) {}
 
 Tensor Tensor::fromDoubles(Type elementType, llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<double> values) {
@@ -136,7 +137,8 @@ DenseElementsAttr Tensor::toAttribute() const {
   return DenseElementsAttr::getFromRawBuffer(type, low);
 }
 
-Tensor Tensor::fromPacked(Type elementType, llvm::ArrayRef<int64_t> shape, const std::byte *bytes, std::shared_ptr<const void> owner) {
+Tensor Tensor::fromPacked(Type elementType, llvm::ArrayRef<int64_t> shape, const std::byte *bytes,
+                          std::shared_ptr<const void> owner) {
   unsigned width = elementType.getIntOrFloatBitWidth();
   if (width != 4 && width != 2)
     return Tensor(elementType, shape, bytes, std::move(owner));
@@ -158,7 +160,8 @@ double Tensor::number(int64_t index) const {
 
 int64_t Tensor::integer(int64_t index) const {
   if (isFloat(elementType))
-    return truncateAndClamp(number(index), IntegerType::get(elementType.getContext(), 64, IntegerType::Signed));
+    return truncateAndClamp(number(index),
+                            IntegerType::get(elementType.getContext(), 64, IntegerType::Signed));
   int64_t value;
   readIntegers(elementType, storage + index * storedBytes(elementType), 1, &value);
   return value;
@@ -190,6 +193,11 @@ llvm::SmallVector<int64_t> Tensor::integers() const {
 Tensor Tensor::reshaped(llvm::ArrayRef<int64_t> newShape) const {
   assert(interpreter::elementCount(newShape) == size());
   return Tensor(elementType, newShape, storage, owner);
+}
+
+Tensor Tensor::section(int64_t first, llvm::ArrayRef<int64_t> newShape) const {
+  assert(first >= 0 && first + interpreter::elementCount(newShape) <= size());
+  return Tensor(elementType, newShape, storage + first * storedBytes(elementType), owner);
 }
 
 Tensor Tensor::retyped(Type newElementType) const {

@@ -57,7 +57,8 @@ struct Tensor {
   const std::byte *data() const { return storage; }
   /// To fill a tensor that was just made by Tensor(elementType, shape) and not yet copied.
   std::byte *mutableData() { return const_cast<std::byte *>(storage); }
-  /// Element `index` as it is stored; T has its size. (Storage need not be aligned: weights lie anywhere in a file.)
+  /// Element `index` as it is stored; T has its size. (Storage need not be aligned: weights lie anywhere in a
+  /// file.)
   template <typename T> T read(int64_t index) const {
     T value;
     std::memcpy(&value, storage + index * static_cast<int64_t>(sizeof(T)), sizeof(T));
@@ -77,6 +78,8 @@ struct Tensor {
 
   /// The same storage under another shape of equal element count.
   Tensor reshaped(llvm::ArrayRef<int64_t> newShape) const;
+  /// Elements [first, first + elementCount(newShape)), sharing storage.
+  Tensor section(int64_t first, llvm::ArrayRef<int64_t> newShape) const;
   /// The same storage as another element type of equal storage.
   Tensor retyped(mlir::Type newElementType) const;
   /// As attribute of type tensor<shape x T>, T signless for integers.
