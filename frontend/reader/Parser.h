@@ -47,6 +47,7 @@ private:
 
   bool parseAttribute(Bytes message, Attribute &attribute);
   bool parseAttributeValue(const WireField &field, Attribute &attribute, uint64_t &seen);
+  bool parseAttributeMessage(const WireField &field, Attribute &attribute, uint64_t &seen);
   bool finishAttribute(Attribute &attribute, uint64_t kind, uint64_t seen);
   bool parseValueInfo(Bytes message, ValueInfo &value);
   bool parseNode(Bytes message, Node &node);
