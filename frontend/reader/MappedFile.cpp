@@ -83,6 +83,11 @@ MappedFile::~MappedFile() {
     ::munmap(const_cast<std::byte *>(content.data()), content.size());
 }
 
+void MappedFile::expectJumps(bool jumps) const {
+  if (!content.empty())
+    ::madvise(const_cast<std::byte *>(content.data()), content.size(), jumps ? MADV_RANDOM : MADV_NORMAL);
+}
+
 Result<std::unique_ptr<MappedFile>> MappedFile::open(const std::string &path) {
   int descriptor = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (descriptor < 0)

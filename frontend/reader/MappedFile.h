@@ -26,6 +26,9 @@ public:
 
   Bytes bytes() const { return content; }
 
+  /// Whether the next accesses jump over most of the file (no read-ahead) or run through it. Only a hint.
+  void expectJumps(bool jumps) const;
+
 private:
   MappedFile() = default;
   Bytes content;
