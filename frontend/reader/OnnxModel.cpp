@@ -172,7 +172,8 @@ Result<std::unique_ptr<Model>> readModel(const std::string &path, const ReadLimi
   model->file = std::move(*file);
   model->files = std::make_unique<ExternalFiles>(folderOf(path));
   // Parsing jumps from weight to weight: read-ahead would fetch what nobody reads yet. Measured from a cold
-  // disk with GPT-2 (650 MB): 5 to 13 ms instead of 300. Reading the weights afterwards wants read-ahead again.
+  // disk with GPT-2 (650 MB): 5 to 13 ms instead of 300. Reading the weights afterwards wants read-ahead
+  // again.
   const MappedFile &mapped = *model->file;
   mapped.expectJumps(true);
   auto result = parse(std::move(model), mapped.bytes(), limits);
