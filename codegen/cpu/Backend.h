@@ -31,7 +31,7 @@ private:
 /// Gives `module` the target's triple, data layout and function attributes, and hides its symbols.
 void prepareModule(llvm::Module &module, llvm::TargetMachine &machine, const TargetInfo &target);
 
-/// LLVM's O3 without loop vectoriser, SLP vectoriser and unroller: the loops come as they should be.
+/// The middle end, for loops that come as they should be: no vectorising, no unrolling.
 void optimizeModule(llvm::Module &module, llvm::TargetMachine &machine);
 
 /// The machine that compileModule() generates for. One per thread and module: not thread-safe.

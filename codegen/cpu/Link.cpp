@@ -1,20 +1,22 @@
 //===- Link.cpp - objects to a shared object, in process ------------------===//
 //
-// lld works on paths, and its state is global: one link at a time, on memory files reached through
-// /proc/self/fd. So no temporary file exists, a full disk cannot strike inside the linker, and no output is
-// mapped (a full file system would raise SIGBUS there).
+// lld works on paths, and its state is global: one link at a time. Objects go in as memory files and the
+// result comes out through a pipe, both reached through /proc/self/fd: no temporary file exists, no full disk
+// can strike inside the linker, and no output is mapped (where a full file system would raise SIGBUS).
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/Link.h"
 
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/Object/ELF.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <mutex>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 
 LLD_HAS_DRIVER(elf)
@@ -38,18 +40,23 @@ using llvm::StringRef;
 namespace tilewright::codegen {
 namespace {
 
+llvm::Error noMemoryFile() {
+  return makeError(5010, Fault::Io, std::string("cannot make a file in memory: ") + strerror(errno),
+                   "Linking needs some free memory and file descriptors");
+}
+
 /// A file in memory, closed at the end of its life.
 class MemoryFile {
 public:
   static llvm::Expected<MemoryFile> create(StringRef contents) {
     const int descriptor = memfd_create("tilewright", MFD_CLOEXEC);
     if (descriptor < 0)
-      return failure();
+      return noMemoryFile();
     MemoryFile file(descriptor);
     while (!contents.empty()) {
       const ssize_t written = ::write(descriptor, contents.data(), contents.size());
       if (written < 0 && errno != EINTR)
-        return failure();
+        return noMemoryFile();
       contents = contents.drop_front(std::max<ssize_t>(written, 0));
     }
     return file;
@@ -60,27 +67,49 @@ public:
       close(descriptor);
   }
   std::string path() const { return "/proc/self/fd/" + std::to_string(descriptor); }
-  llvm::Expected<std::string> read() const {
-    struct stat status;
-    if (fstat(descriptor, &status) != 0)
-      return failure();
-    std::string contents(status.st_size, '\0');
-    for (size_t done = 0; done < contents.size();) {
-      const ssize_t count = pread(descriptor, contents.data() + done, contents.size() - done, done);
-      if (count <= 0)
-        return failure();
-      done += count;
-    }
-    return contents;
-  }
 
 private:
   explicit MemoryFile(int descriptor) : descriptor(descriptor) {}
-  static llvm::Error failure() {
-    return makeError(5010, Fault::Io, std::string("cannot make a file in memory: ") + strerror(errno),
-                     "Linking needs some free memory and file descriptors");
-  }
   int descriptor;
+};
+
+/// Collects what is written to path(), on a thread of its own, so that a writer never waits for room.
+class OutputPipe {
+public:
+  static llvm::Expected<std::unique_ptr<OutputPipe>> create() {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+      return noMemoryFile();
+    return std::unique_ptr<OutputPipe>(new OutputPipe(ends[0], ends[1]));
+  }
+  OutputPipe(const OutputPipe &) = delete;
+  ~OutputPipe() { finish(); }
+  std::string path() const { return "/proc/self/fd/" + std::to_string(writeEnd); }
+  /// Once all writers have closed: everything that they wrote.
+  std::string finish() {
+    if (!reader.joinable())
+      return {};
+    close(writeEnd);
+    reader.join();
+    close(readEnd);
+    return std::move(contents);
+  }
+
+private:
+  OutputPipe(int readEnd, int writeEnd) : readEnd(readEnd), writeEnd(writeEnd) {
+    reader = std::thread([this] { collect(); });
+  }
+  void collect() {
+    char buffer[65536];
+    for (ssize_t count; (count = read(readEnd, buffer, sizeof buffer)) != 0;)
+      if (count > 0)
+        contents.append(buffer, count);
+      else if (errno != EINTR)
+        return;
+  }
+  int readEnd, writeEnd;
+  std::string contents;
+  std::thread reader;
 };
 
 llvm::Error wordLinkerErrors(StringRef text) {
@@ -98,6 +127,25 @@ llvm::Error wordLinkerErrors(StringRef text) {
                      what + name.str() + "'" + (code == 9210 ? ", which nothing defines" : ""), report);
   }
   return makeError(9212, Fault::Internal, "the linker failed: " + text.split('\n').first.str(), report);
+}
+
+/// The linker ends the process over an object whose structure is broken, so such an object must not reach it.
+llvm::Error checkObject(StringRef object) {
+  auto broken = [](llvm::Error error) {
+    return makeError(9212, Fault::Internal,
+                     "a compiled object is damaged: " + llvm::toString(std::move(error)),
+                     "This is a bug in Tilewright; please report it");
+  };
+  auto file = llvm::object::ELFFile<llvm::object::ELF64LE>::create(object);
+  if (!file)
+    return broken(file.takeError());
+  auto sections = file->sections();
+  if (!sections)
+    return broken(sections.takeError());
+  for (const auto &section : *sections)
+    if (auto contents = file->getSectionContents(section); !contents)
+      return broken(contents.takeError());
+  return llvm::Error::success();
 }
 
 llvm::Error runLinker(llvm::ArrayRef<std::string> inputs, const std::string &output) {
@@ -134,18 +182,20 @@ llvm::Expected<std::string> linkSharedObject(llvm::ArrayRef<StringRef> objects) 
   llvm::SmallVector<StringRef> all(objects);
   all.push_back(builtinsObject());
   for (StringRef object : all) {
+    if (auto error = checkObject(object))
+      return error;
     auto file = MemoryFile::create(object);
     if (!file)
       return file.takeError();
     paths.push_back(file->path());
     files.push_back(std::move(*file));
   }
-  auto output = MemoryFile::create("");
+  auto output = OutputPipe::create();
   if (!output)
     return output.takeError();
-  if (auto error = runLinker(paths, output->path()))
+  if (auto error = runLinker(paths, (*output)->path()))
     return error;
-  return output->read();
+  return (*output)->finish();
 }
 
 } // namespace tilewright::codegen

@@ -78,6 +78,8 @@ void populatePatterns(LLVMTypeConverter &converter, RewritePatternSet &patterns)
   vector::populateVectorInsertExtractStridedSliceTransforms(patterns);
   vector::populateVectorMaskOpLoweringPatterns(patterns);
   vector::populateVectorStepLoweringPatterns(patterns);
+  // 64-bit comparisons: a count above 2^31 must not wrap.
+  vector::populateVectorMaskMaterializationPatterns(patterns, /*force32BitVectorIndices=*/false);
 }
 
 llvm::Error internalError(int code, const char *what, StringRef why) {

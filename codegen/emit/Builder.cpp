@@ -1,6 +1,8 @@
 // Scoped value numbering: scalar arithmetic and row-invariant values land in the outermost loop they depend on, once.
 #include "codegen/emit/Emitter.h"
 
+#include <numeric>
+
 using namespace mlir;
 using llvm::SmallVector;
 
@@ -227,6 +229,24 @@ Value Builder::address(Value pointer, Value index, int64_t bytes) {
   });
   remember(target, std::move(key), result);
   return result;
+}
+
+int64_t Builder::divisorOf(Value value) const {
+  if (auto known = constantOf(value))
+    return *known == 0 ? int64_t(1) << 32 : std::abs(*known);
+  if (auto it = knownDivisors.find(value); it != knownDivisors.end())
+    return it->second;
+  if (auto argument = llvm::dyn_cast<BlockArgument>(value)) {
+    auto loop = llvm::dyn_cast_or_null<scf::ForOp>(argument.getOwner()->getParentOp());
+    if (!loop || loop.getInductionVar() != value)
+      return 1;
+    return std::gcd(divisorOf(loop.getLowerBound()), divisorOf(loop.getStep()));
+  }
+  if (auto sum = value.getDefiningOp<arith::AddIOp>())
+    return std::gcd(divisorOf(sum.getLhs()), divisorOf(sum.getRhs()));
+  if (auto product = value.getDefiningOp<arith::MulIOp>())
+    return std::min<int64_t>(divisorOf(product.getLhs()), 1 << 20) * std::min<int64_t>(divisorOf(product.getRhs()), 1 << 20);
+  return 1;
 }
 
 //===- Control ----------------------------------------------------------------------===//

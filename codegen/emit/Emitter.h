@@ -57,6 +57,8 @@ public:
   mlir::Value both(mlir::Value x, mlir::Value y); ///< logical and of i1
   mlir::Value add(mlir::Value x, int64_t y) { return add(x, constant(y)); }
   mlir::Value mul(mlir::Value x, int64_t y) { return mul(x, constant(y)); }
+  /// A number that provably divides the value (1 when nothing is known), from constants, sums, products and loop steps.
+  int64_t divisorOf(mlir::Value value) const;
   /// x / y rounded up; x >= 0, y > 0.
   mlir::Value ceilDivide(mlir::Value x, int64_t y) { return divide(add(x, y - 1), constant(y)); }
 
@@ -108,10 +110,14 @@ private:
   void leave();
   template <class Op> mlir::Value pure(mlir::Value x, mlir::Value y);
   std::vector<Scope> scopes;
+
+protected:
+  llvm::DenseMap<mlir::Value, int64_t> knownDivisors; ///< what divisorOf cannot see
 };
 
 /// What one kernel's emission knows: the function's parameters and the facts it was emitted under.
 struct KernelContext {
+  KernelContext(kernel::FuncOp kernel, const TargetInfo &target) : kernel(kernel), target(target) {}
   kernel::FuncOp kernel;
   const TargetInfo &target;
   llvm::DenseMap<mlir::Value, mlir::Value> pointers; ///< kernel argument -> !llvm.ptr
@@ -214,9 +220,14 @@ struct EmittedKernel {
 llvm::FailureOr<EmittedKernel> emitKernel(kernel::FuncOp kernel, mlir::ModuleOp module,
                                           const TargetInfo &target);
 
+/// The op that decides how a kernel is emitted (contract, conv, scan, sort, scatter, compact), or null: loops over the yielded values.
+mlir::Operation *rootOf(kernel::FuncOp kernel);
+
 /// The root loops, one for each kind of root op. Each sets the extent. (emit/Loops.cpp, Contract.cpp,
 /// Conv.cpp, ...)
 using RootEmitter = llvm::LogicalResult (*)(ValueEmitter &, mlir::Operation *root, EmittedKernel &);
+/// Whether emitContract or emitConv take this op; else it is given to plain loops.
+bool canEmitFast(mlir::Operation *root);
 llvm::LogicalResult emitLoops(ValueEmitter &e, mlir::Operation *root,
                               EmittedKernel &result); ///< no root: loops over the yielded values
 llvm::LogicalResult emitContract(ValueEmitter &e, mlir::Operation *root,

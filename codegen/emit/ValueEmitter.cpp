@@ -1,6 +1,7 @@
 // The index-map walk: memory access, lanes, and the dispatch from graph ops to their emission.
 #include "codegen/emit/Ops.h"
 #include "tilewright/artifact.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace tilewright::graph;
@@ -131,6 +132,12 @@ Indices ValueEmitter::delinearize(ArrayRef<Value> dims, const Index &offset) {
       rest = uniform(divide(rest.base, dims[i]));
       continue;
     }
+    // Aligned lanes that cannot leave the dimension keep their stride.
+    if (!rest.lanes && rest.stride == 1 && size && *size % lanes.width == 0 && divisorOf(rest.base) % lanes.width == 0) {
+      result[i] = lane(remainder(rest.base, dims[i]));
+      rest = uniform(divide(rest.base, dims[i]));
+      continue;
+    }
     Value divisor = lanesOf(uniform(size ? dims[i] : maximum(dims[i], constant(1)))), all = lanesOf(rest);
     result[i] = {constant(0), 0, arith::RemUIOp::create(b, loc, all, divisor)};
     rest = {constant(0), 0, arith::DivUIOp::create(b, loc, all, divisor)};
@@ -189,7 +196,7 @@ Value ValueEmitter::load(RankedTensorType type, Value pointer, ArrayRef<Index> i
     Value from = address(pointer, offset.base, bytes);
     if (lanes.mask) {
       Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(vector));
-      loaded = LLVM::MaskedLoadOp::create(b, loc, vector, from, lanes.mask, ValueRange{zero}, unsigned(bytes));
+      loaded = LLVM::MaskedLoadOp::create(b, loc, vector, from, lanes.mask, zero, unsigned(bytes));
     } else {
       loaded = LLVM::LoadOp::create(b, loc, vector, from, bytes);
     }
@@ -251,6 +258,8 @@ void ValueEmitter::laneLoop(Value lo, Value hi, int64_t width, llvm::function_re
   lanes = {width, {}};
   Value span = maximum(sub(hi, lo), constant(0));
   Value full = Builder::add(lo, sub(span, remainder(span, constant(width))));
+  if (!constantOf(full))
+    knownDivisors[full] = std::gcd(divisorOf(lo), width);
   loop(lo, full, width, body);
   guarded(less(full, hi), [&] {
     lanes.mask = laneMask(full, hi, width);

@@ -79,8 +79,11 @@ tw_trailer trailerOf(const std::string &file) {
 
 TEST(Artifact, DescriptorReadsBackFieldByField) {
   TemporaryFolder folder;
-  ASSERT_FALSE(writeArtifact(folder.file("m.so"), {programObject()}, fullDescription(), target(), noWeights));
+  ASSERT_EQ(problemOf(writeArtifact(folder.file("m.so"), {programObject()}, fullDescription(), target(),
+                                    noWeights)),
+            "");
   LoadedArtifact artifact(folder.file("m.so"));
+  ASSERT_TRUE(artifact.descriptor());
   const tw_descriptor &d = *artifact.descriptor();
   EXPECT_EQ(d.magic, TW_DESCRIPTOR_MAGIC);
   EXPECT_EQ(d.size, sizeof(tw_descriptor));
@@ -160,7 +163,8 @@ TEST(Artifact, EmbeddedWeights) {
       return error;
     return sink.writeZeros(0);
   };
-  ASSERT_FALSE(writeArtifact(folder.file("m.so"), {programObject()}, description, target(), writer));
+  ASSERT_EQ(problemOf(writeArtifact(folder.file("m.so"), {programObject()}, description, target(), writer)),
+            "");
   EXPECT_EQ(folder.list(), (std::vector<std::string>{"m.so", "source"}));
   const std::string file = readFile(folder.file("m.so"));
   const tw_trailer trailer = trailerOf(file);
@@ -172,6 +176,7 @@ TEST(Artifact, EmbeddedWeights) {
   expected.append(64, '\0'); // the slack
   EXPECT_EQ(file.compare(trailer.weights_offset, expected.size(), expected), 0);
   LoadedArtifact artifact(folder.file("m.so"));
+  ASSERT_TRUE(artifact.descriptor());
   EXPECT_EQ(artifact.descriptor()->weight_bytes, description.weightBytes);
   EXPECT_EQ(memcmp(artifact.descriptor()->weights_id, trailer.weights_id, 16), 0);
   const uint8_t zeros[16] = {};
@@ -209,6 +214,7 @@ TEST(Artifact, SideWeightsAndReproducibleFiles) {
   EXPECT_EQ(trailer.weights_offset, 0u);
   EXPECT_EQ(first.second.compare(0, weights.size(), std::string(weights.begin(), weights.end())), 0);
   LoadedArtifact artifact(folder.file("a/m.so"));
+  ASSERT_TRUE(artifact.descriptor());
   EXPECT_STREQ(artifact.descriptor()->weights_file, "m.weights");
   EXPECT_EQ(memcmp(artifact.descriptor()->weights_id, trailer.weights_id, 16), 0);
 }

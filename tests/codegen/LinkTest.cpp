@@ -76,6 +76,7 @@ TEST(Link, ObjectsCallEachOther) {
   TemporaryFolder folder;
   writeFile(folder.file("a.so"), llvm::cantFail(linkSharedObject({caller, kernel, descriptor()})));
   LoadedArtifact artifact(folder.file("a.so"));
+  ASSERT_TRUE(artifact.descriptor());
   int64_t value = 21;
   artifact.descriptor()->program(reinterpret_cast<tw_frame *>(&value), 0, 1);
   EXPECT_EQ(value, 42);

@@ -44,6 +44,9 @@ struct ErrorText {
 };
 ErrorText errorOf(llvm::Error error);
 
+/// The text of an error, or "" for success.
+std::string problemOf(llvm::Error error);
+
 /// Loop IR of `tilewright_sizes` and `tilewright_output_dims` that do nothing, for tests of other things.
 extern const char *const emptyFunctions;
 
