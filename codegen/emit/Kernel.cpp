@@ -1,0 +1,93 @@
+// One kernel.func to one function of loop IR: the parameters, and the choice of root loop.
+#include "codegen/emit/Ops.h"
+
+using namespace mlir;
+using namespace tilewright::graph;
+using llvm::SmallVector;
+
+namespace tilewright::codegen {
+namespace {
+
+unsigned symbolCount(kernel::FuncOp kernel) {
+  unsigned count = 0;
+  auto note = [&](Type type) {
+    if (llvm::isa<RankedTensorType>(type))
+      for (unsigned symbol : symbolsIn(type))
+        count = std::max(count, symbol + 1);
+  };
+  Block &body = kernel.getBody().front();
+  llvm::for_each(body.getArgumentTypes(), note);
+  for (Operation &op : body) {
+    llvm::for_each(op.getResultTypes(), note);
+    for (NamedAttribute attribute : op.getAttrs())
+      if (auto map = llvm::dyn_cast<AffineMapAttr>(attribute.getValue()))
+        count = std::max(count, map.getValue().getNumSymbols());
+  }
+  return count;
+}
+
+RootEmitter emitterOf(Operation *root) {
+  if (isa_and_present<ScanOp, SortOp, ScatterElementsOp, ScatterNDOp, CompactOp>(root))
+    return emitSerial;
+  if (isa_and_present<ContractOp>(root) && canEmitFast(root))
+    return emitContract;
+  if (isa_and_present<ConvOp>(root) && canEmitFast(root))
+    return emitConv;
+  return emitLoops;
+}
+
+} // namespace
+
+Operation *rootOf(kernel::FuncOp kernel) {
+  Operation *root = nullptr;
+  for (Operation &op : kernel.getBody().front())
+    if (isa<ContractOp, ConvOp, ScanOp, SortOp, ScatterElementsOp, ScatterNDOp, CompactOp>(op))
+      root = root ? root : &op;
+  return root;
+}
+
+FailureOr<EmittedKernel> emitKernel(kernel::FuncOp kernel, ModuleOp module, const TargetInfo &target) {
+  MLIRContext *context = kernel.getContext();
+  OpBuilder b(context);
+  Location loc = kernel.getLoc();
+  Block &body = kernel.getBody().front();
+  auto yield = cast<kernel::YieldOp>(body.getTerminator());
+  auto pointer = LLVM::LLVMPointerType::get(context);
+  unsigned symbols = symbolCount(kernel), results = yield.getNumOperands(), arguments = body.getNumArguments();
+  SmallVector<Type> types(results + arguments, pointer);
+  types.append(symbols + 2, b.getI64Type());
+  types.append({pointer, pointer, b.getI64Type()});
+  b.setInsertionPointToEnd(module.getBody());
+  auto function = func::FuncOp::create(b, loc, kernel.getSymName(), b.getFunctionType(types, {}));
+  for (unsigned i = 0; i < results; ++i) // operands may be one buffer twice: only results are exclusive
+    function.setArgAttr(i, "llvm.noalias", b.getUnitAttr());
+  Block *entry = function.addEntryBlock();
+  b.setInsertionPointToEnd(entry);
+  auto argument = [&](unsigned i) { return Value(entry->getArgument(i)); };
+  KernelContext knowledge(kernel, target);
+  knowledge.scratchBytes = constantDim(context, 0);
+  for (unsigned i = 0; i < results; ++i)
+    knowledge.results.push_back(argument(i));
+  for (unsigned i = 0; i < arguments; ++i)
+    knowledge.pointers[body.getArgument(i)] = argument(results + i);
+  unsigned next = results + arguments;
+  for (unsigned i = 0; i < symbols; ++i)
+    knowledge.symbols.push_back(argument(next++));
+  knowledge.begin = argument(next++);
+  knowledge.end = argument(next++);
+  knowledge.scratch = argument(next++);
+  knowledge.frame = argument(next++);
+  knowledge.firstSite = argument(next++);
+  ValueEmitter e(b, loc, knowledge);
+  e.enterFunction();
+  EmittedKernel result;
+  Operation *root = rootOf(kernel);
+  if (failed(emitterOf(root)(e, root, result)))
+    return failure();
+  func::ReturnOp::create(b, loc);
+  result.scratchBytes = knowledge.scratchBytes;
+  result.sites = knowledge.sites;
+  return result;
+}
+
+} // namespace tilewright::codegen

@@ -1,0 +1,302 @@
+// Reductions inside the walk. A reduce whose value all lanes share runs along its own innermost dimension in lanes, with several
+// accumulators, at the loop level where its index is known: once a row. Otherwise lanes lie along a kept dimension and the loops are plain.
+// The order of additions depends on shapes and the target only.
+#include "codegen/emit/Ops.h"
+
+using namespace mlir;
+using namespace tilewright::graph;
+using llvm::ArrayRef;
+using llvm::SmallVector;
+
+namespace tilewright::codegen {
+namespace {
+
+constexpr int64_t accumulators = 4; ///< covers FMA latency on two ports with rows that lie in L1
+constexpr unsigned expensive = 8;   ///< from here on a value is kept for a second use rather than computed again
+
+Type elementOf(Value v) { return llvm::cast<RankedTensorType>(v.getType()).getElementType(); }
+bool allUniform(ArrayRef<Index> indices) {
+  return llvm::all_of(indices, [](const Index &i) { return i.uniform(); });
+}
+
+/// A rough count of instructions to compute a value again from memory.
+unsigned costOf(ValueEmitter &e, Value v, unsigned depth = 0) {
+  if (e.kernel.pointers.count(v) || depth > 16)
+    return 1;
+  Operation *op = v.getDefiningOp();
+  if (!op || isa<ConstantOp, ReduceOp, DimsOp, IotaOp>(op))
+    return 0;
+  unsigned own = 1;
+  if (auto unary = dyn_cast<UnaryOp>(op))
+    own = unary.getKind() == UnaryKind::neg || unary.getKind() == UnaryKind::abs ? 1 : 10;
+  if (auto binary = dyn_cast<BinaryOp>(op))
+    own = binary.getKind() == BinaryKind::div ? 5 : binary.getKind() == BinaryKind::pow ? 20 : 1;
+  if (isa<BroadcastOp, ReshapeOp, TransposeOp>(op))
+    own = 0;
+  if (isa<GatherOp, ContractOp, ConvOp, WindowOp>(op))
+    own = 20;
+  for (Value operand : op->getOperands())
+    own += costOf(e, operand, depth + 1);
+  return own;
+}
+
+bool usedAgain(Value v) { return !v.hasOneUse(); }
+
+class Reducer {
+public:
+  Reducer(ValueEmitter &e, ReduceOp op, ArrayRef<Index> indices) : e(e), op(op), element(elementOf(op.getOperand())) {
+    size_t next = 0, rank = llvm::cast<RankedTensorType>(op.getOperand().getType()).getRank();
+    for (size_t i = 0; i < rank; ++i)
+      inner.push_back(llvm::is_contained(op.getDims(), int64_t(i)) ? e.uniform(e.constant(0)) : indices[next++]);
+    reduced.assign(op.getDims().begin(), op.getDims().end());
+    sizes = e.dims(op.getOperand());
+  }
+
+  Value run() {
+    // Lanes go along the innermost reduced dimension that is not 1, when the lanes do not matter outside.
+    Dims shape = dimsOf(op.getOperand());
+    llvm::erase_if(reduced, [&](int64_t dim) { return tilewright::constantOf(shape[dim]) == 1; });
+    if (reduced.empty())
+      return e.at(op.getOperand(), inner);
+    bool inLanes = true;
+    for (const Index &index : inner)
+      inLanes &= index.uniform();
+    return inLanes ? alongLanes() : acrossLanes();
+  }
+
+private:
+  Value step(Value accumulator, Value x) {
+    if (llvm::isa<VectorType>(accumulator.getType()))
+      x = e.spread(x);
+    return emitReduceStep(e, op.getKind(), accumulator, x, element);
+  }
+
+  /// Loops over the reduced dimensions [from, to), innermost last.
+  SmallVector<Value> nest(size_t from, size_t to, ValueRange init, llvm::function_ref<SmallVector<Value>(ValueRange)> body) {
+    if (from == to)
+      return body(init);
+    return e.loop(e.constant(0), sizes[reduced[from]], 1, init, [&](Value i, ValueRange carried) {
+      inner[reduced[from]] = e.uniform(i);
+      return nest(from + 1, to, carried, body);
+    });
+  }
+
+  Value acrossLanes() {
+    Value init = e.spread(neutral(e, op.getKind(), element));
+    return nest(0, reduced.size(), ValueRange{init}, [&](ValueRange carried) {
+      return SmallVector<Value>{step(carried[0], e.at(op.getOperand(), inner))};
+    })[0];
+  }
+
+  Value load(Value base) {
+    inner[reduced.back()] = e.lane(base);
+    Value x = e.at(op.getOperand(), inner);
+    if (kept) { // hand the row to later uses
+      Indices row;
+      Dims rowShape, all = dimsOf(op.getOperand());
+      for (int64_t dim : reduced) {
+        row.push_back(inner[dim]);
+        rowShape.push_back(all[dim]);
+      }
+      Lanes saved = e.lanes;
+      e.lanes.mask = {}; // scratch has slack: whole vectors are stored
+      e.store(tensorType(rowShape, ValueEmitter::computeType(element)), kept, row, e.spread(x));
+      e.lanes = saved;
+    }
+    return e.spread(x);
+  }
+
+  Value alongLanes() {
+    Lanes saved = e.lanes;
+    int64_t width = e.nativeLanes();
+    e.lanes = {width, {}};
+    if (usedAgain(op.getOperand()) && costOf(e, op.getOperand()) >= expensive)
+      kept = reserveRow();
+    Value neutralLanes = e.spread(neutral(e, op.getKind(), element));
+    Value size = sizes[reduced.back()];
+    Value whole = e.sub(size, e.remainder(size, e.constant(width * accumulators)));
+    Value full = e.sub(size, e.remainder(size, e.constant(width)));
+    SmallVector<Value> init(accumulators, neutralLanes);
+    SmallVector<Value> sums = nest(0, reduced.size() - 1, init, [&](ValueRange carried) {
+      SmallVector<Value> next = e.loop(e.constant(0), whole, width * accumulators, carried, [&](Value base, ValueRange now) {
+        SmallVector<Value> out;
+        for (int64_t u = 0; u < accumulators; ++u)
+          out.push_back(step(now[u], load(e.add(base, u * width))));
+        return out;
+      });
+      next[0] = e.loop(whole, full, width, ValueRange{next[0]}, [&](Value base, ValueRange now) {
+        return SmallVector<Value>{step(now[0], load(base))};
+      })[0];
+      next[0] = tail(full, size, next[0], neutralLanes);
+      return next;
+    });
+    Value total = combine(step(sums[0], sums[1]), step(sums[2], sums[3]));
+    if (kept) {
+      Indices given(inner);
+      e.keepRow(op.getOperand(), given, reduced, kept);
+    }
+    e.lanes = saved;
+    return total;
+  }
+
+  Value tail(Value full, Value size, Value accumulator, Value neutralLanes) {
+    return e.guarded(e.less(full, size), TypeRange{accumulator.getType()},
+                     [&] {
+                       Lanes saved = e.lanes;
+                       e.lanes.mask = e.laneMask(full, size, e.lanes.width);
+                       Value x = load(full);
+                       x = arith::SelectOp::create(e.b, e.loc, e.lanes.mask, x, neutralLanes);
+                       e.lanes = saved;
+                       return SmallVector<Value>{step(accumulator, x)};
+                     },
+                     [&] { return SmallVector<Value>{accumulator}; })[0];
+  }
+
+  /// Lanes to one value, halving: the order is fixed.
+  Value combine(Value x, Value y) {
+    Value lanes = step(x, y);
+    int64_t width = llvm::cast<VectorType>(lanes.getType()).getDimSize(0);
+    for (int64_t half = width / 2; half >= 1; half /= 2) {
+      SmallVector<int64_t> upper;
+      for (int64_t i = 0; i < half; ++i)
+        upper.push_back(half + i);
+      SmallVector<int64_t> lower = llvm::to_vector(llvm::seq<int64_t>(0, half));
+      Value high = vector::ShuffleOp::create(e.b, e.loc, lanes, lanes, upper);
+      Value low = vector::ShuffleOp::create(e.b, e.loc, lanes, lanes, lower);
+      lanes = emitReduceStep(e, op.getKind(), low, high, element);
+    }
+    return vector::ExtractOp::create(e.b, e.loc, lanes, 0);
+  }
+
+  Value reserveRow() {
+    AffineExpr bytes = constantDim(op.getContext(), byteWidth(ValueEmitter::computeType(element)));
+    Dims all = dimsOf(op.getOperand());
+    for (int64_t dim : reduced)
+      bytes = bytes * all[dim];
+    return e.reserveScratch(canonical(bytes));
+  }
+
+  ValueEmitter &e;
+  ReduceOp op;
+  Type element;
+  Indices inner;
+  SmallVector<int64_t> reduced;
+  SmallVector<Value> sizes;
+  Value kept;
+};
+
+Value emitArgReduce(ValueEmitter &e, ArgReduceOp op, ArrayRef<Index> indices) {
+  Type element = elementOf(op.getOperand());
+  int64_t axis = op.getAxis();
+  Value size = e.dims(op.getOperand())[axis];
+  Indices inner(indices);
+  inner.insert(inner.begin() + axis, e.uniform(e.constant(0)));
+  bool lanes = !allUniform(indices);
+  auto fit = [&](Value v) { return lanes ? e.spread(v) : v; };
+  Value first = fit(e.at(op.getOperand(), inner));
+  auto best = e.loop(e.constant(1), size, 1, ValueRange{first, fit(e.constant(0))}, [&](Value i, ValueRange now) {
+    inner[axis] = e.uniform(i);
+    Value x = fit(e.at(op.getOperand(), inner));
+    auto kind = op.getIsMax() ? (op.getLastIndex() ? CompareKind::ge : CompareKind::gt) : (op.getLastIndex() ? CompareKind::le : CompareKind::lt);
+    Value better = emitCompare(e, kind, x, now[0], element);
+    if (llvm::isa<FloatType>(element)) { // NaN is the extreme
+      Value isNaN = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, x, x);
+      Value wasNaN = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, now[0], now[0]);
+      Value first = op.getLastIndex() ? isNaN : Value(arith::AndIOp::create(e.b, e.loc, isNaN, arith::XOrIOp::create(e.b, e.loc, wasNaN, splatInteger(e, wasNaN.getType(), 1))));
+      better = arith::OrIOp::create(e.b, e.loc, better, first);
+    }
+    return SmallVector<Value>{arith::SelectOp::create(e.b, e.loc, better, x, now[0]), arith::SelectOp::create(e.b, e.loc, better, fit(i), now[1])};
+  });
+  return best[1];
+}
+
+/// Pooling: taps outside are skipped by loop bounds where the position is the same for all lanes, by masks where it is not.
+class WindowEmitter {
+public:
+  WindowEmitter(ValueEmitter &e, WindowOp op, ArrayRef<Index> indices) : e(e), op(op), inner(indices), element(elementOf(op.getOperand())) {
+    firstSpatial = op.getChannelsLast() ? 1 : 2;
+    spatial = op.getKernel().size();
+    sizes = e.dims(op.getOperand());
+    lanes = !allUniform(indices);
+    argument = op.getKind() == WindowKind::wargmax;
+    kind = op.getKind() == WindowKind::wsum ? ReduceKind::sum : ReduceKind::rmax;
+    out.assign(indices.begin(), indices.end());
+  }
+
+  Value run() {
+    Value start = fit(neutral(e, kind, element));
+    SmallVector<Value> init{start};
+    if (argument)
+      init.push_back(fit(e.constant(0)));
+    return taps(0, init, {})[argument ? 1 : 0];
+  }
+
+private:
+  Value fit(Value v) { return lanes ? e.spread(v) : v; }
+
+  SmallVector<Value> taps(size_t dim, ValueRange carried, Value inside) {
+    if (dim == spatial)
+      return tap(carried, inside);
+    size_t axis = firstSpatial + dim;
+    int64_t dilation = op.getDilations()[dim];
+    Index origin = e.add(e.mul(out[axis], e.constant(op.getStrides()[dim])), e.uniform(e.sub(e.constant(0), e.dim(op.getLow().getResult(dim)))));
+    Value size = sizes[axis], kernel = e.constant(op.getKernel()[dim]);
+    Value lo = e.constant(0), hi = kernel;
+    if (origin.uniform()) { // taps t with 0 <= origin + t * dilation < size
+      Value before = e.maximum(e.sub(e.constant(0), origin.base), e.constant(0));
+      lo = e.ceilDivide(before, dilation);
+      Value room = e.maximum(e.sub(size, origin.base), e.constant(0));
+      hi = e.minimum(kernel, e.ceilDivide(room, dilation));
+    }
+    return e.loop(lo, hi, 1, carried, [&](Value t, ValueRange now) {
+      Index position = e.add(origin, e.uniform(e.mul(t, dilation)));
+      inner[axis] = position;
+      Value in = inside;
+      if (!position.uniform()) {
+        Value here = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ult, e.lanesOf(position), e.lanesOf(e.uniform(size)));
+        in = in ? Value(arith::AndIOp::create(e.b, e.loc, in, here)) : here;
+      }
+      return taps(dim + 1, now, in);
+    });
+  }
+
+  SmallVector<Value> tap(ValueRange now, Value inside) {
+    Lanes saved = e.lanes;
+    if (inside)
+      e.lanes.mask = saved.mask ? Value(arith::AndIOp::create(e.b, e.loc, saved.mask, inside)) : inside;
+    Value x = fit(e.at(op.getOperand(), inner));
+    e.lanes = saved;
+    if (!argument) {
+      if (inside)
+        x = arith::SelectOp::create(e.b, e.loc, inside, x, e.spread(neutral(e, kind, element)));
+      return {emitReduceStep(e, kind, now[0], x, element)};
+    }
+    Value better = emitCompare(e, CompareKind::gt, x, now[0], element);
+    if (inside)
+      better = arith::AndIOp::create(e.b, e.loc, better, inside);
+    Index flat = e.linearize(ArrayRef(sizes).slice(firstSpatial, spatial), ArrayRef(inner).slice(firstSpatial, spatial));
+    Value where = lanes ? e.lanesOf(flat) : flat.base;
+    return {arith::SelectOp::create(e.b, e.loc, better, x, now[0]), arith::SelectOp::create(e.b, e.loc, better, where, now[1])};
+  }
+
+  ValueEmitter &e;
+  WindowOp op;
+  Indices inner, out;
+  Type element;
+  ReduceKind kind;
+  size_t firstSpatial, spatial;
+  SmallVector<Value> sizes;
+  bool lanes, argument;
+};
+
+} // namespace
+
+Value emitReduction(ValueEmitter &e, Operation *op, ArrayRef<Index> indices) {
+  if (auto reduce = dyn_cast<ReduceOp>(op))
+    return Reducer(e, reduce, indices).run();
+  if (auto arg = dyn_cast<ArgReduceOp>(op))
+    return emitArgReduce(e, arg, indices);
+  return WindowEmitter(e, cast<WindowOp>(op), indices).run();
+}
+
+} // namespace tilewright::codegen
