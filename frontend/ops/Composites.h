@@ -1,0 +1,58 @@
+/// Composites.h - values that several families build in the same way. All of them work with symbolic
+/// dimensions.
+#pragma once
+#include "frontend/ops/Common.h"
+
+namespace tilewright::frontend {
+
+/// The type in which sums of `elementType` are taken: f64 and integers stay, every other float becomes f32.
+mlir::Type accumulationType(mlir::Type elementType);
+mlir::IntegerType signedType(GraphBuilder &g, unsigned width);
+/// The value of an expression as a rank-0 tensor.
+mlir::Value dimValue(GraphBuilder &g, mlir::AffineExpr expr, mlir::Type elementType);
+/// A tensor of one value, repeated.
+mlir::Value filled(GraphBuilder &g, llvm::ArrayRef<mlir::AffineExpr> shape, mlir::Type elementType,
+                   double value);
+/// A vector of size n shaped [1, ..., n, ..., 1] so that it broadcasts along `axis` of a tensor of `rank`.
+/// Scalars stay.
+mlir::Value alongAxis(GraphBuilder &g, mlir::Value vector, int64_t axis, int64_t rank);
+/// `x` with dimension `axis` written as `size`: the same value, whose equality is checked at run time where
+/// it is not provable.
+mlir::Value withSize(GraphBuilder &g, mlir::Value x, int64_t axis, mlir::AffineExpr size);
+mlir::Value clamp(GraphBuilder &g, mlir::Value x, double low, double high);
+/// x read backwards along `axis`.
+mlir::Value flip(GraphBuilder &g, mlir::Value x, int64_t axis);
+mlir::Value gatherElements(GraphBuilder &g, mlir::Value x, mlir::Value indices, int64_t axis);
+
+/// Max-shifted, computed in the accumulation type, rounded once to x's type.
+mlir::Value softmax(GraphBuilder &g, mlir::Value x, int64_t axis);
+mlir::Value logSoftmax(GraphBuilder &g, mlir::Value x, int64_t axis);
+mlir::Value sigmoidLinear(GraphBuilder &g, mlir::Value x, double alpha = 1); ///< x * sigmoid(alpha * x)
+mlir::Value geluErf(GraphBuilder &g, mlir::Value x);
+mlir::Value geluTanh(GraphBuilder &g, mlir::Value x);
+
+/// Two-pass statistics over `dims`, kept as size 1: mean, then the mean of squared differences.
+struct Moments {
+  mlir::Value mean, centered, variance;
+};
+Moments moments(GraphBuilder &g, mlir::Value x, llvm::ArrayRef<int64_t> dims);
+
+/// What one step of a loop leaves: the next carried values (types as the initial ones), and a slice for each
+/// stacked output.
+struct LoopValues {
+  llvm::SmallVector<mlir::Value> carried, stacked;
+};
+/// graph.loop over index = 0 .. count - 1 (si64, rank 0). Stacked results are [count, slice...].
+LoopValues
+countedLoop(GraphBuilder &g, mlir::AffineExpr count, llvm::ArrayRef<mlir::Value> initial,
+            llvm::function_ref<LoopValues(mlir::Value index, llvm::ArrayRef<mlir::Value> carried)> step);
+
+/// A contraction whose result has the operands' element type, integers included (they wrap).
+mlir::Value contractSameType(GraphBuilder &g, mlir::Value lhs, mlir::Value rhs,
+                             llvm::ArrayRef<int64_t> lhsBatch, llvm::ArrayRef<int64_t> rhsBatch,
+                             llvm::ArrayRef<int64_t> lhsContract, llvm::ArrayRef<int64_t> rhsContract);
+/// NumPy's matmul of two operands of one element type; reports shapes that do not fit (TW2005, TW2002) and
+/// gives null.
+mlir::Value checkedMatmul(NodeImporter &n, mlir::Value lhs, mlir::Value rhs, mlir::Type resultElement = {});
+
+} // namespace tilewright::frontend
