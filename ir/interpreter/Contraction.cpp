@@ -193,12 +193,8 @@ Outcome run(graph::ConvOp op, const Evaluation &e) {
                     Shape(right.drop_front(2)),
                     Shape(llvm::ArrayRef(*shape).drop_front(2)),
                     {}};
-  if (loops.input.empty()) // no spatial dimension is one of size 1
-    loops.input = loops.kernel = loops.output = {1}, loops.locate(0, 1, 0, 1, 1);
-  else
-    for (size_t dim = 0; dim < loops.input.size(); ++dim)
-      loops.locate(dim, op.getStrides()[dim], (*low)[dim], op.getLhsDilation()[dim],
-                   op.getRhsDilation()[dim]);
+  for (size_t dim = 0; dim < loops.input.size(); ++dim)
+    loops.locate(dim, op.getStrides()[dim], (*low)[dim], op.getLhsDilation()[dim], op.getRhsDilation()[dim]);
   if (isFloat(lhs.elementType))
     loops.run<double>(lhs, rhs, *result);
   else
