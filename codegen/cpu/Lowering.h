@@ -20,6 +20,7 @@
 //   carry
 //     `fastmath<contract>`. No other fast-math flag is added.
 //   - an argument with {llvm.noalias} keeps it; {llvm.align = 64 : i64} and the like are kept too.
+//     A float vector.reduction <add> is a chain of scalar additions unless it carries `fastmath<reassoc>`.
 //   - loops are neither vectorised nor unrolled by LLVM; library calls are never invented. What the back end
 //   cannot do
 //     inline (memcpy, f64 to f16, 128-bit division) is called in cpu/builtins.c, which Link.h links in.

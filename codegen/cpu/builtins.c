@@ -170,8 +170,7 @@ static uint64_t remainderOf(uint64_t x, uint64_t y, int fraction) {
     significandX %= significandY;
     significandX <<= 1;
   }
-  if (exponentX == exponentY)
-    significandX %= significandY;
+  significandX %= significandY; // x >= y, so the exponents are equal now
   while (significandX && significandX < one && exponentX > 1) {
     significandX <<= 1;
     --exponentX;

@@ -1,0 +1,399 @@
+//===- Contract.cpp - matrix products -------------------------------------===//
+//
+// The dimensions of a contraction collapse to batch x m x n x k. Rows of the result are cut into tiles of
+// nearly equal size, columns into panels of the right operand; some tiles and panels of one batch element make
+// a work item. Work items are numbered so that consecutive ones share what is costly to bring near the core
+// (staged rows, packed panels), whatever share of them a thread gets.
+//===----------------------------------------------------------------------===//
+#include "codegen/emit/Contract.h"
+
+using namespace mlir;
+using namespace tilewright::graph;
+using llvm::ArrayRef;
+using llvm::SmallVector;
+
+namespace tilewright::codegen {
+namespace {
+
+Type elementOf(Value value) { return llvm::cast<RankedTensorType>(value.getType()).getElementType(); }
+
+} // namespace
+
+//===- What is multiplied -------------------------------------------------------------===//
+
+ContractDims::ContractDims(ContractOp op) {
+  SmallVector<std::pair<int64_t, int64_t>> pairs;
+  for (auto [l, r] : llvm::zip(op.getLhsContract(), op.getRhsContract()))
+    pairs.push_back({l, r});
+  llvm::sort(pairs); // in the left operand's order: there it is read as it lies
+  SmallVector<int64_t> leftContract, rightContract;
+  for (auto [l, r] : pairs) {
+    leftContract.push_back(l);
+    rightContract.push_back(r);
+  }
+  auto free = [](Value value, ArrayRef<int64_t> batch, ArrayRef<int64_t> contract) {
+    SmallVector<int64_t> dims;
+    for (int64_t d = 0, rank = llvm::cast<RankedTensorType>(value.getType()).getRank(); d < rank; ++d)
+      if (!llvm::is_contained(batch, d) && !llvm::is_contained(contract, d))
+        dims.push_back(d);
+    return dims;
+  };
+  left = {op.getLhs(), DimGroup(op.getLhs(), op.getLhsBatch()),
+          DimGroup(op.getLhs(), free(op.getLhs(), op.getLhsBatch(), leftContract)), DimGroup(op.getLhs(), leftContract)};
+  right = {op.getRhs(), DimGroup(op.getRhs(), op.getRhsBatch()),
+           DimGroup(op.getRhs(), free(op.getRhs(), op.getRhsBatch(), rightContract)), DimGroup(op.getRhs(), rightContract)};
+  const int64_t batches = left.batch.dims.size(), rows = left.free.dims.size(), columns = right.free.dims.size();
+  auto positions = [&](int64_t from, int64_t count) { return llvm::to_vector(llvm::seq(from, from + count)); };
+  Value result = op.getResult();
+  resultBatch = DimGroup(result, positions(0, batches));
+  resultRows = DimGroup(result, positions(batches, rows));
+  resultColumns = DimGroup(result, positions(batches + rows, columns));
+  MLIRContext *context = op.getContext();
+  batch = left.batch.total(context);
+  m = left.free.total(context);
+  n = right.free.total(context);
+  k = left.contracted.total(context);
+}
+
+bool ContractDims::canReadInPlace(const StridedView &view, const ProductOperand &operand) {
+  return strideOf(view, operand.free) && strideOf(view, operand.contracted);
+}
+
+/// Rows at a multiple of half a page from each other fall into few sets of the first-level cache.
+static bool aliases(AffineExpr stride, int64_t bytes) {
+  auto known = constantOf(stride);
+  return known && *known * bytes % 2048 == 0;
+}
+
+bool ContractDims::mustStageLeft(MLIRContext *context) const {
+  auto view = viewOf(left.value);
+  Type element = elementOf(left.value);
+  if (!view || !(element.isF32() || element.isF64()) || !canReadInPlace(*view, left))
+    return true;
+  AffineExpr row = *strideOf(*view, left.free), depth = *strideOf(*view, left.contracted);
+  auto rows = constantOf(m), unitDepth = constantOf(depth);
+  const int64_t bytes = byteWidth(element);
+  if (rows && *rows < 8)
+    return false;
+  return aliases(unitDepth == std::optional<int64_t>(1) ? row : depth, bytes);
+}
+
+ProductShape ContractDims::shape(MLIRContext *context, Type accumulator) const {
+  ProductShape shape;
+  shape.batch = constantOf(batch);
+  shape.m = constantOf(m);
+  shape.n = constantOf(n);
+  shape.k = constantOf(k);
+  shape.bits = accumulator.getIntOrFloatBitWidth();
+  shape.stagedLeft = mustStageLeft(context);
+  return shape;
+}
+
+//===- Rows in tiles -------------------------------------------------------------------===//
+
+RowTiles::RowTiles(ValueEmitter &e, AffineExpr rows, int64_t limit) : e(e), limit(limit) {
+  Value m = e.dim(rows);
+  fixed = constantOf(rows);
+  countExpr = canonical((rows + (limit - 1)).floorDiv(limit));
+  count = e.dim(countExpr);
+  size = e.divide(m, count);
+  larger = e.sub(m, e.mul(size, count));
+}
+
+Value RowTiles::firstRow(Value tile) { return e.add(e.mul(tile, size), e.minimum(tile, larger)); }
+
+void RowTiles::forEach(Value first, Value end, llvm::function_ref<void(int64_t, Value)> body) {
+  if (fixed) {
+    const int64_t rows = *e.constantOf(size);
+    auto some = [&](Value lo, Value hi, int64_t tileRows) {
+      if (tileRows > 0)
+        e.loop(lo, hi, 1, [&](Value tile) { body(tileRows, firstRow(tile)); });
+    };
+    Value boundary = e.minimum(e.maximum(larger, first), end);
+    if (*e.constantOf(larger) > 0)
+      some(first, boundary, rows + 1);
+    if (*e.constantOf(larger) < *e.constantOf(count))
+      some(boundary, end, rows);
+    return;
+  }
+  e.loop(first, end, 1, [&](Value tile) {
+    Value rows = e.select(e.less(tile, larger), e.add(size, 1), size), row = firstRow(tile);
+    for (int64_t exact = limit; exact > 0; --exact)
+      e.guarded(e.equal(rows, e.constant(exact)), [&] { body(exact, row); });
+  });
+}
+
+//===- The emitter ------------------------------------------------------------------------===//
+
+namespace {
+
+/// One share of the result: row tiles x panels of one batch element.
+struct Block {
+  Value batch, firstTile, endTile, firstPanel, endPanel;
+};
+
+class ContractEmitter {
+public:
+  ContractEmitter(ValueEmitter &e, ContractOp op, EmittedKernel &result);
+  void emit();
+
+private:
+  void emitItems(AffineExpr rowBlocks, AffineExpr panelBlocks);
+  void prepareLeft(const Block &block);
+  void prepareRight(const Block &block);
+  void emitBlock(const Block &block);
+  void emitPanel(const Block &block, Value panel);
+  void emitTile(const Block &block, Value panel, int64_t rows, Value row);
+  void emitBlockedDepth(const Block &block);
+  void finish(const Block &block, Value panel, int64_t rows, Value row, Value pointer, int64_t pitch);
+  void finishRow(const Block &block, Value panel, Value row, int64_t x, Value sum);
+  void makeMasks(Value panel);
+  MicroKernel::Run runOf(const Block &block, Value panel, Value row, Value firstDepth, Value depth);
+
+  ValueEmitter &e;
+  ContractOp op;
+  EmittedKernel &result;
+  MLIRContext *context;
+  ContractDims dims;
+  ProductSchedule schedule;
+  std::optional<int64_t> panelArgument;
+  MicroKernel kernel;
+  Epilogue epilogue;
+  RowTiles tiles;
+  Value m, n, k;
+  AffineExpr panelCount;
+  int64_t vectors;
+  // The left operand: element (row, k) at leftBase + (row - leftFirstRow) * row stride + k * depth stride.
+  std::optional<StridedView> leftView;
+  StagedLayout leftLayout;
+  Value leftScratch, leftBase, leftFirstRow;
+  // Panels: the first of the block at rightBase.
+  Value rightScratch, rightBase, panelPitch;
+  Value partial; ///< scratch for sums of a tile, or of a block where k is cut
+  SmallVector<Value> masks; ///< of the current panel's vectors; null: all lanes exist
+};
+
+ContractEmitter::ContractEmitter(ValueEmitter &e, ContractOp op, EmittedKernel &result)
+    : e(e), op(op), result(result), context(op.getContext()), dims(op),
+      schedule(contractSchedule(op, e.kernel.target)),
+      panelArgument(scheduleInteger(e.kernel.kernel.getScheduleAttr(), "panel_argument")),
+      kernel(e, accumulatorType(elementOf(op.getResult())),
+             panelArgument ? elementOf(e.kernel.kernel.getBody().getArgument(*panelArgument)) : accumulatorType(elementOf(op.getResult()))),
+      epilogue(e, op), tiles(e, dims.m, schedule.rows) {
+  m = e.dim(dims.m);
+  n = e.dim(dims.n);
+  k = e.dim(dims.k);
+  vectors = schedule.columns / kernel.lanes();
+  panelCount = canonical((dims.n + (schedule.columns - 1)).floorDiv(schedule.columns));
+}
+
+void ContractEmitter::emit() {
+  e.lanes = {kernel.lanes(), {}};
+  AffineExpr rowBlocks = canonical((tiles.countExpr + (schedule.tilesPerBlock - 1)).floorDiv(schedule.tilesPerBlock));
+  AffineExpr panelsPerBlock = schedule.panelsPerBlock ? constantDim(context, schedule.panelsPerBlock) : panelCount;
+  AffineExpr panelBlocks = schedule.panelsPerBlock
+                               ? canonical((panelCount + (schedule.panelsPerBlock - 1)).floorDiv(schedule.panelsPerBlock))
+                               : constantDim(context, 1);
+  AffineExpr blockRows = constantDim(context, schedule.tilesPerBlock * schedule.rows);
+  const int64_t bytes = kernel.accumulatorBytes();
+  if (dims.mustStageLeft(context)) {
+    AffineExpr size;
+    leftLayout = stagedLayout(e, kernel, dims.left, blockRows, dims.k, size);
+    leftScratch = e.reserveScratch(size);
+  } else {
+    leftView = viewOf(dims.left.value);
+    leftLayout = {e.mul(e.dim(*strideOf(*leftView, dims.left.free)), bytes),
+                  e.mul(e.dim(*strideOf(*leftView, dims.left.contracted)), bytes)};
+  }
+  AffineExpr panelDepth = dims.k;
+  if (!panelArgument) {
+    panelDepth = canonical((dims.k + (kernel.lanes() - 1)).floorDiv(kernel.lanes()) * kernel.lanes());
+    rightScratch = e.reserveScratch(canonical(panelsPerBlock * panelDepth * (schedule.columns * bytes)));
+  }
+  panelPitch = e.dim(canonical(panelDepth * (schedule.columns * kernel.panelBytes())));
+  AffineExpr partialColumns = schedule.depthBlock ? canonical(panelsPerBlock * schedule.columns) : constantDim(context, schedule.columns);
+  AffineExpr partialRows = schedule.depthBlock ? blockRows : constantDim(context, schedule.rows);
+  partial = e.reserveScratch(canonical(partialColumns * partialRows * bytes));
+  result.extent = canonical(dims.batch * rowBlocks * panelBlocks);
+  emitItems(rowBlocks, panelBlocks);
+}
+
+void ContractEmitter::emitItems(AffineExpr rowBlocks, AffineExpr panelBlocks) {
+  const bool rowsOuter = schedule.rowsOuter;
+  AffineExpr outerCount = rowsOuter ? rowBlocks : panelBlocks, innerCount = rowsOuter ? panelBlocks : rowBlocks;
+  Value inner = e.dim(innerCount), begin = e.kernel.begin, end = e.kernel.end;
+  Value tileCount = tiles.count, panels = e.dim(panelCount);
+  auto setRows = [&](Block &block, Value index) {
+    block.firstTile = e.mul(index, schedule.tilesPerBlock);
+    block.endTile = e.minimum(e.add(block.firstTile, schedule.tilesPerBlock), tileCount);
+    prepareLeft(block);
+  };
+  auto setPanels = [&](Block &block, Value index) {
+    block.firstPanel = schedule.panelsPerBlock ? e.mul(index, schedule.panelsPerBlock) : e.constant(0);
+    block.endPanel = schedule.panelsPerBlock ? e.minimum(e.add(block.firstPanel, schedule.panelsPerBlock), panels) : panels;
+    prepareRight(block);
+  };
+  Value lastOuter = e.divide(e.add(end, e.add(inner, -1)), inner);
+  e.loop(e.divide(begin, inner), lastOuter, 1, [&](Value outer) {
+    Block block;
+    block.batch = e.divide(outer, e.dim(outerCount));
+    Value outerIndex = e.remainder(outer, e.dim(outerCount)), first = e.mul(outer, inner);
+    rowsOuter ? setRows(block, outerIndex) : setPanels(block, outerIndex);
+    Value lo = e.maximum(e.sub(begin, first), e.constant(0)), hi = e.minimum(e.sub(end, first), inner);
+    e.loop(lo, hi, 1, [&](Value innerIndex) {
+      rowsOuter ? setPanels(block, innerIndex) : setRows(block, innerIndex);
+      schedule.depthBlock ? emitBlockedDepth(block) : emitBlock(block);
+    });
+  });
+}
+
+void ContractEmitter::prepareLeft(const Block &block) {
+  if (leftView) {
+    Indices batch(leftView->strides.size(), e.uniform(e.constant(0)));
+    spreadOver(e, dims.left.batch, e.uniform(block.batch), batch);
+    Value offset = e.dim(leftView->offset);
+    for (auto [index, stride] : llvm::zip(batch, leftView->strides))
+      offset = e.add(offset, e.mul(index.base, e.dim(stride)));
+    leftBase = e.address(e.kernel.pointers.lookup(leftView->argument), offset, kernel.accumulatorBytes());
+    leftFirstRow = e.constant(0);
+    return;
+  }
+  leftBase = leftScratch;
+  leftFirstRow = tiles.firstRow(block.firstTile);
+  Value count = e.sub(tiles.firstRow(block.endTile), leftFirstRow);
+  stageRows(e, kernel, dims.left, block.batch, leftFirstRow, count, leftScratch, leftLayout);
+}
+
+void ContractEmitter::prepareRight(const Block &block) {
+  if (panelArgument) {
+    Value pointer = e.kernel.pointers.lookup(e.kernel.kernel.getBody().getArgument(*panelArgument));
+    Value panel = e.add(e.mul(block.batch, e.dim(panelCount)), block.firstPanel);
+    rightBase = e.address(pointer, e.mul(panel, panelPitch), 1);
+    return;
+  }
+  rightBase = rightScratch;
+  packPanels(e, kernel, dims.right, block.batch, schedule.columns, block.firstPanel, block.endPanel, k, rightScratch, panelPitch);
+}
+
+MicroKernel::Run ContractEmitter::runOf(const Block &block, Value panel, Value row, Value firstDepth, Value depth) {
+  MicroKernel::Run run;
+  Value left = e.address(leftBase, e.mul(e.sub(row, leftFirstRow), leftLayout.rowStride), 1);
+  run.left = e.address(left, e.mul(firstDepth, leftLayout.depthStride), 1);
+  run.rowStride = leftLayout.rowStride;
+  run.depthStride = leftLayout.depthStride;
+  run.panelStride = schedule.columns * kernel.panelBytes();
+  Value panelAddress = e.address(rightBase, e.mul(e.sub(panel, block.firstPanel), panelPitch), 1);
+  run.panel = e.address(panelAddress, firstDepth, run.panelStride);
+  run.depth = depth;
+  return run;
+}
+
+void ContractEmitter::makeMasks(Value panel) {
+  masks.assign(vectors, Value());
+  auto columns = constantOf(dims.n);
+  if (columns && *columns % schedule.columns == 0)
+    return;
+  for (int64_t x = 0; x < vectors; ++x)
+    masks[x] = e.laneMask(e.add(e.mul(panel, schedule.columns), x * kernel.lanes()), n, kernel.lanes());
+}
+
+void ContractEmitter::emitBlock(const Block &block) {
+  e.loop(block.firstPanel, block.endPanel, 1, [&](Value panel) { emitPanel(block, panel); });
+}
+
+void ContractEmitter::emitPanel(const Block &block, Value panel) {
+  makeMasks(panel);
+  tiles.forEach(block.firstTile, block.endTile, [&](int64_t rows, Value row) { emitTile(block, panel, rows, row); });
+}
+
+void ContractEmitter::emitTile(const Block &block, Value panel, int64_t rows, Value row) {
+  const MicroKernel::Tile tile{rows, vectors};
+  Accumulators sums = kernel.accumulate(tile, runOf(block, panel, row, e.constant(0), k), kernel.zero(tile));
+  if (epilogue.weight() <= registerEpilogueWeight && tiles.isFixed()) {
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t x = 0; x < vectors; ++x)
+        finishRow(block, panel, e.add(row, i), x, sums[i * vectors + x]);
+    return;
+  }
+  const int64_t pitch = schedule.columns * kernel.accumulatorBytes();
+  kernel.store(tile, partial, pitch, sums);
+  finish(block, panel, rows, row, partial, pitch);
+}
+
+/// Sums in scratch, a row at a time: one copy of the epilogue's code for all rows.
+void ContractEmitter::finish(const Block &block, Value panel, int64_t rows, Value row, Value pointer, int64_t pitch) {
+  e.loop(e.constant(0), e.constant(rows), 1, [&](Value i) {
+    Accumulators sums = kernel.load({1, vectors}, e.address(pointer, i, pitch), pitch);
+    for (int64_t x = 0; x < vectors; ++x)
+      finishRow(block, panel, e.add(row, i), x, sums[x]);
+  });
+}
+
+void ContractEmitter::finishRow(const Block &block, Value panel, Value row, int64_t x, Value sum) {
+  Indices indices(llvm::cast<RankedTensorType>(op.getType()).getRank(), e.uniform(e.constant(0)));
+  e.lanes = {kernel.lanes(), masks[x]};
+  spreadOver(e, dims.resultBatch, e.uniform(block.batch), indices);
+  spreadOver(e, dims.resultRows, e.uniform(row), indices);
+  Value column = e.add(e.mul(panel, schedule.columns), x * kernel.lanes());
+  spreadOver(e, dims.resultColumns, e.lane(column), indices);
+  epilogue.emit(indices, sum);
+  e.lanes.mask = {};
+}
+
+/// k in blocks over sums kept in scratch, so that a block of a panel stays near while all rows pass.
+void ContractEmitter::emitBlockedDepth(const Block &block) {
+  const int64_t bytes = kernel.accumulatorBytes(), pitch = schedule.columns * bytes;
+  Value firstRow = tiles.firstRow(block.firstTile);
+  Value blockRows = e.constant(schedule.tilesPerBlock * schedule.rows);
+  auto partialOf = [&](Value panel, Value row) {
+    Value index = e.add(e.mul(e.sub(panel, block.firstPanel), blockRows), e.sub(row, firstRow));
+    return e.address(partial, index, pitch);
+  };
+  auto each = [&](llvm::function_ref<void(Value, int64_t, Value)> body) {
+    e.loop(block.firstPanel, block.endPanel, 1, [&](Value panel) {
+      tiles.forEach(block.firstTile, block.endTile, [&](int64_t rows, Value row) { body(panel, rows, row); });
+    });
+  };
+  each([&](Value panel, int64_t rows, Value row) {
+    kernel.store({rows, vectors}, partialOf(panel, row), pitch, kernel.zero({rows, vectors}));
+  });
+  e.loop(e.constant(0), k, schedule.depthBlock, [&](Value first) {
+    Value depth = e.minimum(e.sub(k, first), e.constant(schedule.depthBlock));
+    if (auto known = constantOf(dims.k); known && *known % schedule.depthBlock == 0)
+      depth = e.constant(schedule.depthBlock);
+    each([&](Value panel, int64_t rows, Value row) {
+      Value pointer = partialOf(panel, row);
+      const MicroKernel::Tile tile{rows, vectors};
+      kernel.store(tile, pointer, pitch, kernel.accumulate(tile, runOf(block, panel, row, first, depth), kernel.load(tile, pointer, pitch)));
+    });
+  });
+  e.loop(block.firstPanel, block.endPanel, 1, [&](Value panel) {
+    makeMasks(panel);
+    tiles.forEach(block.firstTile, block.endTile, [&](int64_t rows, Value row) {
+      finish(block, panel, rows, row, partialOf(panel, row), pitch);
+    });
+  });
+}
+
+} // namespace
+
+ProductSchedule contractSchedule(ContractOp op, const TargetInfo &target) {
+  const ContractDims dims(op);
+  auto function = op->getParentOfType<kernel::FuncOp>();
+  DictionaryAttr attribute = function ? function.getScheduleAttr() : DictionaryAttr();
+  ProductShape shape = dims.shape(op.getContext(), accumulatorType(elementOf(op.getResult())));
+  shape.packedRight = scheduleInteger(attribute, "panel_argument").has_value();
+  return overridden(chooseProduct(shape, target), attribute);
+}
+
+bool canEmitContract(ContractOp op) {
+  Type type = accumulatorType(elementOf(op.getResult()));
+  return Epilogue::supports(op) && (type.isF32() || type.isF64() || type.isInteger(32) || type.isInteger(64));
+}
+
+LogicalResult emitContract(ValueEmitter &e, Operation *root, EmittedKernel &result) {
+  ContractEmitter(e, cast<ContractOp>(root), result).emit();
+  return success();
+}
+
+} // namespace tilewright::codegen

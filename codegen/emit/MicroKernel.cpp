@@ -1,0 +1,150 @@
+//===- MicroKernel.cpp - a register tile of a matrix product --------------===//
+#include "codegen/emit/MicroKernel.h"
+#include "codegen/emit/Ops.h"
+
+using namespace mlir;
+using llvm::ArrayRef;
+using llvm::SmallVector;
+
+namespace tilewright::codegen {
+namespace {
+
+/// Panel rows that are prefetched ahead of their use.
+constexpr int64_t prefetchDistance = 16;
+/// Independent sums that keep two FMA ports busy over a latency of four cycles.
+constexpr int64_t independentSums = 8;
+/// Steps of the inner loop where each row has a pointer of its own: they do not fit in registers, so each
+/// reload is used this often.
+constexpr int64_t pointerUnroll = 4;
+
+} // namespace
+
+Type accumulatorType(Type result) { return ValueEmitter::computeType(result); }
+
+Value widen(ValueEmitter &e, Value value, Type from, Type accumulator) {
+  auto integer = llvm::dyn_cast_or_null<IntegerType>(from);
+  Type to = withElement(value.getType(), accumulator);
+  if (!integer || value.getType() == to)
+    return value;
+  if (integer.isUnsigned() || integer.getWidth() == 1)
+    return arith::ExtUIOp::create(e.b, e.loc, to, value);
+  return arith::ExtSIOp::create(e.b, e.loc, to, value);
+}
+
+MicroKernel::MicroKernel(ValueEmitter &e, Type accumulator, Type panelElement)
+    : e(e), vector(VectorType::get({e.kernel.target.lanes(accumulator.getIntOrFloatBitWidth())}, accumulator)),
+      panelElement(panelElement) {}
+
+int64_t MicroKernel::panelBytes() const { return graph::byteWidth(panelElement); }
+
+Accumulators MicroKernel::zero(Tile tile) {
+  Value zero = e.placedAt(0, [&]() -> Value { return arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(vector)); });
+  return Accumulators(tile.rows * tile.vectors, zero);
+}
+
+Accumulators MicroKernel::load(Tile tile, Value pointer, int64_t pitch) {
+  Accumulators sums;
+  for (int64_t row = 0; row < tile.rows; ++row)
+    for (int64_t x = 0; x < tile.vectors; ++x) {
+      Value from = e.address(pointer, e.constant(row * pitch + x * lanes() * accumulatorBytes()), 1);
+      sums.push_back(LLVM::LoadOp::create(e.b, e.loc, vector, from, accumulatorBytes()));
+    }
+  return sums;
+}
+
+void MicroKernel::store(Tile tile, Value pointer, int64_t pitch, ValueRange sums) {
+  for (int64_t row = 0; row < tile.rows; ++row)
+    for (int64_t x = 0; x < tile.vectors; ++x) {
+      Value to = e.address(pointer, e.constant(row * pitch + x * lanes() * accumulatorBytes()), 1);
+      LLVM::StoreOp::create(e.b, e.loc, sums[row * tile.vectors + x], to, accumulatorBytes());
+    }
+}
+
+Value MicroKernel::multiplyAdd(Value x, Value y, Value sum) {
+  if (llvm::isa<FloatType>(vector.getElementType()))
+    return vector::FMAOp::create(e.b, e.loc, x, y, sum);
+  return arith::AddIOp::create(e.b, e.loc, sum, arith::MulIOp::create(e.b, e.loc, x, y));
+}
+
+Value MicroKernel::loadPanel(Value pointer, int64_t vectorIndex) {
+  Value from = e.address(pointer, e.constant(vectorIndex * lanes() * panelBytes()), 1);
+  auto stored = VectorType::get({lanes()}, storageType(panelElement));
+  Value loaded = LLVM::LoadOp::create(e.b, e.loc, stored, from, panelBytes());
+  return widen(e, fromStorage(e, loaded, panelElement), panelElement, vector.getElementType());
+}
+
+/// Where one step of k reads.
+struct MicroKernel::Cursor {
+  SmallVector<Value> rows; ///< address of each row's scalar
+  Value panel;
+  bool prefetch = false;
+  int64_t panelStride = 0;
+};
+
+void MicroKernel::step(Tile tile, const Cursor &cursor, llvm::MutableArrayRef<Value> sums) {
+  SmallVector<Value> columns;
+  for (int64_t x = 0; x < tile.vectors; ++x)
+    columns.push_back(loadPanel(cursor.panel, x));
+  if (cursor.prefetch)
+    for (int64_t byte = 0; byte < tile.vectors * lanes() * panelBytes(); byte += e.kernel.target.cacheLine)
+      LLVM::Prefetch::create(e.b, e.loc, e.address(cursor.panel, e.constant(prefetchDistance * cursor.panelStride + byte), 1),
+                             /*rw=*/0, /*hint=*/3, /*cache=*/1);
+  for (int64_t row = 0; row < tile.rows; ++row) {
+    Value scalar = LLVM::LoadOp::create(e.b, e.loc, vector.getElementType(), cursor.rows[row], accumulatorBytes());
+    Value spread = vector::BroadcastOp::create(e.b, e.loc, vector, scalar);
+    for (int64_t x = 0; x < tile.vectors; ++x) {
+      Value &sum = sums[row * tile.vectors + x];
+      sum = multiplyAdd(spread, columns[x], sum);
+    }
+  }
+}
+
+Accumulators MicroKernel::steps(Tile tile, const Run &run, Value k, int64_t count, int64_t sets, ValueRange given) {
+  Accumulators sums(given);
+  const int64_t perSet = tile.rows * tile.vectors;
+  Value panel = e.address(run.panel, k, run.panelStride);
+  Value left = run.rows.empty() ? e.address(run.left, e.mul(k, run.depthStride), 1) : Value();
+  for (int64_t u = 0; u < count; ++u) {
+    Cursor cursor;
+    cursor.panel = e.address(panel, e.constant(u * run.panelStride), 1);
+    cursor.panelStride = run.panelStride;
+    cursor.prefetch = tile.rows > 1; // one row: the panel streams, which the hardware sees by itself
+    for (int64_t row = 0; row < tile.rows; ++row) {
+      Value depth = e.mul(run.depthStride, u);
+      if (run.rows.empty())
+        cursor.rows.push_back(e.address(left, e.add(e.mul(run.rowStride, row), depth), 1));
+      else
+        cursor.rows.push_back(e.address(e.address(run.rows[row], e.mul(k, run.depthStride), 1), depth, 1));
+    }
+    step(tile, cursor, llvm::MutableArrayRef<Value>(sums).slice((u % sets) * perSet, perSet));
+  }
+  return sums;
+}
+
+Accumulators MicroKernel::accumulate(Tile tile, const Run &run, ValueRange given) {
+  const int64_t perSet = tile.rows * tile.vectors;
+  const auto depth = e.constantOf(run.depth);
+  if (depth && *depth <= pointerUnroll)
+    return steps(tile, run, e.constant(0), *depth, 1, given);
+  int64_t sets = 1;
+  while (sets * perSet < independentSums && sets < 4)
+    sets *= 2;
+  const int64_t unroll = run.rows.empty() ? sets : std::max(sets, pointerUnroll);
+  Accumulators sums(given);
+  for (int64_t set = 1; set < sets; ++set)
+    llvm::append_range(sums, zero(tile));
+  Value tail = e.sub(run.depth, e.remainder(run.depth, e.constant(unroll)));
+  sums = e.loop(e.constant(0), tail, unroll, sums, [&](Value k, ValueRange carried) { return steps(tile, run, k, unroll, sets, carried); });
+  for (int64_t half = sets / 2; half > 0; half /= 2)
+    for (int64_t i = 0; i < half * perSet; ++i) {
+      Value x = sums[i], y = sums[i + half * perSet];
+      sums[i] = llvm::isa<FloatType>(vector.getElementType()) ? Value(arith::AddFOp::create(e.b, e.loc, x, y))
+                                                              : Value(arith::AddIOp::create(e.b, e.loc, x, y));
+    }
+  sums.truncate(perSet);
+  if (depth && *depth - *e.constantOf(tail) <= 1)
+    return steps(tile, run, tail, *depth - *e.constantOf(tail), 1, sums);
+  return e.loop(tail, run.depth, 1, sums, [&](Value k, ValueRange carried) { return steps(tile, run, k, 1, 1, carried); });
+}
+
+} // namespace tilewright::codegen

@@ -1,0 +1,119 @@
+//===- Schedules.cpp - how products are blocked ---------------------------===//
+#include "codegen/emit/Schedules.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "llvm/Support/MathExtras.h"
+#include <algorithm>
+#include <cmath>
+
+using llvm::divideCeil;
+
+namespace tilewright::codegen {
+namespace {
+
+/// Work items that give 64 threads something to balance, where the product is large enough to be split.
+constexpr int64_t wantedItems = 128;
+/// Multiply-adds below which a work item is not worth being split further.
+constexpr int64_t smallestItem = 1 << 16;
+
+/// Rows that fit beside `vectors` panel registers and one broadcast.
+int64_t rowsFor(int64_t vectors, const TargetInfo &target) {
+  const int64_t registers = target.vectorRegisters;
+  if (registers >= 32) {
+    constexpr int64_t rows[] = {24, 14, 8, 6}; // 9 x 3 and 7 x 4 fit, and collapse: LLVM needs a spare register
+    return rows[vectors - 1];
+  }
+  constexpr int64_t rows[] = {12, 6, 4, 2};
+  return rows[vectors - 1];
+}
+
+/// Cycles per k of a tile: FMAs on their ports, loads on theirs, or the latency of few sums.
+double cyclesPerStep(int64_t rows, int64_t vectors, const TargetInfo &target) {
+  const double fmas = double(rows * vectors) / target.fmaPorts, loads = (rows + vectors) / 2.0;
+  return std::max({fmas, loads, 1.0}) + 0.1 * loads;
+}
+
+} // namespace
+
+EvenSplit splitEvenly(int64_t total, int64_t limit) {
+  const int64_t parts = std::max<int64_t>(1, divideCeil(total, limit));
+  return {parts, int64_t(divideCeil(total, parts))};
+}
+
+RegisterTile chooseTile(std::optional<int64_t> m, std::optional<int64_t> n, unsigned bits, const TargetInfo &target) {
+  const int64_t lanes = target.lanes(bits), rows = m.value_or(420), columns = n.value_or(3072);
+  RegisterTile best;
+  double bestCost = INFINITY;
+  for (int64_t vectors : {2, 3, 4, 1}) {
+    if (vectors > 1 && (vectors - 1) * lanes >= columns)
+      continue;
+    const EvenSplit split = splitEvenly(std::max<int64_t>(rows, 1), rowsFor(vectors, target));
+    const double larger = double(rows) - double(split.largest - 1) * split.parts;
+    const double perPanel = larger * cyclesPerStep(split.largest, vectors, target) +
+                            (split.parts - larger) * (split.largest > 1 ? cyclesPerStep(split.largest - 1, vectors, target) : 0);
+    const double cost = perPanel * divideCeil(columns, vectors * lanes);
+    if (cost < bestCost * 0.98) {
+      bestCost = cost;
+      best = {unsigned(m ? split.largest : rowsFor(vectors, target)), unsigned(vectors * lanes)};
+    }
+  }
+  return best;
+}
+
+namespace {
+
+/// Row tiles per work item, so that there are enough items for many threads and each is worth its overhead.
+int64_t tilesPerItem(int64_t tiles, int64_t otherItems, int64_t workPerTile) {
+  const int64_t wanted = std::max<int64_t>(1, wantedItems / std::max<int64_t>(otherItems, 1));
+  const int64_t worthwhile = std::max<int64_t>(1, divideCeil(smallestItem, std::max<int64_t>(workPerTile, 1)));
+  const int64_t limit = std::max(worthwhile, std::max<int64_t>(1, tiles / wanted));
+  return splitEvenly(tiles, std::min(limit, tiles)).largest;
+}
+
+} // namespace
+
+ProductSchedule chooseProduct(const ProductShape &shape, const TargetInfo &target) {
+  ProductSchedule s;
+  const RegisterTile tile = chooseTile(shape.m, shape.n, shape.bits, target);
+  s.rows = tile.rows;
+  s.columns = tile.columns;
+  const int64_t bytes = shape.bits / 8, k = shape.k.value_or(512), m = shape.m.value_or(512), n = shape.n.value_or(1024);
+  const int64_t panels = divideCeil(n, s.columns), tiles = splitEvenly(std::max<int64_t>(m, 1), s.rows).parts;
+  const int64_t half = target.l2Bytes / 2, batch = shape.batch.value_or(8);
+  // A panel must stay in the second-level cache while the rows of a block pass; k is cut where it would not.
+  if (k * s.columns * bytes > half)
+    s.depthBlock = splitEvenly(k, std::max<int64_t>(256, half / (s.columns * bytes))).largest;
+  const bool rightFits = n * k * bytes <= half, leftFits = m * k * bytes <= half;
+  const int64_t rowsInCache = std::max<int64_t>(1, half / (k * bytes) / s.rows);
+  if (!shape.packedRight) { // panels are packed by each thread: keep them for all rows
+    s.rowsOuter = false;
+    s.panelsPerBlock = rightFits ? 0 : std::max<int64_t>(1, half / (k * s.columns * bytes));
+    const int64_t groups = s.panelsPerBlock ? divideCeil(panels, s.panelsPerBlock) : 1;
+    s.tilesPerBlock = tilesPerItem(tiles, batch * groups, s.rows * k * (s.panelsPerBlock ? s.panelsPerBlock * s.columns : n));
+    return s;
+  }
+  s.rowsOuter = shape.stagedLeft || (!leftFits && rowsInCache > 1) || rightFits;
+  const int64_t fill = tilesPerItem(tiles, batch * panels, s.rows * k * s.columns);
+  s.tilesPerBlock = s.rowsOuter ? std::min(splitEvenly(tiles, std::min(rowsInCache, tiles)).largest, std::max<int64_t>(fill, 4)) : fill;
+  if (shape.stagedLeft)
+    s.tilesPerBlock = splitEvenly(tiles, std::min(rowsInCache, tiles)).largest;
+  return s;
+}
+
+std::optional<int64_t> scheduleInteger(mlir::DictionaryAttr attribute, llvm::StringRef name) {
+  if (attribute)
+    if (auto value = attribute.getAs<mlir::IntegerAttr>(name))
+      return value.getInt();
+  return std::nullopt;
+}
+
+ProductSchedule overridden(ProductSchedule schedule, mlir::DictionaryAttr attribute) {
+  schedule.rows = scheduleInteger(attribute, "mr").value_or(schedule.rows);
+  schedule.columns = scheduleInteger(attribute, "nr").value_or(schedule.columns);
+  schedule.depthBlock = scheduleInteger(attribute, "kc").value_or(schedule.depthBlock);
+  schedule.tilesPerBlock = scheduleInteger(attribute, "row_tiles").value_or(schedule.tilesPerBlock);
+  schedule.panelsPerBlock = scheduleInteger(attribute, "panels").value_or(schedule.panelsPerBlock);
+  schedule.rowsOuter = scheduleInteger(attribute, "rows_outer").value_or(schedule.rowsOuter);
+  return schedule;
+}
+
+} // namespace tilewright::codegen

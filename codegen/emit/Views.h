@@ -1,0 +1,46 @@
+//===- Views.h - tensor values as strided memory ----------------*- C++ -*-===//
+//
+// A root loop that reads an operand in place, without copying, needs an address and strides. Reshapes,
+// transposes, slices and broadcasts between a kernel's argument and the root are resolved here.
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_CODEGEN_EMIT_VIEWS_H
+#define TILEWRIGHT_CODEGEN_EMIT_VIEWS_H
+
+#include "codegen/emit/Emitter.h"
+
+namespace tilewright::codegen {
+
+/// Element i of a value lies `offset + sum(i[d] * strides[d])` elements behind the start of `argument`.
+struct StridedView {
+  mlir::Value argument;    ///< of the kernel
+  mlir::AffineExpr offset; ///< elements, over kernel symbols
+  Dims strides;            ///< elements, over kernel symbols; 0 where repeated
+};
+
+/// The view that `value` is of an argument of its kernel; nothing where it is computed, or where no strides
+/// can be proved for all sizes.
+std::optional<StridedView> viewOf(mlir::Value value);
+
+/// Dimensions that are walked as one, in this order, the last one fastest.
+struct DimGroup {
+  llvm::SmallVector<int64_t> dims; ///< positions in the operand
+  Dims sizes;
+
+  DimGroup() = default;
+  DimGroup(mlir::Value value, llvm::ArrayRef<int64_t> dims);
+  mlir::AffineExpr total(mlir::MLIRContext *context) const { return productOf(sizes, context); }
+};
+
+/// The one stride by which the linear index over `group` moves through `view`; nothing when it takes several.
+std::optional<mlir::AffineExpr> strideOf(const StridedView &view, const DimGroup &group);
+
+/// Sets `indices[d]` for each dimension d of the group to what the linear index `linear` means there. Lanes
+/// stay regular where the fastest dimension and `linear.base` are provably multiples of the lane count.
+void spreadOver(ValueEmitter &e, const DimGroup &group, const Index &linear, Indices &indices);
+
+/// A number that provably divides an i64 value; 0 for zero itself.
+int64_t divisorOf(mlir::Value value);
+
+} // namespace tilewright::codegen
+
+#endif // TILEWRIGHT_CODEGEN_EMIT_VIEWS_H

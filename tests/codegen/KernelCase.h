@@ -1,0 +1,83 @@
+//===- KernelCase.h - one kernel, built, compiled, run and checked ----------*- C++ -*-===//
+#ifndef TILEWRIGHT_TESTS_CODEGEN_KERNELCASE_H
+#define TILEWRIGHT_TESTS_CODEGEN_KERNELCASE_H
+
+#include "codegen/cpu/Lowering.h"
+#include "codegen/emit/Emitter.h"
+#include "ir/GraphBuilder.h"
+#include "ir/interpreter/Interpreter.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace llvm::orc {
+class LLJIT;
+}
+
+namespace tilewright::codegen::testing {
+
+/// A program of one launch. Build the kernel's body with `g` on what argument() and weight() return, call
+/// yield(), then compile() and run(). Symbols s0, s1, ... are those of the kernel and of the program.
+class KernelCase {
+public:
+  explicit KernelCase(int64_t symbolCount = 0);
+  ~KernelCase();
+
+  mlir::AffineExpr symbol(unsigned index);
+  mlir::Value argument(llvm::ArrayRef<mlir::AffineExpr> shape, mlir::Type element);
+  mlir::Value argument(llvm::ArrayRef<int64_t> shape, mlir::Type element);
+  mlir::Value argument(llvm::ArrayRef<int64_t> shape) { return argument(shape, f32()); }
+  /// An argument that is a constant of random elements.
+  mlir::Value weight(llvm::ArrayRef<int64_t> shape, mlir::Type element);
+  mlir::Value weight(llvm::ArrayRef<int64_t> shape) { return weight(shape, f32()); }
+  void yield(mlir::ValueRange values);
+
+  /// Packs weights (unless told not to), emits and compiles.
+  void compile(const TargetInfo &target, bool pack = true);
+  /// Runs on random inputs as `threads` threads would, one after the other, and compares with the interpreter
+  /// on the body before packing: at most `tolerance` times the sum of absolute products, or exact for integers.
+  void check(llvm::ArrayRef<int64_t> symbols = {}, int64_t threads = 3, double tolerance = 1e-6);
+  /// Inputs and outputs for run(): made once for given symbols.
+  void prepare(llvm::ArrayRef<int64_t> symbols = {});
+  void run(int64_t threads = 1);
+  const std::vector<std::vector<std::byte>> &outputs() const { return outputBuffers; }
+
+  mlir::Type f32() { return builder.getF32Type(); }
+  mlir::Type integer(unsigned width, bool isSigned) {
+    return mlir::IntegerType::get(builder.getContext(), width,
+                                  isSigned ? mlir::IntegerType::Signed : mlir::IntegerType::Unsigned);
+  }
+  double compileMilliseconds() const { return milliseconds; }
+  std::string assembly; ///< filled when wantAssembly
+  bool wantAssembly = false;
+  kernel::FuncOp kernel;
+  kernel::LaunchOp launch;
+
+private:
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  mlir::OpBuilder builder;
+  std::unique_ptr<SymbolTable> table;
+  mlir::func::FuncOp program;
+
+public:
+  std::unique_ptr<GraphBuilder> g; ///< inside the kernel
+
+private:
+  void makeLaunch();
+  interpreter::Tensor randomTensor(mlir::Type element, llvm::ArrayRef<int64_t> shape);
+  std::vector<mlir::Value> constants; ///< by argument: the program's constant, or null
+  std::vector<interpreter::Tensor> inputs;
+  std::vector<std::vector<std::byte>> inputBuffers, outputBuffers;
+  std::vector<std::byte> scratch;
+  std::vector<int64_t> symbolValues;
+  EmittedKernel emitted;
+  std::unique_ptr<llvm::orc::LLJIT> jit;
+  void *entry = nullptr;
+  double milliseconds = 0;
+  uint64_t seed = 1;
+};
+
+} // namespace tilewright::codegen::testing
+
+#endif // TILEWRIGHT_TESTS_CODEGEN_KERNELCASE_H
