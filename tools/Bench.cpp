@@ -129,6 +129,9 @@ static const Json &reportedKernel(const Json &report, const std::string &name) {
   return nothing;
 }
 
+/// Six decimals: a clock's nanosecond in milliseconds.
+static double rounded(double value) { return std::round(value * 1e6) / 1e6; }
+
 static Json profileJson(const Profile &profile) {
   Json list = Json::array();
   auto kernels = profile.sorted();
@@ -136,10 +139,11 @@ static Json profileJson(const Profile &profile) {
   for (const KernelTime &kernel : kernels)
     total += static_cast<double>(kernel.nanoseconds);
   for (const KernelTime &kernel : kernels)
-    list.push_back({{"kernel", kernel.kernel},
-                    {"launches", kernel.launches / profile.runs},
-                    {"ms", static_cast<double>(kernel.nanoseconds) / 1e6 / static_cast<double>(profile.runs)},
-                    {"share", total > 0 ? static_cast<double>(kernel.nanoseconds) / total : 0}});
+    list.push_back(
+        {{"kernel", kernel.kernel},
+         {"launches", kernel.launches / profile.runs},
+         {"ms", rounded(static_cast<double>(kernel.nanoseconds) / 1e6 / static_cast<double>(profile.runs))},
+         {"share", total > 0 ? rounded(static_cast<double>(kernel.nanoseconds) / total) : 0}});
   return list;
 }
 
@@ -162,12 +166,12 @@ static Json figures(std::vector<double> times, const LoadedModel &loaded) {
   std::sort(times.begin(), times.end());
   size_t middle = times.size() / 2;
   double median = times.size() % 2 ? times[middle] : (times[middle - 1] + times[middle]) / 2;
-  return {{"median_ms", median},
-          {"min_ms", times.front()},
-          {"p99_ms", atQuantile(times, 0.99)},
+  return {{"median_ms", rounded(median)},
+          {"min_ms", rounded(times.front())},
+          {"p99_ms", rounded(atQuantile(times, 0.99))},
           {"runs", times.size()},
-          {"compile_s", loaded.compileSeconds},
-          {"load_ms", loaded.loadSeconds * 1e3},
+          {"compile_s", rounded(loaded.compileSeconds)},
+          {"load_ms", rounded(loaded.loadSeconds * 1e3)},
           {"peak_rss_mb", peakMegabytes()}};
 }
 

@@ -197,7 +197,7 @@ TEST_F(CliTest, Inspects) {
     Ran ran = driver("inspect " + subject);
     EXPECT_EQ(ran.exit, 0) << ran.err;
     for (const char *words : {"target cpu:test, 2 nodes", "[batch,3]", "kernels (1)", "6*batch", "2.4 k",
-                              "vector 16", "2 kB in 4 buffers"})
+                              "vector 16", "2 KiB in 4 buffers"})
       EXPECT_NE(ran.out.find(words), std::string::npos) << words << " in\n" << ran.out;
     auto json = parseJson(driver("inspect --json " + subject).out);
     ASSERT_TRUE(json);

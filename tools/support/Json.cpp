@@ -25,13 +25,14 @@ std::string plainText(const Json &value) {
 }
 
 std::string scaledText(double value, double step) {
-  static constexpr const char *prefixes[] = {"", "k", "M", "G", "T", "P"};
+  static constexpr const char *decimal[] = {"", "k", "M", "G", "T", "P"};
+  static constexpr const char *binary[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi"};
   size_t prefix = 0;
   while (std::fabs(value) >= step && prefix < 5) {
     value /= step;
     ++prefix;
   }
-  return prefix ? fmt::format("{:.4g} {}", value, prefixes[prefix]) : fmt::format("{:g}", value);
+  return fmt::format("{:.4g} {}", value, (step == 1024 ? binary : decimal)[prefix]);
 }
 
 std::string scaledText(const Json &value, double step) {

@@ -20,7 +20,8 @@ const Json &member(const Json &object, std::string_view key);
 /// A value as plain text: strings without quotes, null as "", everything else as JSON.
 std::string plainText(const Json &value);
 
-/// A number as a person reads it: "1.5 G", "12 k"; other values as plainText(). `step` is 1000 or 1024.
+/// A number as a person reads it, ready for a unit to follow: "1.5 G", "12 k", "7 "; in powers of 1024 "1.5
+/// Gi". Other values as plainText(). `step` is 1000 or 1024.
 std::string scaledText(const Json &value, double step = 1000);
 std::string scaledText(double value, double step = 1000);
 
