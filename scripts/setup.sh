@@ -1,0 +1,166 @@
+# What ./quickstart and ./run-tests share: Debian packages, the Python environment, the build. Sourced, with `root` as the folder
+# of the repository. Every function does nothing, quickly, where its work is already done, and `die`s with what to do where it
+# cannot do it.
+
+logs="$root/build/logs"
+assets="$root/.assets"
+python="$root/.venv/bin/python"
+
+# To build the compiler, the runtime and the driver. The tests are configured along, so that both scripts share one build folder.
+build_packages=(
+  llvm-22-dev libmlir-22-dev mlir-22-tools llvm-22-tools clang-22 libclang-rt-22-dev lld-22 liblld-22-dev
+  cmake ninja-build ccache binutils ca-certificates
+  libprotozero-dev libfmt-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libzstd-dev
+  libgtest-dev libgmock-dev python3-venv
+)
+# To run the tests: formatting, peers of the benchmarks, the list of files under version control.
+test_packages=(clang-format-22 libbenchmark-dev libdnnl-dev git)
+
+heading() { printf '\n== %s\n' "$*"; }
+say() { printf '   %s\n' "$*"; }
+die() {
+  printf '\n%s: %s\n' "$(basename "$0")" "$1" >&2
+  shift
+  for line in "$@"; do printf '  %s\n' "$line" >&2; done
+  exit 1
+}
+
+seconds_since() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }'; }
+
+last_line() { tail -c 2000 "$1" 2>/dev/null | tr '\r' '\n' | grep -v '^[[:space:]]*$' | tail -n 1 | cut -c 1-"$2"; }
+
+# Wait for a child and show that it is alive: in place on a terminal, else a line every half minute.
+show_progress() {
+  local child=$1 label=$2 log=$3 start=$SECONDS shown=0 width
+  while kill -0 "$child" 2>/dev/null; do
+    sleep 0.3
+    if [ -t 1 ]; then
+      width=$(($(tput cols 2>/dev/null || echo 100) - ${#label} - 16))
+      [ "$width" -gt 10 ] && printf '\r\033[K   %s, %d s  %s' "$label" $((SECONDS - start)) "$(last_line "$log" "$width")"
+    elif [ $((SECONDS - start - shown)) -ge 30 ]; then
+      shown=$((SECONDS - start))
+      say "$label, $shown s: $(last_line "$log" 100)"
+    fi
+  done
+  [ -t 1 ] && printf '\r\033[K'
+  return 0
+}
+
+# run_logged LABEL LOG COMMAND...: run with the output in build/logs/LOG.log and progress on the screen; returns its status.
+run_logged() {
+  local label=$1 log="$logs/$2.log" start=$EPOCHREALTIME status=0
+  shift 2
+  mkdir -p "$logs"
+  "$@" >"$log" 2>&1 </dev/null &
+  local child=$!
+  # A command in the background ignores the keyboard's interrupt: pass it on.
+  trap 'kill "$child" 2>/dev/null; wait "$child" 2>/dev/null; exit 130' INT TERM
+  show_progress "$child" "$label" "$log"
+  wait "$child" || status=$?
+  trap - INT TERM
+  if [ "$status" -eq 0 ]; then
+    say "$label: $(seconds_since "$start") s"
+  else
+    say "$label: failed with status $status after $(seconds_since "$start") s"
+  fi
+  return "$status"
+}
+
+# The end of a log, for a failure that nothing explains better.
+show_log() {
+  printf '\n--- the end of %s\n' "${logs#"$root"/}/$1.log" >&2
+  tail -n "${2:-40}" "$logs/$1.log" >&2
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  else
+    sudo -n "$@"
+  fi
+}
+
+missing_packages() {
+  local package
+  for package in "$@"; do
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || printf '%s\n' "$package"
+  done
+}
+
+# ensure_packages PACKAGE...: install what is missing, in one go.
+ensure_packages() {
+  command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
+    die "this script installs its needs with apt-get, which is not here" "It is made for Debian 12. Elsewhere install: $*"
+  [ "$(uname -m)" = x86_64 ] || die "Tilewright's CPU targets are x86-64; this machine is $(uname -m)"
+  local missing
+  mapfile -t missing < <(missing_packages "$@")
+  if [ ${#missing[@]} -eq 0 ]; then
+    say "Debian packages: all ${#} are installed"
+    return
+  fi
+  [ "${offline:-}" ] && die "packages are missing and --offline forbids fetching them:" "${missing[*]}"
+  say "Debian packages to install: ${missing[*]}"
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || die "installing packages needs root, and there is no sudo" \
+      "Run as root: apt-get update && apt-get install --no-install-recommends ${missing[*]}"
+    sudo -v || die "sudo refused" "Run as root: apt-get install --no-install-recommends ${missing[*]}"
+  fi
+  run_logged "reading Debian's package lists" apt-update as_root apt-get -q -o DPkg::Lock::Timeout=120 update ||
+    { show_log apt-update 10; die "apt-get update failed" "Is this machine online? The whole output is in build/logs/apt-update.log"; }
+  apt-cache policy llvm-22-dev | grep -q 'Candidate: [0-9]' ||
+    die "the package sources of this machine do not offer LLVM 22" \
+      "Debian 12 has it in its suite bookworm-security: enable that in /etc/apt and run this again."
+  run_logged "installing ${#missing[@]} packages" apt-install as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
+    -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 --no-install-recommends install "${missing[@]}" ||
+    { show_log apt-install 15; die "apt-get install failed" "The whole output is in build/logs/apt-install.log"; }
+}
+
+# A Python environment of our own: nothing is installed for the system or the user.
+ensure_venv() {
+  if "$python" -c 'import pip' 2>/dev/null; then
+    return
+  fi
+  rm -rf "$root/.venv"
+  run_logged "creating the Python environment .venv" venv /usr/bin/python3 -m venv "$root/.venv" ||
+    { show_log venv; die "python3 -m venv failed"; }
+}
+
+# ensure_requirements FILE: its packages in .venv, again when the file changes.
+ensure_requirements() {
+  local stamp="$root/.venv/$(basename "$1" .txt).stamp" wanted
+  wanted=$(sha256sum <"$1")
+  [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && return
+  [ "${offline:-}" ] && die "Python packages are missing and --offline forbids fetching them: ${1#"$root"/}"
+  run_logged "installing the Python packages of ${1#"$root"/}" pip "$python" -m pip install -q \
+    --disable-pip-version-check --only-binary :all: -r "$1" ||
+    { show_log pip 15; die "pip install failed" "Is this machine online? The whole output is in build/logs/pip.log"; }
+  printf '%s\n' "$wanted" >"$stamp"
+}
+
+# As many jobs as there are cores, unless memory is short: a file that includes MLIR takes about a gigabyte and a half to compile.
+build_jobs() {
+  local cores memory
+  cores=$(nproc)
+  memory=$(awk '/MemAvailable/ { print int($2 / 1500000) }' /proc/meminfo)
+  [ "$memory" -lt "$cores" ] && cores=$memory
+  [ "$cores" -gt 1 ] && echo "$cores" || echo 1
+}
+
+# build PRESET FOLDER [TARGET...]: configure where the preset is new here, then build the targets (default: all).
+build() {
+  local preset=$1 folder=$2 stamp wanted fresh=()
+  shift 2
+  stamp="$root/$folder/preset.stamp"
+  wanted=$(printf '%s %s' "$root" "$preset"; sha256sum <"$root/CMakePresets.json")
+  if [ ! -f "$root/$folder/build.ninja" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+    # Only a folder that was configured from elsewhere has to start anew.
+    grep -qsF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$root/$folder/CMakeCache.txt" || fresh=(--fresh)
+    (cd "$root" && run_logged "configuring $folder" "configure-$preset" cmake "${fresh[@]}" --preset "$preset") ||
+      { show_log "configure-$preset"; die "CMake could not configure $folder"; }
+    printf '%s\n' "$wanted" >"$stamp"
+  fi
+  NINJA_STATUS='[%f/%t] ' run_logged "building $folder" "build-$preset" \
+    ninja -C "$root/$folder" -j "$(build_jobs)" -k 20 "$@" ||
+    { grep -E '(error|FAILED):|error: ' "$logs/build-$preset.log" | head -n 20 >&2
+      show_log "build-$preset"; die "the build of $folder failed" "The whole output is in build/logs/build-$preset.log"; }
+}

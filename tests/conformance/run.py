@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""The conformance suite: the ONNX project's own test cases through `tilewright test`.
+
+usage: run.py [--driver build/bin/tilewright] [--assets .assets] [--filter REGEX] [--results FILE.json]
+
+A case passes, or is refused as unsupported with a clear error (counted as skipped). It must not crash, and it may fail only
+where known_failures.txt says why. floors.txt keeps what has been reached: per kind, at least so many cases pass.
+"""
+import argparse
+import collections
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import cases
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def read_table(path):
+    """{first word: rest of the line} of a file with comments."""
+    lines = (line.split("#", 1)[0].strip() for line in path.read_text().splitlines())
+    return {words[0]: words[1] if len(words) > 1 else "" for words in (line.split(None, 1) for line in lines if line)}
+
+
+def run_driver(driver, folders):
+    """[{"dir", "status", "message"}]. Raises ValueError where the driver did not report."""
+    command = [driver, "test", "--json", *folders]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    try:
+        report = json.loads(done.stdout)
+        found = report["cases"]
+        if report["total"] != len(found) or done.returncode not in (0, 1, 3):
+            raise ValueError("its counts do not fit its cases")
+        return found
+    except (ValueError, KeyError) as problem:
+        raise ValueError(f"tilewright test ended with status {done.returncode} without a whole report: {problem}") from None
+
+
+def chosen_folders(root, pattern):
+    """What to give the driver: the kinds' folders, or the matching cases."""
+    if not pattern:
+        return [root / kind for kind in cases.KINDS]
+    return [case for kind in cases.KINDS for case in sorted((root / kind).iterdir()) if re.search(pattern, f"{kind}/{case.name}")]
+
+
+class Judge:
+    """Sorts results into passed, failed and skipped."""
+
+    def __init__(self, known_failures):
+        self.known = known_failures
+        self.passed = self.skipped = 0
+        self.failures = []
+        self.passed_by_kind = collections.Counter()
+
+    def fail(self, name, message):
+        self.failures.append({"name": name, "message": message})
+
+    def judge(self, name, status, message):
+        """One case, called KIND/NAME."""
+        if status == "passed":
+            self.passed += 1
+            self.passed_by_kind[name.split("/")[0]] += 1
+            if name in self.known:
+                self.fail(name, "passes: take it out of known_failures.txt")
+        elif status == "unsupported" or (status == "failed" and name in self.known):
+            self.skipped += 1
+        else:
+            self.fail(name, f"{status}: {message}")
+
+    def check_completeness(self, seen, counts):
+        """Every case was reported, and what is listed exists."""
+        wanted = sum(counts.values())
+        if len(seen) != wanted:
+            self.fail("completeness", f"{len(seen)} cases were reported instead of {wanted}")
+        for name in set(self.known) - seen:
+            self.fail(name, "is in known_failures.txt, but there is no such case")
+
+    def check_floors(self, floors):
+        for kind, floor in floors.items():
+            if self.passed_by_kind[kind] < int(floor):
+                self.fail(f"floor of {kind}", f"{self.passed_by_kind[kind]} cases pass, and {floor} did before")
+
+    def result(self):
+        return {"passed": self.passed, "failed": len(self.failures), "skipped": self.skipped, "failures": self.failures}
+
+
+def run(options):
+    root = (options.assets / "conformance").resolve()
+    print("   writing the cases of the ONNX package, where they are not here yet", flush=True)
+    counts = cases.ensure_cases(root)
+    judge = Judge(read_table(HERE / "known_failures.txt"))
+    found = run_driver(options.driver.resolve(), chosen_folders(root, options.filter))
+    names = [str(pathlib.Path(case["dir"]).resolve().relative_to(root)) for case in found]
+    for name, case in zip(names, found):
+        judge.judge(name, case["status"], case["message"])
+    if not options.filter:
+        judge.check_completeness(set(names), counts)
+        judge.check_floors(read_table(HERE / "floors.txt"))
+    for kind, count in counts.items():
+        print(f"   {kind}: {judge.passed_by_kind[kind]} pass of {count}")
+    return judge.result()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--driver", type=pathlib.Path, default=pathlib.Path("build/bin/tilewright"))
+    parser.add_argument("--assets", type=pathlib.Path, default=pathlib.Path(".assets"))
+    parser.add_argument("--filter", default="", help="only cases whose KIND/NAME match")
+    parser.add_argument("--results", type=pathlib.Path, help="write counts and failures to this file")
+    options = parser.parse_args()
+    try:
+        result = run(options)
+    except (OSError, ValueError) as problem:
+        result = {"passed": 0, "failed": 1, "skipped": 0, "failures": [{"name": "suite", "message": str(problem)}]}
+    print(f"   {result['passed']} pass, {result['failed']} fail, {result['skipped']} are refused as unsupported or known to fail")
+    if options.results:
+        options.results.parent.mkdir(parents=True, exist_ok=True)
+        options.results.write_text(json.dumps(result, indent=1))
+    else:
+        print("".join(f"   {failure['name']}: {failure['message']}\n" for failure in result["failures"]), end="")
+    return 1 if result["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""What ONNX Runtime computes, and whether other results agree with it.
+
+The reference is ONNX Runtime without its optimisations. How much its own optimisations change a value (`spread`) tells how well
+conditioned the model is: results may differ from the reference by four times as much.
+"""
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+import onnxruntime
+
+RELATIVE = 1e-3
+OF_LARGEST = 1e-4
+OF_LARGEST_QUANTISED = 2e-2
+SMALLEST = 1e-7
+SPREADS = 4
+
+
+def run_onnxruntime(path, inputs, optimised):
+    """{output: array}"""
+    options = onnxruntime.SessionOptions()
+    levels = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, map(np.asarray, session.run(names, inputs))))
+
+
+def largest(values, default=0.0):
+    """The largest finite magnitude."""
+    magnitudes = np.abs(np.asarray(values, dtype=np.float64))
+    finite = magnitudes[np.isfinite(magnitudes)]
+    return float(finite.max()) if finite.size else default
+
+
+class Reference:
+    """Reference outputs and their spreads, kept on disk: the big models take seconds each."""
+
+    def __init__(self, outputs, spreads):
+        self.outputs, self.spreads = outputs, spreads
+
+    @staticmethod
+    def compute(path, inputs):
+        plain = run_onnxruntime(path, inputs, optimised=False)
+        optimised = run_onnxruntime(path, inputs, optimised=True)
+        with np.errstate(all="ignore"):
+            spreads = {
+                name: largest(values.astype(np.float64) - optimised[name]) if values.dtype.kind == "f" else 0.0
+                for name, values in plain.items()
+            }
+        return Reference(plain, spreads)
+
+    @staticmethod
+    def cached(folder, entry, label, path, inputs):
+        """Of one model and size; computed anew for another catalogue entry, input or version of ONNX Runtime."""
+        key = hashlib.sha256(json.dumps([entry, onnxruntime.__version__, np.__version__]).encode())
+        for name, values in sorted(inputs.items()):
+            key.update(name.encode() + values.tobytes())
+        file = pathlib.Path(folder) / f"{entry['name']}-{label or 'fixed'}-{key.hexdigest()[:16]}.npz"
+        if file.exists():
+            with np.load(file) as stored:
+                outputs = {name[4:]: stored[name] for name in stored.files if name.startswith("out:")}
+                return Reference(outputs, {name: float(stored["spread:" + name]) for name in outputs})
+        reference = Reference.compute(path, inputs)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        for old in file.parent.glob(f"{entry['name']}-{label or 'fixed'}-*.npz"):
+            old.unlink()
+        part = file.with_suffix(".part.npz")
+        arrays = {"out:" + name: values for name, values in reference.outputs.items()}
+        np.savez(part, **arrays, **{"spread:" + name: spread for name, spread in reference.spreads.items()})
+        part.rename(file)
+        return reference
+
+
+def disagreement(reference, results, quantised=False):
+    """"" where `results` ({output: array}) agree with the reference, else what is wrong: names, types and shapes the same, NaNs
+    in the same places, floats within the tolerance, everything else equal."""
+    if set(results) != set(reference.outputs):
+        return f"outputs {sorted(results)} instead of {sorted(reference.outputs)}"
+    for name, wanted in reference.outputs.items():
+        found = results[name]
+        if found.dtype != wanted.dtype or found.shape != wanted.shape:
+            return f"output {name}: {found.dtype}{list(found.shape)} instead of {wanted.dtype}{list(wanted.shape)}"
+        if wanted.dtype.kind != "f":
+            differ = int((found != wanted).sum())
+            if differ:
+                return f"output {name}: {differ} of {wanted.size} values differ"
+            continue
+        scale = largest(wanted)
+        tolerance = max(SMALLEST, scale * (OF_LARGEST_QUANTISED if quantised else OF_LARGEST), SPREADS * reference.spreads[name])
+        if not np.allclose(found, wanted, rtol=RELATIVE, atol=tolerance, equal_nan=True):
+            with np.errstate(all="ignore"):
+                worst = largest(found.astype(np.float64) - wanted)
+            if not np.array_equal(np.isnan(found), np.isnan(wanted)):
+                return f"output {name}: NaNs in other places"
+            return f"output {name}: off by {worst:.3g} where the largest value is {scale:.3g} and {tolerance:.3g} is allowed"
+    return ""
