@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 using namespace mlir;
-using graph::UnaryKind;
+
 
 namespace tilewright::codegen::testing {
 namespace {
@@ -13,7 +13,7 @@ TargetInfo target(const char *name = "cpu") { return llvm::cantFail(resolveTarge
 
 /// x[m, k] * w[k, n] + bias, rectified.
 void checkLinear(const TargetInfo &cpu, int64_t m, int64_t n, int64_t k, bool pack = true) {
-  SCOPED_TRACE(llvm::formatv("{0}: {1} x {2} x {3}", cpu.name, m, n, k).str());
+  SCOPED_TRACE(cpu.name + ": " + std::to_string(m) + " x " + std::to_string(n) + " x " + std::to_string(k));
   KernelCase c;
   Value x = c.argument({m, k}), w = c.weight({k, n}), bias = c.weight({n});
   Value y = c.g->add(c.g->matmul(x, w), bias);

@@ -5,6 +5,7 @@
 #include "codegen/cpu/Link.h"
 #include "passes/PackConstants.h"
 
+#include "mlir/IR/Verifier.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 #include "llvm/Support/TargetSelect.h"
 
@@ -116,7 +117,7 @@ void KernelCase::compile(const TargetInfo &target, bool pack) {
   (void)initialized;
   if (pack)
     passes::packConstants(kernel, launch, target);
-  ASSERT_TRUE(succeeded(verify(*module))) << "packing broke the module";
+  ASSERT_TRUE(succeeded(mlir::verify(*module))) << "packing broke the module";
   const double start = threadMilliseconds();
   OwningOpRef<ModuleOp> loops(ModuleOp::create(module->getLoc()));
   auto result = emitKernel(kernel, *loops, target);
