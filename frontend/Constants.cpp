@@ -190,19 +190,36 @@ Value GraphImporter::sparse(const onnx::SparseTensor &tensor, Location location)
   return {};
 }
 
-std::optional<SmallVector<double>> GraphImporter::floatsOf(Value value) {
-  auto constant = value.getDefiningOp<graph::ConstantOp>();
-  auto elements = constant ? dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();
-  if (!elements)
-    return std::nullopt;
-  SmallVector<double> result;
-  for (const APFloat &element : elements.getValues<APFloat>()) {
-    APFloat wide = element;
-    bool lossy;
-    wide.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &lossy);
-    result.push_back(wide.convertToDouble());
+/// Whether the value follows from few ops on constants, so that evaluating it here costs little.
+static bool isSmallRecipe(Value value) {
+  constexpr size_t mostOps = 128;
+  constexpr int64_t mostElements = 1 << 16;
+  llvm::SmallDenseSet<Operation *> seen;
+  SmallVector<Value> pending{value};
+  while (!pending.empty()) {
+    Value next = pending.pop_back_val();
+    Operation *op = next.getDefiningOp();
+    auto type = cast<RankedTensorType>(next.getType());
+    if (!op || op->getNumRegions() || !isMemoryEffectFree(op) || !type.hasStaticShape() ||
+        type.getNumElements() > mostElements || isa<graph::DimsOp>(op))
+      return false;
+    if (seen.insert(op).second)
+      llvm::append_range(pending, op->getOperands());
+    if (seen.size() > mostOps)
+      return false;
   }
-  return result;
+  return true;
+}
+
+std::optional<interpreter::Tensor> GraphImporter::evaluate(Value value) {
+  if (!isSmallRecipe(value))
+    return std::nullopt;
+  llvm::Expected<interpreter::Tensor> tensor = evaluator.evaluate(value);
+  evaluator.clear(); // values may be erased before the next question
+  if (tensor)
+    return *tensor;
+  llvm::consumeError(tensor.takeError()); // fails again, with its place, when the program runs
+  return std::nullopt;
 }
 
 const onnx::Tensor *GraphImporter::tensorOf(Value value) const {

@@ -2,6 +2,7 @@
 /// Not for the families.
 #pragma once
 #include "frontend/Importer.h"
+#include "ir/interpreter/Interpreter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
@@ -28,8 +29,8 @@ public:
   mlir::Type elementType(onnx::ElementType type) const;
   /// The tensor behind a graph.weight made by `constant`, or null.
   const onnx::Tensor *tensorOf(mlir::Value value) const;
-  /// The elements of a float constant expression, as doubles; nothing where it is none or has too many.
-  std::optional<llvm::SmallVector<double>> floatsOf(mlir::Value value);
+  /// The value of a cheap constant expression; nothing where it is none.
+  std::optional<interpreter::Tensor> evaluate(mlir::Value value);
   /// Symbols with the run-time values of `value`, made once for each value where the earlier definition is
   /// still visible.
   Dims defined(GraphBuilder &g, mlir::Value value, llvm::StringRef name, int64_t lo, int64_t hi);
@@ -87,6 +88,7 @@ private:
   mlir::OpBuilder builder;
   std::vector<Diagnostic> diagnostics;
   std::string modelFile, modelFolder; ///< absolute; empty when the model was read from memory
+  interpreter::ConstantEvaluator evaluator;
   llvm::DenseMap<mlir::Value, onnx::Tensor> weights;
   llvm::DenseMap<mlir::Value, Definition> definitions;
   llvm::StringMap<const onnx::Function *> functions; ///< "domain:name:overload"

@@ -136,7 +136,7 @@ llvm::ArrayRef<OpEntry> recurrentOps();     ///< ops/Recurrent.cpp: LSTM, GRU, R
 llvm::ArrayRef<OpEntry> quantizationOps();  ///< ops/Quantization.cpp
 llvm::ArrayRef<OpEntry> attentionOps();     ///< ops/Attention.cpp: Attention, RotaryEmbedding, ...
 llvm::ArrayRef<OpEntry> signalOps();        ///< ops/Signal.cpp: DFT, STFT, windows, mel
-llvm::ArrayRef<OpEntry> trainingOps(); ///< ops/Training.cpp: losses, optimizer steps
+llvm::ArrayRef<OpEntry> trainingOps();      ///< ops/Training.cpp: losses, optimizer steps
 llvm::ArrayRef<OpEntry> fusedOps(); ///< ops/Fused.cpp: com.microsoft operators that exported models use
 
 } // namespace tilewright::frontend

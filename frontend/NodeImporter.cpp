@@ -114,8 +114,10 @@ std::optional<SmallVector<int64_t>> NodeImporter::constantInts(Value value) {
     if (auto elements = tensor->readInts())
       return SmallVector<int64_t>(elements->begin(), elements->end());
   std::optional<Dims> symbolic = symbolicValue(value);
-  if (!symbolic)
-    return std::nullopt;
+  if (!symbolic) {
+    std::optional<interpreter::Tensor> tensor = graph.evaluate(value);
+    return tensor ? std::optional(tensor->integers()) : std::nullopt;
+  }
   SmallVector<int64_t> result;
   for (AffineExpr element : *symbolic) {
     std::optional<int64_t> known = constantOf(element);
@@ -132,7 +134,8 @@ std::optional<SmallVector<double>> NodeImporter::constantFloats(Value value) {
     std::optional<SmallVector<int64_t>> integers = constantInts(value);
     return integers ? std::optional(SmallVector<double>(integers->begin(), integers->end())) : std::nullopt;
   }
-  return graph.floatsOf(value);
+  std::optional<interpreter::Tensor> tensor = graph.evaluate(value);
+  return tensor ? std::optional(tensor->numbers()) : std::nullopt;
 }
 
 /// What the small integer tensor behind `value` is made of, as far down as its elements can be told apart.
@@ -165,6 +168,8 @@ std::optional<Dims> NodeImporter::elements(Value value, llvm::StringRef name, in
   }
   if (std::optional<Dims> known = symbolicValue(value))
     return known;
+  if (std::optional<SmallVector<int64_t>> known = constantInts(value))
+    return dims(*known);
   Value source = throughCopies(value);
   auto concat = source.getDefiningOp<graph::ConcatOp>();
   if (!concat || rank(source) != 1)

@@ -1,0 +1,434 @@
+/// Control.cpp - If, Loop and Scan as regions; subgraphs see the values around them.
+#include "frontend/ops/Composites.h"
+
+using namespace mlir;
+namespace tilewright::frontend {
+
+static const onnx::Graph *graphAttr(NodeImporter &n, llvm::StringRef name) {
+  const onnx::Attribute *attribute = n.attr(name);
+  if (attribute && attribute->kind == onnx::Attribute::Kind::Graph)
+    return &attribute->graph();
+  n.fail("TW1205", "attribute '" + name + "' must be a graph");
+  return nullptr;
+}
+
+/// A condition: one bool.
+static Value scalarCondition(NodeImporter &n, Value value) {
+  if (!requireBool(n, value))
+    return {};
+  if (elementCount(value.getType()) == n.dim(1))
+    return n.reshape(value, {});
+  n.fail("TW2004", "the condition must have one element");
+  return {};
+}
+
+//===- If --------------------------------------------------------------------------------===//
+
+namespace {
+/// Result dimensions of the two branches brought together: one fresh symbol for each pair that differs.
+struct Join {
+  SmallVector<int64_t> symbols;
+  Dims thenDims, elseDims;
+};
+} // namespace
+
+static AffineExpr joined(NodeImporter &n, Join &join, AffineExpr onTrue, AffineExpr onFalse) {
+  if (provablyEqual(onTrue, onFalse))
+    return onTrue;
+  for (size_t index = 0; index < join.symbols.size(); ++index)
+    if (join.thenDims[index] == onTrue && join.elseDims[index] == onFalse)
+      return getAffineSymbolExpr(join.symbols[index], n.b.getContext());
+  int64_t lo = std::min(n.symbols.lowerBound(onTrue), n.symbols.lowerBound(onFalse));
+  int64_t hi = std::max(n.symbols.upperBound(onTrue), n.symbols.upperBound(onFalse));
+  AffineExpr fresh = n.symbols.defined("if", std::max<int64_t>(lo, 0), hi);
+  join.symbols.push_back(cast<AffineSymbolExpr>(fresh).getPosition());
+  join.thenDims.push_back(onTrue);
+  join.elseDims.push_back(onFalse);
+  return fresh;
+}
+
+static Type joinedType(NodeImporter &n, Join &join, Value onTrue, Value onFalse, size_t index) {
+  if (n.elementType(onTrue) != n.elementType(onFalse) || n.rank(onTrue) != n.rank(onFalse)) {
+    n.unsupported(
+        "TW1203",
+        "output " + llvm::Twine(index) + " is " + typeName(n.elementType(onTrue)) + shapeText(n, onTrue) +
+            " in one branch and " + typeName(n.elementType(onFalse)) + shapeText(n, onFalse) +
+            " in the other",
+        "branches must give one element type and rank; fixing input dimensions may decide the condition");
+    return {};
+  }
+  Dims shape;
+  for (auto [a, b] : llvm::zip_equal(dimsOf(onTrue), dimsOf(onFalse)))
+    shape.push_back(joined(n, join, a, b));
+  return tensorType(shape, n.elementType(onTrue));
+}
+
+/// The branch's values, yielded at the end of `block`.
+static std::optional<SmallVector<Value>> importBranch(NodeImporter &n, const onnx::Graph &graph,
+                                                      Block &block) {
+  OpBuilder::InsertionGuard guard(n.b);
+  n.b.setInsertionPointToEnd(&block);
+  std::optional<SmallVector<Value>> values = n.subgraph(graph, {});
+  if (!values)
+    return std::nullopt;
+  if (values->size() != n.resultCount()) {
+    n.fail("TW1211", "a branch has " + llvm::Twine(values->size()) + " outputs instead of " +
+                         llvm::Twine(n.resultCount()));
+    return std::nullopt;
+  }
+  graph::YieldOp::create(n.b, n.loc, *values);
+  return values;
+}
+
+static void inlineBranch(NodeImporter &n, const onnx::Graph &branch) {
+  std::optional<SmallVector<Value>> values = n.subgraph(branch, {});
+  if (!values)
+    return;
+  if (values->size() != n.resultCount())
+    return n.fail("TW1211", "a branch has " + llvm::Twine(values->size()) + " outputs instead of " +
+                                llvm::Twine(n.resultCount()));
+  for (auto [index, value] : llvm::enumerate(*values))
+    n.result(index, value);
+}
+
+static void importIf(NodeImporter &n) {
+  if (!require(n, 1))
+    return;
+  Value condition = scalarCondition(n, n.operand(0));
+  const onnx::Graph *thenGraph = graphAttr(n, "then_branch"), *elseGraph = graphAttr(n, "else_branch");
+  if (!condition || !thenGraph || !elseGraph)
+    return;
+  if (auto known = n.constantInts(condition)) // decided now: the other branch need not even be supported
+    return inlineBranch(n, known->front() ? *thenGraph : *elseGraph);
+  // Regions hang in an op without results while they are filled, so that what is around them can be seen.
+  MLIRContext *context = n.b.getContext();
+  auto draft =
+      graph::IfOp::create(n.b, n.loc, TypeRange(), condition, ArrayRef<int64_t>(),
+                          mapOf(ArrayRef<AffineExpr>(), context), mapOf(ArrayRef<AffineExpr>(), context));
+  auto onTrue = importBranch(n, *thenGraph, draft.getThenRegion().emplaceBlock());
+  auto onFalse = importBranch(n, *elseGraph, draft.getElseRegion().emplaceBlock());
+  if (!onTrue || !onFalse)
+    return;
+  Join join;
+  SmallVector<Type> types;
+  for (auto [index, a, b] : llvm::enumerate(*onTrue, *onFalse))
+    types.push_back(joinedType(n, join, a, b, index));
+  if (n.hasFailed())
+    return;
+  auto op = graph::IfOp::create(n.b, n.loc, types, condition, join.symbols, mapOf(join.thenDims, context),
+                                mapOf(join.elseDims, context));
+  op.getThenRegion().takeBody(draft.getThenRegion());
+  op.getElseRegion().takeBody(draft.getElseRegion());
+  draft.erase();
+  for (auto [index, value] : llvm::enumerate(op.getResults()))
+    n.result(index, value);
+}
+
+//===- Loop ------------------------------------------------------------------------------------===//
+
+/// Whether the expression depends on symbols that the program defines and that are younger than `before`:
+/// they are made inside.
+static bool madeInside(NodeImporter &n, AffineExpr expr, unsigned before) {
+  for (unsigned index : symbolsIn(expr)) {
+    const Symbol &symbol = n.symbols[index];
+    if (index >= before && symbol.origin == Symbol::Defined)
+      return true;
+    if (symbol.rule != Symbol::None && (madeInside(n, symbol.a, before) || madeInside(n, symbol.b, before)))
+      return true;
+  }
+  return false;
+}
+
+/// The next value of a carried one, of exactly its type.
+static Value nextCarried(NodeImporter &n, Value next, Type type, size_t index) {
+  if (n.elementType(next) != cast<RankedTensorType>(type).getElementType() ||
+      n.rank(next) != cast<RankedTensorType>(type).getRank()) {
+    n.fail("TW2003", "carried value " + llvm::Twine(index) + " changes its element type or rank");
+    return {};
+  }
+  for (auto [axis, size] : llvm::enumerate(dimsOf(type))) {
+    AffineExpr have = dimsOf(next)[axis], growth = canonical(have - size);
+    if (n.symbols.lowerBound(growth) > 0 || n.symbols.upperBound(growth) < 0) {
+      n.unsupported("TW1203",
+                    "carried value " + llvm::Twine(index) + " changes its shape: dimension " +
+                        llvm::Twine(axis) + " is " + toText(size, n.symbols.names()) + " before and " +
+                        toText(have, n.symbols.names()) + " after an iteration",
+                    "use a scan output, or a tensor of full size that is written in place");
+      return {};
+    }
+    next = withSize(n, next, axis, size);
+  }
+  return next;
+}
+
+namespace {
+struct LoopInputs {
+  Value tripCount, condition; ///< rank 0
+  SmallVector<Value> initial;
+  bool conditional = false; ///< the body's condition counts
+};
+} // namespace
+
+static std::optional<LoopInputs> loopInputs(NodeImporter &n) {
+  LoopInputs inputs;
+  inputs.conditional = n.has(1);
+  inputs.condition = n.has(1) ? scalarCondition(n, n.operand(1)) : n.scalarInt(n.b.getI1Type(), 1);
+  inputs.tripCount = n.scalarInt(si64(n), -1); // no limit
+  if (n.has(0)) {
+    if (!isInteger(n.operand(0)) || elementCount(n.operand(0).getType()) != n.dim(1)) {
+      n.fail("TW2004", "the trip count must be an integer scalar");
+      return std::nullopt;
+    }
+    Value count = n.reshape(n.cast(n.operand(0), si64(n)), {});
+    inputs.tripCount = n.maximum(count, n.like(count, 0));
+  }
+  for (size_t index = 2; index < n.operandCount(); ++index) {
+    if (!n.has(index)) {
+      n.fail("TW1206", "operand " + llvm::Twine(index) + " is missing");
+      return std::nullopt;
+    }
+    inputs.initial.push_back(n.operand(index));
+  }
+  return inputs.condition ? std::optional(inputs) : std::nullopt;
+}
+
+/// Fill the loop's body. Gives the types of the stacked slices.
+static std::optional<SmallVector<Type>> loopBody(NodeImporter &n, const onnx::Graph &graph,
+                                                 const LoopInputs &inputs, Block &body) {
+  OpBuilder::InsertionGuard guard(n.b);
+  unsigned before = n.symbols.size();
+  body.addArgument(RankedTensorType::get({}, si64(n)), n.loc);
+  for (Value value : inputs.initial)
+    body.addArgument(value.getType(), n.loc);
+  n.b.setInsertionPointToEnd(&body);
+  Value always = n.scalarInt(n.b.getI1Type(), 1);
+  SmallVector<Value> arguments{body.getArgument(0), always};
+  llvm::append_range(arguments, body.getArguments().drop_front());
+  std::optional<SmallVector<Value>> values = n.subgraph(graph, arguments);
+  if (!values)
+    return std::nullopt;
+  size_t carried = inputs.initial.size();
+  if (values->size() != n.resultCount() + 1 || n.resultCount() < carried) {
+    n.fail("TW1211", "the body's outputs do not match the loop's");
+    return std::nullopt;
+  }
+  Value condition = inputs.conditional ? scalarCondition(n, values->front()) : always;
+  SmallVector<Value> yielded{condition};
+  SmallVector<Type> slices;
+  for (auto [index, value] : llvm::enumerate(llvm::drop_begin(*values))) {
+    yielded.push_back(index < carried ? nextCarried(n, value, inputs.initial[index].getType(), index)
+                                      : value);
+    if (n.hasFailed())
+      return std::nullopt;
+    if (index < carried)
+      continue;
+    slices.push_back(value.getType());
+    if (llvm::any_of(dimsOf(value), [&](AffineExpr dim) { return madeInside(n, dim, before); })) {
+      n.unsupported("TW1203",
+                    "the slices of output " + llvm::Twine(index) + " may differ in shape between iterations");
+      return std::nullopt;
+    }
+  }
+  graph::YieldOp::create(n.b, n.loc, yielded);
+  return slices;
+}
+
+/// The number of iterations as a leading dimension: a constant, else a symbol that the loop defines
+/// (`iterations`).
+static AffineExpr stackedSize(NodeImporter &n, const LoopInputs &inputs, int64_t &iterations) {
+  auto count = n.constantInts(inputs.tripCount);
+  if (!inputs.conditional && count && count->front() >= 0)
+    return n.dim(count->front());
+  AffineExpr size =
+      n.symbols.defined("iterations", 0, count && count->front() >= 0 ? count->front() : INT64_MAX);
+  iterations = cast<AffineSymbolExpr>(size).getPosition();
+  return size;
+}
+
+static void importLoop(NodeImporter &n) {
+  const onnx::Graph *graph = graphAttr(n, "body");
+  std::optional<LoopInputs> inputs = graph ? loopInputs(n) : std::nullopt;
+  if (!inputs)
+    return;
+  // As for If: filled below an op without results.
+  auto draft = graph::LoopOp::create(n.b, n.loc, TypeRange(), inputs->tripCount, inputs->condition,
+                                     inputs->initial, -1);
+  auto slices = loopBody(n, *graph, *inputs, draft.getBody().emplaceBlock());
+  if (!slices)
+    return;
+  int64_t iterations = -1;
+  SmallVector<Type> types(llvm::map_range(inputs->initial, [](Value value) { return value.getType(); }));
+  AffineExpr size = slices->empty() ? n.dim(0) : stackedSize(n, *inputs, iterations);
+  for (Type slice : *slices) {
+    Dims shape{size};
+    llvm::append_range(shape, dimsOf(slice));
+    types.push_back(tensorType(shape, cast<RankedTensorType>(slice).getElementType()));
+  }
+  auto loop = graph::LoopOp::create(n.b, n.loc, types, inputs->tripCount, inputs->condition, inputs->initial,
+                                    iterations);
+  loop.getBody().takeBody(draft.getBody());
+  draft.erase();
+  std::optional<Dims> trips = inputs->conditional ? std::nullopt : n.symbolicValue(inputs->tripCount);
+  for (auto [index, value] : llvm::enumerate(loop.getResults())) {
+    bool counted = index >= inputs->initial.size() && trips && n.symbols.lowerBound((*trips)[0]) >= 0;
+    n.result(index, counted ? withSize(n, value, 0, (*trips)[0]) : Value(value));
+  }
+}
+
+//===- Scan ----------------------------------------------------------------------------------------===//
+
+namespace {
+/// What a Scan's attributes and operands say; opset 8 has a batch (which must be 1 here) and a first operand
+/// for sequence lengths.
+struct ScanInputs {
+  SmallVector<Value> states, sequences;
+  SmallVector<int64_t> inputAxes, inputReversed, outputAxes, outputReversed;
+  AffineExpr length;
+};
+} // namespace
+
+/// An attribute of one entry for each of `count` values, else zeros.
+static SmallVector<int64_t> perValue(NodeImporter &n, llvm::StringRef name, size_t count) {
+  SmallVector<int64_t> values = n.intsAttr(name).value_or(SmallVector<int64_t>(count, 0));
+  if (values.size() != count)
+    n.fail("TW1205",
+           name + " has " + llvm::Twine(values.size()) + " entries for " + llvm::Twine(count) + " values");
+  values.resize(count);
+  return values;
+}
+
+static Value withoutBatch(NodeImporter &n, Value value) {
+  if (n.rank(value) >= 1 && constantOf(dimsOf(value)[0]) == 1)
+    return n.squeeze(value, {0});
+  n.unsupported("TW1203", "Scan of opset 8 with a batch other than 1 is not supported");
+  return value;
+}
+
+static bool scanOperands(NodeImporter &n, ScanInputs &s) {
+  bool batched = n.opset < 9;
+  if (batched && n.has(0)) {
+    n.unsupported("TW1203", "Scan of opset 8 with sequence lengths is not supported");
+    return false;
+  }
+  int64_t sequences = n.intAttr("num_scan_inputs", 0), first = batched ? 1 : 0,
+          operands = int64_t(n.operandCount()) - first;
+  if (sequences < 1 || sequences > operands) {
+    n.fail("TW1205",
+           "num_scan_inputs is " + llvm::Twine(sequences) + " for " + llvm::Twine(operands) + " operands");
+    return false;
+  }
+  for (int64_t index = 0; index < operands; ++index) {
+    Value value = n.operand(index + first);
+    if (!value) {
+      n.fail("TW1206", "operand " + llvm::Twine(index + first) + " is missing");
+      return false;
+    }
+    value = batched ? withoutBatch(n, value) : value;
+    (index < operands - sequences ? s.states : s.sequences).push_back(value);
+  }
+  return !n.hasFailed();
+}
+
+static bool scanAxes(NodeImporter &n, ScanInputs &s) {
+  size_t outputs = n.resultCount() - std::min(n.resultCount(), s.states.size());
+  s.inputAxes = perValue(n, n.opset < 9 ? "" : "scan_input_axes", s.sequences.size());
+  s.inputReversed = perValue(n, n.opset < 9 ? "directions" : "scan_input_directions", s.sequences.size());
+  s.outputAxes = perValue(n, "scan_output_axes", outputs);
+  s.outputReversed = perValue(n, "scan_output_directions", outputs);
+  for (auto [value, axis] : llvm::zip_equal(s.sequences, s.inputAxes)) {
+    std::optional<int64_t> normalized = n.axis(axis, n.rank(value));
+    if (!normalized)
+      return false;
+    axis = *normalized;
+    AffineExpr size = dimsOf(value)[axis];
+    if (s.length && !requireSameSize(n, s.length, size, "lengths of the scanned operands"))
+      return false;
+    if (!s.length || constantOf(size))
+      s.length = size;
+  }
+  return !n.hasFailed();
+}
+
+/// One step: the slices at `index`, the body, and what it leaves.
+static LoopValues scanStep(NodeImporter &n, const onnx::Graph &graph, const ScanInputs &s, Value index,
+                           ArrayRef<Value> states) {
+  LoopValues failed{SmallVector<Value>(states), {}};
+  SmallVector<Value> arguments(states);
+  for (auto [value, axis, reversed] : llvm::zip_equal(s.sequences, s.inputAxes, s.inputReversed)) {
+    Value at = reversed ? n.sub(dimValue(n, s.length - 1, si64(n)), index) : index;
+    arguments.push_back(n.gather(value, at, axis));
+  }
+  unsigned before = n.symbols.size();
+  std::optional<SmallVector<Value>> values = n.subgraph(graph, arguments);
+  if (!values)
+    return failed;
+  if (values->size() != n.resultCount() || values->size() < states.size()) {
+    n.fail("TW1211", "the body's outputs do not match the scan's");
+    return failed;
+  }
+  LoopValues next;
+  for (auto [position, value] : llvm::enumerate(*values)) {
+    if (position >= states.size()) {
+      next.stacked.push_back(value);
+      if (llvm::any_of(dimsOf(value), [&](AffineExpr dim) { return madeInside(n, dim, before); }))
+        n.unsupported("TW1203",
+                      "the slices of output " + llvm::Twine(position) + " may differ in shape between steps");
+      continue;
+    }
+    next.carried.push_back(nextCarried(n, value, states[position].getType(), position));
+  }
+  return n.hasFailed() ? failed : next;
+}
+
+static void importScan(NodeImporter &n) {
+  const onnx::Graph *graph = graphAttr(n, "body");
+  ScanInputs s;
+  if (!graph || !scanOperands(n, s) || !scanAxes(n, s))
+    return;
+  LoopValues values = countedLoop(n, s.length, s.states, [&](Value index, ArrayRef<Value> states) {
+    return scanStep(n, *graph, s, index, states);
+  });
+  if (n.hasFailed())
+    return;
+  auto give = [&](size_t index, Value value) {
+    n.result(index, n.opset < 9 ? n.unsqueeze(value, {0}) : value);
+  };
+  for (auto [index, value] : llvm::enumerate(values.carried))
+    give(index, value);
+  for (auto [index, stacked] : llvm::enumerate(values.stacked)) {
+    std::optional<int64_t> axis = n.axis(s.outputAxes[index], n.rank(stacked));
+    if (!axis)
+      return;
+    Value value = s.outputReversed[index] ? flip(n, stacked, 0) : stacked;
+    SmallVector<int64_t> perm = llvm::to_vector(llvm::seq<int64_t>(1, n.rank(value)));
+    perm.insert(perm.begin() + *axis, 0);
+    give(values.carried.size() + index, n.transpose(value, perm));
+  }
+}
+
+static void importHostValue(NodeImporter &n) {
+  n.unsupported("TW1202", "sequences and optional values are not supported");
+}
+
+llvm::ArrayRef<OpEntry> controlOps() {
+  static const OpEntry table[] = {
+      {"ConcatFromSequence", importHostValue},
+      {"If", importIf},
+      {"Loop", importLoop},
+      {"Optional", importHostValue},
+      {"OptionalGetElement", importHostValue},
+      {"OptionalHasElement", importHostValue},
+      {"Scan", importScan},
+      {"SequenceAt", importHostValue},
+      {"SequenceConstruct", importHostValue},
+      {"SequenceEmpty", importHostValue},
+      {"SequenceErase", importHostValue},
+      {"SequenceInsert", importHostValue},
+      {"SequenceLength", importHostValue},
+      {"SequenceMap", importHostValue},
+      {"SplitToSequence", importHostValue},
+  };
+  return table;
+}
+
+} // namespace tilewright::frontend

@@ -1,0 +1,158 @@
+#include "ir/Graph.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "tests/frontend/Support.h"
+#include "tests/support/OnnxWriter.h"
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+using namespace tilewright;
+using namespace tilewright::onnxwriter;
+using testing::HasSubstr;
+
+namespace {
+
+class Importer : public testing::Test {
+protected:
+  std::unique_ptr<mlir::MLIRContext> context = tests::makeImportContext();
+  std::string bytes; // the model points into them
+
+  tests::Imported import(const GraphWriter &graph, const frontend::ImportOptions &options = {},
+                         int64_t opset = 17) {
+    bytes = ModelWriter(graph).opset(opset).bytes();
+    return tests::importBytes(bytes, *context, options);
+  }
+};
+
+TEST_F(Importer, NamesInputsAndOutputs) {
+  auto imported = import(GraphWriter("g")
+                             .input("x", ElementType::Float32, {"N", 4})
+                             .node("Relu", {"x"}, {"y"})
+                             .output("y", ElementType::Float32, {"N", 4}));
+  ASSERT_TRUE(imported.ok()) << imported.problems;
+  auto main = imported.main();
+  EXPECT_EQ(llvm::cast<mlir::StringAttr>(main->getAttrOfType<mlir::ArrayAttr>("graph.input_names")[0]), "x");
+  EXPECT_EQ(llvm::cast<mlir::StringAttr>(main->getAttrOfType<mlir::ArrayAttr>("graph.output_names")[0]), "y");
+  EXPECT_EQ(main.getArgumentTypes()[0], main.getResultTypes()[0]);
+  SymbolTable symbols(*imported.result.module);
+  ASSERT_EQ(symbols.size(), 1u);
+  EXPECT_EQ(symbols[0].name, "N");
+}
+
+TEST_F(Importer, RangesOfDimensionsFixThem) {
+  GraphWriter graph("g");
+  graph.input("x", ElementType::Float32, {"N", "T", ""})
+      .node("Relu", {"x"}, {"y"})
+      .output("y", ElementType::Float32, {});
+  auto imported = import(graph, {{{"N", 2, 2}, {"T", 1, 512}}});
+  ASSERT_TRUE(imported.ok()) << imported.problems;
+  auto dims = dimsOf(imported.main().getArgumentTypes()[0]);
+  EXPECT_EQ(constantOf(dims[0]), 2);
+  SymbolTable symbols(*imported.result.module);
+  EXPECT_EQ(symbols.upperBound(dims[1]), 512);
+  EXPECT_EQ(toText(dims[2], symbols.names()), "x_2");
+  EXPECT_THAT(import(graph, {{{"M", 2, 2}}}).problems, HasSubstr("TW1208"));
+}
+
+TEST_F(Importer, ReportsEveryProblemOnceAndSkipsWhatFollows) {
+  auto imported = import(GraphWriter("g")
+                             .input("x", ElementType::Float32, {4})
+                             .node("Rellu", {"x"}, {"a"})
+                             .node("Relu", {"a"}, {"b"})
+                             .node("Frobnicate", {"x"}, {"c"})
+                             .node("Add", {"b", "c"}, {"y"})
+                             .output("y", ElementType::Float32, {4}));
+  ASSERT_EQ(imported.result.diagnostics.size(), 2u) << imported.problems;
+  EXPECT_EQ(imported.result.diagnostics[0].code, "TW1201");
+  EXPECT_EQ(imported.result.diagnostics[0].hint, "did you mean Relu?");
+  EXPECT_EQ(imported.result.diagnostics[1].op, "Frobnicate");
+  EXPECT_FALSE(imported.result.module);
+}
+
+TEST_F(Importer, RefusesShapesThatDoNotBroadcast) {
+  auto imported = import(GraphWriter("g")
+                             .input("x", ElementType::Float32, {2, 3})
+                             .input("w", ElementType::Float32, {2, 4})
+                             .node("Add", {"x", "w"}, {"y"})
+                             .output("y", ElementType::Float32, {}));
+  EXPECT_THAT(imported.problems, HasSubstr("TW2002"));
+  EXPECT_THAT(imported.problems, HasSubstr("[2, 3], [2, 4]"));
+}
+
+TEST_F(Importer, ComputedShapesDisappear) {
+  auto imported = import(GraphWriter("g")
+                             .input("x", ElementType::Float32, {"N", 4, 6})
+                             .initializer(tensor<int64_t>("zero", {1}, {0}))
+                             .initializer(tensor<int64_t>("rest", {1}, {-1}))
+                             .node("Shape", {"x"}, {"shape"})
+                             .node("Gather", {"shape", "zero"}, {"batch"})
+                             .node("Concat", {"batch", "rest"}, {"target"}, {attributeInt("axis", 0)})
+                             .node("Reshape", {"x", "target"}, {"y"})
+                             .output("y", ElementType::Float32, {}));
+  ASSERT_TRUE(imported.ok()) << imported.problems;
+  auto dims = dimsOf(imported.main().getResultTypes()[0]);
+  ASSERT_EQ(dims.size(), 2u);
+  EXPECT_EQ(dims[0], dimsOf(imported.main().getArgumentTypes()[0])[0]);
+  EXPECT_EQ(constantOf(dims[1]), 24);
+}
+
+TEST_F(Importer, SlicesOfUnknownSizesKeepComparableSizes) {
+  auto imported = import(GraphWriter("g")
+                             .input("x", ElementType::Float32, {"N"})
+                             .initializer(tensor<int64_t>("zero", {1}, {0}))
+                             .initializer(tensor<int64_t>("one", {1}, {1}))
+                             .initializer(tensor<int64_t>("last", {1}, {-1}))
+                             .initializer(tensor<int64_t>("end", {1}, {INT64_MAX}))
+                             .node("Slice", {"x", "one", "end"}, {"a"})
+                             .node("Slice", {"x", "zero", "last"}, {"b"})
+                             .node("Sub", {"a", "b"}, {"y"})
+                             .output("y", ElementType::Float32, {}));
+  ASSERT_TRUE(imported.ok()) << imported.problems;
+  int broadcasts = 0;
+  imported.main().walk([&](graph::BroadcastOp) { ++broadcasts; });
+  EXPECT_EQ(broadcasts, 0) << "N - 1 was not recognised as one size";
+}
+
+TEST_F(Importer, LargeRawDataStaysInItsFile) {
+  std::string path = testing::TempDir() + "/weights.onnx";
+  std::vector<float> values(1000, 0.5f);
+  bytes = ModelWriter(GraphWriter("g")
+                          .input("x", ElementType::Float32, {1000})
+                          .initializer(tensor<float>("w", {1000}, values))
+                          .node("Add", {"x", "w"}, {"y"})
+                          .output("y", ElementType::Float32, {}))
+              .opset(17)
+              .bytes();
+  std::ofstream(path, std::ios::binary) << bytes;
+  auto imported = tests::importFile(path, *context);
+  ASSERT_TRUE(imported.ok()) << imported.problems;
+  bool found = false;
+  imported.main().walk([&](graph::WeightOp weight) {
+    found = true;
+    EXPECT_EQ(weight.getLength(), 4000u);
+    float first;
+    std::memcpy(&first, bytes.data() + weight.getOffset(), sizeof first);
+    EXPECT_EQ(first, 0.5f);
+  });
+  EXPECT_TRUE(found);
+}
+
+TEST_F(Importer, ImportsTenThousandNodesInLinearTime) {
+  auto seconds = [&](int count) {
+    GraphWriter graph("g");
+    graph.input("v0", ElementType::Float32, {"N", 8});
+    for (int index = 0; index < count; ++index)
+      graph.node("Relu", {"v" + std::to_string(index)}, {"v" + std::to_string(index + 1)});
+    graph.output("v" + std::to_string(count), ElementType::Float32, {});
+    auto start = std::chrono::steady_clock::now();
+    auto imported = import(graph);
+    EXPECT_TRUE(imported.ok()) << imported.problems;
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  double small = seconds(1000), large = seconds(10000);
+  EXPECT_LT(large, 40 * small + 0.5);
+}
+
+} // namespace
