@@ -46,8 +46,15 @@ typedef struct tw_error {
   char tensor[256];
 } tw_error;
 
+/// An enumeration that C++ lets hold any number a caller may pass, so that it can be looked at and refused.
+#ifdef __cplusplus
+#define TW_OPEN_ENUM : int32_t
+#else
+#define TW_OPEN_ENUM
+#endif
+
 /// Element types; the values are ONNX's TensorProto.DataType.
-typedef enum tw_dtype {
+typedef enum tw_dtype TW_OPEN_ENUM {
   TW_UNDEFINED = 0,
   TW_F32 = 1,
   TW_U8 = 2,

@@ -82,6 +82,8 @@ TEST_F(Binding, SymbolRange) {
 TEST_F(Binding, TypeRankDataDevice) {
   EXPECT_STREQ(run({tensorOf(TW_F64, {1, 3, 1}, a.data()), f32({1, 3, 1}, b)}).code, "TW4202");
   EXPECT_THAT(run({tensorOf(TW_F64, {1, 3, 1}, a.data()), f32({1, 3, 1}, b)}).message, HasSubstr("float64"));
+  EXPECT_STREQ(run({tensorOf(static_cast<tw_dtype>(99), {1, 3, 1}, a.data()), f32({1, 3, 1}, b)}).code,
+               "TW4202");
   EXPECT_STREQ(run({f32({3, 1}, a), f32({1, 3, 1}, b)}).code, "TW4203");
   tw_tensor deep = f32({1, 3, 1}, a);
   deep.rank = 1000;

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -260,7 +261,7 @@ TEST(Growable, OutputsFollowTheData) {
       ASSERT_EQ(outputs[0].rank, 1);
       ASSERT_EQ(outputs[0].shape[0], static_cast<int64_t>(expected.size()));
       ASSERT_NE(outputs[0].data, nullptr);
-      EXPECT_EQ(memcmp(outputs[0].data, expected.data(), expected.size() * 8), 0);
+      EXPECT_TRUE(std::equal(expected.begin(), expected.end(), static_cast<int64_t *>(outputs[0].data)));
       EXPECT_EQ(outputs[1].rank, 2);
       EXPECT_EQ(outputs[1].shape[1], 2);
       EXPECT_EQ(outputs[1].data, outputs[0].data);
