@@ -46,7 +46,7 @@ const FloatFormat *formatOf(Type type) {
   return nullptr;
 }
 
-double decodeFloat(const FloatFormat &format, uint32_t code) {
+[[gnu::always_inline]] static inline double decodeWith(const FloatFormat &format, uint32_t code) {
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();
   if (!format.isSigned)
     return code == format.nanCode ? nan : powerOfTwo(int(code) - format.bias);
@@ -67,6 +67,8 @@ double decodeFloat(const FloatFormat &format, uint32_t code) {
   return sign * std::bit_cast<double>(bits);
 }
 
+double decodeFloat(const FloatFormat &format, uint32_t code) { return decodeWith(format, code); }
+
 /// f8E8M0 holds 2^(code - 127). Values without a neighbour there saturate or become NaN.
 static uint32_t encodePowerOfTwo(const FloatFormat &format, double value, bool saturate) {
   if (std::isnan(value) || value < 0)
@@ -84,26 +86,24 @@ static uint32_t encodePowerOfTwo(const FloatFormat &format, double value, bool s
 }
 
 /// Magnitude code of a finite double, as if the format had no largest exponent.
-static uint64_t roundMagnitude(const FloatFormat &format, uint64_t bits) {
+[[gnu::always_inline]] static inline uint64_t roundMagnitude(const FloatFormat &format, uint64_t bits) {
   int exponent = int((bits >> doubleMantissa) & 0x7FF) - 1023;
-  if (exponent == -1023)
-    return 0; // a double's subnormals are far below half of every format's smallest value
   uint64_t significand = (bits & ((uint64_t(1) << doubleMantissa) - 1)) | (uint64_t(1) << doubleMantissa);
   int minExponent = 1 - format.bias;
   int kept = std::max(exponent, minExponent);
   unsigned shift = doubleMantissa - format.mantissaBits + unsigned(kept - exponent);
   if (shift > doubleMantissa + 1)
-    return 0;
-  uint64_t quotient = significand >> shift;
-  uint64_t rest = significand & ((uint64_t(1) << shift) - 1);
-  uint64_t half = uint64_t(1) << (shift - 1);
-  quotient += rest > half || (rest == half && (quotient & 1));
+    return 0; // below half of the smallest value, as a double's subnormals are for every format
+  uint64_t odd = (significand >> shift) & 1;
+  uint64_t quotient = (significand + ((uint64_t(1) << (shift - 1)) - 1) + odd) >> shift;
   // The implicit bit of `quotient` counts one up in the exponent field; a carry out of the mantissa does so
   // too.
   return (uint64_t(kept - minExponent) << format.mantissaBits) + quotient;
 }
 
-uint32_t encodeFloat(const FloatFormat &format, double value, bool saturate) {
+/// Inlined where the format is a constant: this is what casts of weights spend their time in.
+[[gnu::always_inline]] static inline uint32_t encodeWith(const FloatFormat &format, double value,
+                                                         bool saturate) {
   if (!format.isSigned)
     return encodePowerOfTwo(format, value, saturate);
   uint64_t bits = std::bit_cast<uint64_t>(value);
@@ -121,6 +121,10 @@ uint32_t encodeFloat(const FloatFormat &format, double value, bool saturate) {
   if (format.infCode >= 0)
     return uint32_t(format.infCode) | sign;
   return format.negativeZero ? format.nanCode | sign : format.nanCode;
+}
+
+uint32_t encodeFloat(const FloatFormat &format, double value, bool saturate) {
+  return encodeWith(format, value, saturate);
 }
 
 //===- Runs of elements ----------------------------------------------------------===//
@@ -146,14 +150,23 @@ void writeRun(const Value *values, int64_t count, std::byte *result) {
 }
 template <typename Code>
 void readCodes(const FloatFormat &format, const std::byte *source, int64_t count, double *result) {
-  for (int64_t i = 0; i < count; ++i)
-    result[i] = decodeFloat(format, loadAs<Code>(source, i));
+  auto read = [&](const FloatFormat &known) {
+    for (int64_t i = 0; i < count; ++i)
+      result[i] = decodeWith(known, loadAs<Code>(source, i));
+  };
+  return &format == &f16 ? read(f16) : &format == &bf16 ? read(bf16) : read(format);
 }
 template <typename Code>
 void writeCodes(const FloatFormat &format, const double *values, int64_t count, std::byte *result,
                 bool saturate) {
-  for (int64_t i = 0; i < count; ++i)
-    storeAs<Code>(result, i, static_cast<Code>(encodeFloat(format, values[i], saturate)));
+  auto write = [&](const FloatFormat &known) {
+    for (int64_t i = 0; i < count; ++i)
+      storeAs<Code>(result, i, static_cast<Code>(encodeWith(known, values[i], saturate)));
+  };
+  return &format == &f16        ? write(f16)
+         : &format == &bf16     ? write(bf16)
+         : &format == &f8E4M3FN ? write(f8E4M3FN)
+                                : write(format);
 }
 } // namespace
 
@@ -168,6 +181,36 @@ static void readFloats(Type type, const std::byte *source, int64_t count, double
                             : readCodes<uint8_t>(*format, source, count, result);
 }
 
+void integersToDoubles(Type type, const int64_t *values, int64_t count, bool sticky, double *result) {
+  bool isUnsignedType = isUnsigned(type);
+  if (type.getIntOrFloatBitWidth() <= 32) {
+    std::copy(values, values + count, result); // exact
+    return;
+  }
+  for (int64_t i = 0; i < count; ++i)
+    result[i] = integerToDouble(values[i], isUnsignedType, sticky);
+}
+
+/// Doubles to integers of `type` (not yet wrapped to its width).
+static void truncateRun(Type type, const double *values, int64_t count, bool saturate, int64_t *result) {
+  if (!saturate) {
+    for (int64_t i = 0; i < count; ++i)
+      result[i] = truncateAndWrap(values[i]);
+    return;
+  }
+  if (type.getIntOrFloatBitWidth() > 32) {
+    for (int64_t i = 0; i < count; ++i)
+      result[i] = truncateAndClamp(values[i], type);
+    return;
+  }
+  auto low = static_cast<double>(truncateAndClamp(-HUGE_VAL, type)),
+       high = static_cast<double>(truncateAndClamp(HUGE_VAL, type));
+  for (int64_t i = 0; i < count; ++i) {
+    double value = values[i] == values[i] ? values[i] : 0; // NaN gives 0
+    result[i] = static_cast<int64_t>(std::min(std::max(value, low), high));
+  }
+}
+
 void readNumbers(Type type, const std::byte *source, int64_t count, double *result) {
   if (isFloat(type))
     return readFloats(type, source, count, result);
@@ -175,8 +218,7 @@ void readNumbers(Type type, const std::byte *source, int64_t count, double *resu
   for (int64_t start = 0; start < count; start += blockSize) {
     int64_t length = std::min(blockSize, count - start);
     readIntegers(type, source + start * storedBytes(type), length, block);
-    for (int64_t i = 0; i < length; ++i)
-      result[start + i] = integerToDouble(block[i], isUnsigned(type), false);
+    integersToDoubles(type, block, length, false, result + start);
   }
 }
 
@@ -191,8 +233,7 @@ void writeNumbers(Type type, const double *values, int64_t count, std::byte *res
   int64_t block[blockSize];
   for (int64_t start = 0; start < count; start += blockSize) {
     int64_t length = std::min(blockSize, count - start);
-    for (int64_t i = 0; i < length; ++i)
-      block[i] = saturate ? truncateAndClamp(values[start + i], type) : truncateAndWrap(values[start + i]);
+    truncateRun(type, values + start, length, saturate, block);
     writeIntegers(type, block, length, result + start * storedBytes(type));
   }
 }
@@ -241,12 +282,11 @@ void writeIntegers(Type type, const int64_t *values, int64_t count, std::byte *r
 }
 
 int64_t truncateAndWrap(double value) {
-  if (!std::isfinite(value))
-    return 0;
   constexpr double two63 = 9223372036854775808.0, two64 = 2 * two63;
-  value = std::trunc(value);
   if (value >= -two63 && value < two63)
     return static_cast<int64_t>(value);
+  if (!std::isfinite(value))
+    return 0;
   double rest = std::fmod(value, two64);
   return static_cast<int64_t>(static_cast<uint64_t>(rest < 0 ? rest + two64 : rest));
 }

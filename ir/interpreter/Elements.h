@@ -41,6 +41,8 @@ int64_t truncateAndClamp(double value, mlir::Type type);
 /// The double nearest to an integer, or (`sticky`) truncated with the lost bits or-ed into the last one, so
 /// that a second rounding to a narrower float is right.
 double integerToDouble(int64_t value, bool isUnsigned, bool sticky);
+/// integerToDouble of `count` integers of one type.
+void integersToDoubles(mlir::Type type, const int64_t *values, int64_t count, bool sticky, double *result);
 
 /// Elements are processed in blocks of this many.
 inline constexpr int64_t blockSize = 512;

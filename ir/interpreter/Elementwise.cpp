@@ -478,8 +478,7 @@ static void castIntegers(const Tensor &operand, Tensor &result, bool saturate) {
     read(operand, start, count, block);
     if (toFloat) {
       double numbers[blockSize];
-      for (int64_t i = 0; i < count; ++i)
-        numbers[i] = integerToDouble(block[i], isUnsigned(operand.elementType), sticky);
+      integersToDoubles(operand.elementType, block, count, sticky, numbers);
       return write(result, start, count, numbers, saturate);
     }
     if (toBool)
