@@ -1,0 +1,131 @@
+"""Tests of the repository's rules, each with a violation, and of the summary that closes ./run-tests."""
+import contextlib
+import io
+import json
+import pathlib
+import sys
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(HERE.parents[1] / "scripts"))
+import check
+import summarise
+
+
+class Rules(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+
+    def write(self, path, text):
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def problems(self, rule):
+        return list(check.RULES[rule](check.Repository(self.root)))
+
+    def assert_dependency(self, file, header, allowed):
+        self.write(file, f"#include {header}\n")
+        found = [problem for problem in self.problems("dependencies") if problem.startswith(file + ":")]
+        self.assertEqual(found == [], allowed, f"{file} includes {header}: {found}")
+
+    def test_rooms_may_include_what_the_table_allows_and_no_more(self):
+        self.write("runtime/include/tilewright/artifact.h", "")
+        self.assert_dependency("passes/A.cpp", '"ir/Graph.h"', True)
+        self.assert_dependency("passes/A.cpp", '"codegen/emit/Emitter.h"', False)
+        self.assert_dependency("codegen/B.cpp", '"tilewright/artifact.h"', True)
+        self.assert_dependency("codegen/B.cpp", '"frontend/Importer.h"', False)
+        self.assert_dependency("ir/C.cpp", '"passes/Passes.h"', False)
+        self.assert_dependency("runtime/src/D.cpp", '"ir/Graph.h"', False)
+        self.assert_dependency("tests/ir/E.cpp", '"ir/Graph.h"', True)
+        self.assert_dependency("compiler/F.cpp", '"passes/Pipeline.h"', True)
+
+    def test_a_relative_include_of_another_room_is_seen(self):
+        self.write("codegen/target/Target.h", "")
+        self.assert_dependency("frontend/A.cpp", '"../codegen/target/Target.h"', False)
+
+    def test_libraries_stay_at_home(self):
+        self.assert_dependency("runtime/src/A.cpp", '"llvm/ADT/StringRef.h"', False)
+        self.assert_dependency("runtime/src/A.cpp", "<fmt/format.h>", False)
+        self.assert_dependency("runtime/src/A.cpp", "<vector>", True)
+        self.assert_dependency("tools/B.cpp", '"mlir/IR/Value.h"', False)
+        self.assert_dependency("tools/B.cpp", "<fmt/format.h>", True)
+        self.assert_dependency("ir/C.cpp", '"mlir/IR/Value.h"', True)
+        self.assert_dependency("frontend/reader/D.cpp", '"llvm/ADT/StringRef.h"', False)
+        self.assert_dependency("frontend/reader/D.cpp", "<protozero/pbf_reader.hpp>", True)
+        self.assert_dependency("passes/E.cpp", "<protozero/pbf_reader.hpp>", False)
+
+    def test_lengths(self):
+        self.write("ir/Short.cpp", "\n" * check.MAX_LINES)
+        self.assertEqual(self.problems("lengths"), [])
+        self.write("ir/Long.cpp", "\n" * (check.MAX_LINES + 1))
+        self.assertEqual(len(self.problems("lengths")), 1)
+
+    def test_a_folder_is_described_by_itself_or_from_above(self):
+        self.write("ir/README.md", "| `interpreter/` | slow and obvious |")
+        self.write("ir/interpreter/CMakeLists.txt", "")
+        self.assertEqual(self.problems("readmes"), [])
+        self.write("ir/other/CMakeLists.txt", "")
+        self.write("passes/Pass.cpp", "")
+        self.assertEqual([problem.split("/ has")[0] for problem in self.problems("readmes")], ["ir/other", "passes"])
+
+    def test_links(self):
+        self.write("README.md", "[a](ir/README.md#b) [b](https://example.org/x) [c](gone.md)")
+        self.write("ir/README.md", "[up](../README.md)")
+        self.assertEqual(self.problems("links"), ["README.md:1: there is no gone.md"])
+
+    def test_leftovers(self):
+        self.write("ir/A.cpp", "// a todo list is fine\nint x; // TO" + "DO: more\n")
+        self.write("ir/B.py", 'open("../sha' + 'red/x")\n')
+        self.write("ir/C.bin", "\0TO" + "DO")
+        self.assertEqual([problem.split(": ")[0] for problem in self.problems("leftovers")], ["ir/A.cpp:2", "ir/B.py:1"])
+
+    def test_formatting(self):
+        self.write(".clang-format", "BasedOnStyle: LLVM\n")
+        self.write("ir/A.cpp", "int x = 1;\n")
+        self.assertEqual(self.problems("formatting"), [])
+        self.write("ir/A.cpp", "int   x=1;\n")
+        self.assertEqual(len(self.problems("formatting")), 1)
+
+
+class Summary(unittest.TestCase):
+    junit = """<testsuite>
+      <testcase name="a" status="run"/><testcase name="b" status="fail"><failure/><system-out>why</system-out></testcase>
+      <testcase name="c" status="notrun"><skipped message="Unable to find executable"/></testcase>
+      <testcase name="d" status="notrun"><skipped message="SKIP_REGULAR_EXPRESSION_MATCHED"/></testcase>
+      <testcase name="e" status="disabled"/></testsuite>"""
+
+    def summarise(self, files, suites):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            for file, text in files.items():
+                (folder / file).write_text(text)
+            output = io.StringIO()
+            with contextlib.redirect_stdout(output):
+                status = summarise.main([name, *suites])
+            return status, output.getvalue().splitlines()
+
+    def test_a_test_that_could_not_start_has_failed(self):
+        status, lines = self.summarise({"unit.xml": self.junit}, ["unit"])
+        self.assertEqual((status, lines[-1]), (1, "1 passed, 2 failed, 2 skipped"))
+        self.assertIn("      why", lines)
+
+    def test_suites_add_up(self):
+        good = json.dumps({"passed": 3, "failed": 0, "skipped": 0, "failures": []})
+        status, lines = self.summarise({"models.json": good, "conformance.json": good}, ["models", "conformance"])
+        self.assertEqual((status, lines[-1]), (0, "6 passed, 0 failed"))
+
+    def test_a_suite_without_result_has_failed(self):
+        self.assertEqual(self.summarise({}, ["models"])[1][-1], "0 passed, 1 failed")
+        self.assertEqual(self.summarise({"models.json": "{"}, ["models"])[1][-1], "0 passed, 1 failed")
+
+    def test_nothing_run_is_no_success(self):
+        self.assertEqual(self.summarise({"unit.xml": "<testsuite/>"}, ["unit"])[0], 1)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""Hold the repository to its own rules. Python's standard library only.
+
+usage: check.py RULE [--root FOLDER]       prints what breaks the rule and returns 1, or prints nothing
+rules: dependencies   rooms include only what the table below allows
+       lengths        source files of at most 700 lines
+       readmes        every part of the repository is described
+       links          links between the project's own documents lead somewhere
+       leftovers      nothing is left to do, nothing points outside the repository
+       formatting     C++ is as clang-format writes it
+"""
+import argparse
+import fnmatch
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+# Which rooms a room may include from, beside itself. Some folders are open to every room: the runtime's public headers are the
+# interface that generated code, the compiler and the driver share.
+ROOMS = {
+    "runtime": set(),
+    "ir": set(),
+    "frontend": {"ir"},
+    "passes": {"ir"},
+    "codegen": {"ir"},
+    "autotune": {"ir", "passes", "codegen", "runtime"},
+    "compiler": {"ir", "frontend", "passes", "codegen", "autotune"},
+    "tools": {"compiler"},
+    "examples": set(),
+    "tests": {"runtime", "ir", "frontend", "passes", "codegen", "autotune", "compiler", "tools", "examples"},
+}
+PUBLIC_FOLDERS = ("runtime/include/",)
+
+# Libraries with a home: path of the header -> patterns of the folders that may include it.
+COMPILER = ["ir/*", "frontend/*", "passes/*", "codegen/*", "autotune/*", "compiler/*", "tests/*", "cmake/*"]
+LIBRARIES = {
+    "mlir/*": COMPILER,
+    "llvm/*": COMPILER,
+    "llvm-c/*": COMPILER,
+    "lld/*": ["codegen/cpu/*", "tests/codegen/*"],
+    "protozero/*": ["frontend/reader/*", "tools/support/*", "tests/*"],
+    "onnx/*": [],
+    "fmt/*": ["tools/*", "tests/tools/*"],
+    "CLI/*": ["tools/CommandLine.*"],
+    "nlohmann/*": ["tools/*", "examples/*", "tests/*"],
+    "gtest/*": ["tests/*", "examples/*Test.cpp"],
+    "gmock/*": ["tests/*", "examples/*Test.cpp"],
+    "benchmark/*": ["tests/bench/*"],
+    "dnnl*": ["tests/bench/*"],
+}
+# Parts of a room that must build without the room's own libraries.
+PLAIN_PARTS = {"frontend/reader/*": ["mlir/*", "llvm/*", "ir/*"]}
+
+SOURCES = ("*.h", "*.hpp", "*.c", "*.cpp", "*.td", "*.py", "*.sh")
+MAX_LINES = 700
+# Tables of facts may be longer: path -> lines.
+TABLES = {}
+MAX_LINES_OF_A_TABLE = 1500
+
+
+class Repository:
+    """The files of the repository: those under version control, or all where there is none."""
+
+    def __init__(self, root):
+        self.root = pathlib.Path(root)
+        self.files = sorted(f for f in self.list_files() if (self.root / f).is_file())
+
+    def list_files(self):
+        git = ["git", "-c", "safe.directory=*", "-C", str(self.root), "ls-files", "--cached", "--others", "--exclude-standard"]
+        if (self.root / ".git").exists() and shutil.which("git"):
+            return subprocess.run(git, check=True, capture_output=True, text=True).stdout.splitlines()
+        hidden = ("build", "build-", ".venv", ".assets", ".git", "__pycache__")
+        found = (path.relative_to(self.root) for path in self.root.rglob("*"))
+        return [str(p) for p in found if not p.parts[0].startswith("build") and not set(p.parts) & set(hidden)]
+
+    def matching(self, *patterns):
+        return [file for file in self.files if any(fnmatch.fnmatch(os.path.basename(file), p) for p in patterns)]
+
+    def lines(self, file):
+        return (self.root / file).read_text(errors="replace").splitlines()
+
+    def includes(self, file):
+        """[(line number, header)] of a C or C++ file."""
+        pattern = re.compile(r'\s*#\s*include\s*[<"]([^>"]+)[>"]')
+        matches = ((number, pattern.match(line)) for number, line in enumerate(self.lines(file), 1))
+        return [(number, match.group(1)) for number, match in matches if match]
+
+    def resolve(self, file, header):
+        """The repository's file that an include means, or None: beside the file, from the root, or one of the include folders."""
+        include_folders = [os.path.dirname(file), "", "runtime/include", "runtime/src", "tools", "tests/runtime", "compiler"]
+        for folder in include_folders:
+            path = os.path.normpath(os.path.join(folder, header))
+            if (self.root / path).is_file():
+                return path
+        return None
+
+
+def room_of(path):
+    return path.split("/")[0]
+
+
+def wrong_room(file, target):
+    """Whether `file` must not include `target`, both of this repository."""
+    room, other = room_of(file), room_of(target)
+    if room not in ROOMS or other not in ROOMS or other == room or target.startswith(PUBLIC_FOLDERS):
+        return False
+    return other not in ROOMS[room]
+
+
+def wrong_library(file, header):
+    return any(
+        fnmatch.fnmatchcase(header, pattern) and not any(fnmatch.fnmatchcase(file, home) for home in homes)
+        for pattern, homes in LIBRARIES.items()
+    )
+
+
+def breaks_plain_part(file, header):
+    return any(
+        fnmatch.fnmatchcase(file, part) and any(fnmatch.fnmatchcase(header, banned) for banned in headers)
+        for part, headers in PLAIN_PARTS.items()
+    )
+
+
+def check_dependencies(repository):
+    for file in repository.matching("*.h", "*.hpp", "*.c", "*.cpp"):
+        for number, header in repository.includes(file):
+            # A generated header is not among the files; its path starts with its room all the same.
+            target = repository.resolve(file, header) or header
+            if wrong_room(file, target) or wrong_library(file, header) or breaks_plain_part(file, header):
+                yield f"{file}:{number}: {room_of(file)}/ must not include {header}"
+
+
+def check_lengths(repository):
+    for file in repository.matching(*SOURCES):
+        limit = min(TABLES.get(file, MAX_LINES), MAX_LINES_OF_A_TABLE)
+        count = len(repository.lines(file))
+        if count > limit:
+            yield f"{file}: {count} lines, at most {limit}: does one thing live here, or several?"
+
+
+def described(repository, folder):
+    """A folder has a README, or the README of the folder above names it."""
+    if f"{folder}/README.md" in repository.files:
+        return True
+    above = os.path.join(os.path.dirname(folder), "README.md")
+    return above in repository.files and f"`{os.path.basename(folder)}/" in "\n".join(repository.lines(above))
+
+
+def check_readmes(repository):
+    rooms = {room_of(file) for file in repository.files if "/" in file}
+    parts = {os.path.dirname(file) for file in repository.files if file.endswith("/CMakeLists.txt")}
+    parts |= {os.path.dirname(file) for file in repository.files if file.startswith("tests/") and file.count("/") == 2}
+    for folder in sorted(rooms | parts):
+        if not folder.startswith(".") and not described(repository, folder):
+            yield f"{folder}/ has no README.md, and the README above does not name it"
+
+
+def check_links(repository):
+    for file in repository.matching("*.md"):
+        for number, line in enumerate(repository.lines(file), 1):
+            for target in re.findall(r"\]\(([^)#\s]+)", line):
+                path = os.path.normpath(os.path.join(os.path.dirname(file), target))
+                if "://" not in target and not (repository.root / path).exists():
+                    yield f"{file}:{number}: there is no {target}"
+
+
+# Written in pieces, so that this file does not find itself.
+LEFTOVERS = [
+    (re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b"), "something left to do"),
+    (re.compile(r"\.\./sha" + r"red\b|(?<![\w.])/(wor" + r"k|ro" + r"ot)/"), "a path outside the repository"),
+    (re.compile(r"^(<{7}|>{7}) "), "a merge that was not finished"),
+]
+
+
+def check_leftovers(repository):
+    for file in repository.files:
+        content = (repository.root / file).read_bytes()
+        if b"\0" in content:
+            continue
+        for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):
+            for pattern, what in LEFTOVERS:
+                if pattern.search(line):
+                    yield f"{file}:{number}: {what}: {line.strip()[:100]}"
+
+
+def check_formatting(repository):
+    tool = shutil.which("clang-format-22")
+    if not tool:
+        yield "clang-format-22 is not installed"
+        return
+    files = repository.matching("*.h", "*.hpp", "*.c", "*.cpp")
+    for start in range(0, len(files), 100):
+        command = [tool, "--dry-run", "--Werror", "--style=file", *files[start : start + 100]]
+        done = subprocess.run(command, cwd=repository.root, capture_output=True, text=True)
+        places = [line for line in done.stderr.splitlines() if "error:" in line]
+        if done.returncode and not places:
+            yield f"clang-format-22 failed: {done.stderr.strip()[:300]}"
+        first = {}
+        for place in places:
+            first.setdefault(place.split(":")[0], place)
+        for file, place in first.items():
+            yield f"{':'.join(place.split(':')[:2])}: run clang-format-22 -i {file}"
+
+
+RULES = {
+    "dependencies": check_dependencies,
+    "lengths": check_lengths,
+    "readmes": check_readmes,
+    "links": check_links,
+    "leftovers": check_leftovers,
+    "formatting": check_formatting,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rule", choices=RULES)
+    parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parents[2])
+    options = parser.parse_args()
+    repository = Repository(options.root)
+    if not repository.files:
+        print(f"{options.root} has no files")
+        return 2
+    problems = list(RULES[options.rule](repository))
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
