@@ -46,15 +46,19 @@ TEST_F(NpzTest, ReadsWhatItWrote) {
   tensors.push_back({"größe", tensorOf<uint16_t>(TW_BF16, {1}, {0x3f80})});
   tensors.push_back({"words", Tensor{TW_STRING, {3}, {}, {"eins", "日本🙂", ""}}});
   tensors.push_back({"none", tensorOf<double>(TW_F64, {0, 4}, {})});
+  tensors.push_back({"no words", Tensor{TW_STRING, {0}, {}, {}}});
   ASSERT_FALSE(writeNpz(path("out.npz"), tensors));
   EXPECT_EQ(entries(), std::vector<std::string>{"out.npz"});
   auto npz = NpzReader::open(path("out.npz"));
   ASSERT_TRUE(npz) << npz.problem().message;
-  EXPECT_EQ(npz->names(), (std::vector<std::string>{"plain", "a/b:c d", "größe", "words", "none"}));
+  EXPECT_EQ(npz->names(), (std::vector<std::string>{"plain", "a/b:c d", "größe", "words", "none", "no words"}));
   EXPECT_EQ(valuesOf<float>(*npz->read("plain")), (std::vector<float>{1, 2}));
   EXPECT_EQ(valuesOf<int64_t>(*npz->read("a/b:c d")), std::vector<int64_t>{-7});
   EXPECT_EQ(npz->read("größe")->dtype, TW_U16);
   EXPECT_EQ(npz->read("words")->strings, tensors[3].tensor.strings);
+  auto noWords = npz->read("no words");
+  ASSERT_TRUE(noWords) << noWords.problem().message;
+  EXPECT_EQ(noWords->shape, std::vector<int64_t>{0});
   EXPECT_EQ(npz->read("none")->shape, (std::vector<int64_t>{0, 4}));
 }
 

@@ -165,6 +165,8 @@ static bool inflateInto(std::span<const std::byte> packed, std::span<std::byte> 
 }
 
 static uint32_t checksum(uint32_t sum, std::span<const std::byte> bytes) {
+  if (bytes.empty()) // zlib takes a null pointer for a wish to start anew
+    return sum;
   return static_cast<uint32_t>(crc32_z(sum, reinterpret_cast<const Bytef *>(bytes.data()), bytes.size()));
 }
 
