@@ -1,0 +1,269 @@
+// Channels last: convolutions and windows read one pixel's channels side by side, the layout of the fast kernels. Each is rewritten between a
+// transpose in front and one behind; the transposes then sink through what does not care about the order until they cancel.
+#include "ir/GraphBuilder.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "passes/Passes.h"
+
+using namespace mlir;
+using namespace tilewright::graph;
+using llvm::ArrayRef;
+using llvm::SmallVector;
+
+namespace tilewright::passes {
+namespace {
+
+SmallVector<int64_t> toLast(size_t rank) { // [N, C, spatial...] -> [N, spatial..., C]
+  SmallVector<int64_t> perm{0};
+  for (size_t i = 2; i < rank; ++i)
+    perm.push_back(i);
+  perm.push_back(1);
+  return perm;
+}
+
+SmallVector<int64_t> inverse(ArrayRef<int64_t> perm) {
+  SmallVector<int64_t> result(perm.size());
+  for (auto [i, dim] : llvm::enumerate(perm))
+    result[dim] = i;
+  return result;
+}
+
+Value transposed(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> perm) {
+  Dims from = dimsOf(x), to;
+  for (int64_t dim : perm)
+    to.push_back(from[dim]);
+  return TransposeOp::create(b, loc, tensorType(to, llvm::cast<RankedTensorType>(x.getType()).getElementType()), x, perm);
+}
+
+Type permuted(Type type, ArrayRef<int64_t> perm) {
+  Dims from = dimsOf(type), to;
+  for (int64_t dim : perm)
+    to.push_back(from[dim]);
+  return tensorType(to, llvm::cast<RankedTensorType>(type).getElementType());
+}
+
+struct ConvLast : OpRewritePattern<ConvOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &b) const override {
+    if (op.getChannelsLast())
+      return failure();
+    size_t rank = dimsOf(op.getLhs()).size();
+    auto perm = toLast(rank);
+    SmallVector<int64_t> weights; // [O, I, spatial...] -> [spatial..., I, O]
+    for (size_t i = 2; i < rank; ++i)
+      weights.push_back(i);
+    weights.append({1, 0});
+    Value x = transposed(b, op.getLoc(), op.getLhs(), perm), w = transposed(b, op.getLoc(), op.getRhs(), weights);
+    auto last = ConvOp::create(b, op.getLoc(), permuted(op.getType(), perm), x, w, op.getStrides(), op.getLow(), op.getLhsDilation(), op.getRhsDilation(),
+                               op.getGroups(), /*channelsLast=*/true);
+    b.replaceOp(op, transposed(b, op.getLoc(), last, inverse(perm)));
+    return success();
+  }
+};
+
+struct WindowLast : OpRewritePattern<WindowOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(WindowOp op, PatternRewriter &b) const override {
+    if (op.getChannelsLast())
+      return failure();
+    auto perm = toLast(dimsOf(op.getOperand()).size());
+    Value x = transposed(b, op.getLoc(), op.getOperand(), perm);
+    auto last = WindowOp::create(b, op.getLoc(), permuted(op.getType(), perm), op.getKind(), x, op.getKernel(), op.getStrides(), op.getDilations(), op.getLow(),
+                                 /*channelsLast=*/true);
+    b.replaceOp(op, transposed(b, op.getLoc(), last, inverse(perm)));
+    return success();
+  }
+};
+
+
+/// A value that can be permuted for free: constants, repeated scalars and the inverse transpose.
+bool permutesFreely(Value v, ArrayRef<int64_t> perm) {
+  if (auto t = v.getDefiningOp<TransposeOp>())
+    return t.getPerm() == perm;
+  if (isa_and_present<BroadcastOp>(v.getDefiningOp()))
+    return true; // its operand is smaller, and the dimensions it goes to are only renamed
+  return isConstantExpression(v);
+}
+
+/// `v` with its dimensions in the order before the transposes by `perm`.
+Value beforeTranspose(PatternRewriter &b, Value v, ArrayRef<int64_t> perm) {
+  if (auto t = v.getDefiningOp<TransposeOp>(); t && t.getPerm() == perm)
+    return t.getOperand();
+  auto back = inverse(perm);
+  if (auto repeat = v.getDefiningOp<BroadcastOp>()) {
+    // Result dimension i becomes dimension perm[i]; the operand's dimensions must stay in increasing order.
+    SmallVector<std::pair<int64_t, int64_t>> moved;
+    for (auto [i, dim] : llvm::enumerate(repeat.getDims()))
+      moved.push_back({perm[dim], int64_t(i)});
+    llvm::sort(moved);
+    SmallVector<int64_t> dims, order;
+    for (auto [dim, i] : moved)
+      dims.push_back(dim), order.push_back(i);
+    Value operand = repeat.getOperand();
+    if (!llvm::is_sorted(order))
+      operand = transposed(b, v.getLoc(), operand, order);
+    return BroadcastOp::create(b, v.getLoc(), permuted(v.getType(), back), operand, dims);
+  }
+  return transposed(b, v.getLoc(), v, back);
+}
+
+/// op(transpose x, transpose y) -> transpose(op(x, y)) for element-wise ops, when every operand is a transpose or free, and one of them is a transpose
+/// that nothing else needs (or all others are free).
+struct SinkThroughElementwise : RewritePattern {
+  SinkThroughElementwise(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
+  LogicalResult matchAndRewrite(Operation *op, PatternRewriter &b) const override {
+    if (!isElementwise(op) || isConstantExpression(op->getResult(0)))
+      return failure();
+    TransposeOp first;
+    for (Value operand : op->getOperands())
+      if (auto t = operand.getDefiningOp<TransposeOp>(); t && !isConstantExpression(operand))
+        first = first ? first : t;
+    if (!first)
+      return failure();
+    SmallVector<int64_t> perm(first.getPerm());
+    bool isLayout = llvm::equal(perm, inverse(toLast(perm.size()))) || op->getNumOperands() == 1;
+    unsigned transposes = 0, others = 0;
+    for (Value operand : op->getOperands()) {
+      auto t = operand.getDefiningOp<TransposeOp>();
+      if (t && t.getPerm() == ArrayRef(perm))
+        ++transposes;
+      else if (!permutesFreely(operand, perm))
+        ++others;
+    }
+    // One foreign operand is transposed instead when that makes the layout of convolutions win.
+    if (others > 0 && !(isLayout && transposes >= others && first->hasOneUse() && perm.size() >= 3))
+      return failure();
+    b.setInsertionPoint(op);
+    SmallVector<Value> operands;
+    for (Value operand : op->getOperands())
+      operands.push_back(beforeTranspose(b, operand, perm));
+    OperationState state(op->getLoc(), op->getName(), operands, {permuted(op->getResult(0).getType(), inverse(perm))}, op->getAttrs());
+    state.propertiesAttr = op->getPropertiesAsAttribute();
+    Operation *moved = b.create(state);
+    b.replaceOp(op, transposed(b, op->getLoc(), moved->getResult(0), perm));
+    return success();
+  }
+};
+
+template <class Op> struct SinkThrough : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &b) const override {
+    auto t = op.getOperand().template getDefiningOp<TransposeOp>();
+    if (!t || isConstantExpression(op.getOperand()))
+      return failure();
+    return sink(op, t, b);
+  }
+
+  static AffineMap permutedMap(AffineMap map, ArrayRef<int64_t> perm) {
+    Dims exprs(map.getNumResults());
+    for (auto [i, dim] : llvm::enumerate(perm))
+      exprs[dim] = map.getResult(i);
+    return mapOf(exprs, map.getContext());
+  }
+
+  static LogicalResult sink(PadOp op, TransposeOp t, PatternRewriter &b) {
+    auto moved = PadOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())), t.getOperand(), op.getValue(),
+                               permutedMap(op.getLow(), t.getPerm()), op.getMode());
+    b.replaceOp(op, transposed(b, op.getLoc(), moved, t.getPerm()));
+    return success();
+  }
+
+  static LogicalResult sink(SliceOp op, TransposeOp t, PatternRewriter &b) {
+    SmallVector<int64_t> steps(op.getSteps().size());
+    for (auto [i, dim] : llvm::enumerate(t.getPerm()))
+      steps[dim] = op.getSteps()[i];
+    auto moved = SliceOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())), t.getOperand(), permutedMap(op.getStarts(), t.getPerm()), steps);
+    b.replaceOp(op, transposed(b, op.getLoc(), moved, t.getPerm()));
+    return success();
+  }
+
+  /// The kept dimensions come out in the order the transpose gives them.
+  static LogicalResult sink(ReduceOp op, TransposeOp t, PatternRewriter &b) {
+    SmallVector<int64_t> reduced, kept;
+    for (int64_t dim : op.getDims())
+      reduced.push_back(t.getPerm()[dim]);
+    llvm::sort(reduced);
+    for (auto [i, dim] : llvm::enumerate(t.getPerm()))
+      if (!llvm::is_contained(op.getDims(), int64_t(i)))
+        kept.push_back(dim);
+    SmallVector<int64_t> sorted(kept);
+    llvm::sort(sorted);
+    SmallVector<int64_t> perm;
+    for (int64_t dim : kept)
+      perm.push_back(llvm::find(sorted, dim) - sorted.begin());
+    auto moved = ReduceOp::create(b, op.getLoc(), permuted(op.getType(), inverse(perm)), op.getKind(), t.getOperand(), reduced);
+    if (llvm::is_sorted(perm))
+      b.replaceOp(op, moved.getResult());
+    else
+      b.replaceOp(op, transposed(b, op.getLoc(), moved, perm));
+    return success();
+  }
+
+  static LogicalResult sink(GatherOp op, TransposeOp t, PatternRewriter &b) {
+    // Only one-dimensional (or scalar-free) index lists keep the rank: resizes by axis.
+    if (llvm::cast<RankedTensorType>(op.getIndices().getType()).getRank() != 1)
+      return failure();
+    auto moved = GatherOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())), t.getOperand(), op.getIndices(), t.getPerm()[op.getAxis()]);
+    b.replaceOp(op, transposed(b, op.getLoc(), moved, t.getPerm()));
+    return success();
+  }
+};
+
+struct SinkThroughConcat : OpRewritePattern<ConcatOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ConcatOp op, PatternRewriter &b) const override {
+    TransposeOp first;
+    unsigned transposes = 0;
+    for (Value operand : op.getOperands())
+      if (auto t = operand.getDefiningOp<TransposeOp>()) {
+        first = first ? first : t;
+        transposes += t.getPerm() == first.getPerm();
+      }
+    if (!first || transposes * 2 < op.getOperands().size() + (op.getOperands().size() == 1))
+      return failure();
+    SmallVector<int64_t> perm(first.getPerm());
+    SmallVector<Value> operands;
+    for (Value operand : op.getOperands()) {
+      auto t = operand.getDefiningOp<TransposeOp>();
+      operands.push_back(t && t.getPerm() == ArrayRef(perm) ? t.getOperand() : transposed(b, op.getLoc(), operand, inverse(perm)));
+    }
+    auto moved = ConcatOp::create(b, op.getLoc(), permuted(op.getType(), inverse(perm)), operands, perm[op.getAxis()]);
+    b.replaceOp(op, transposed(b, op.getLoc(), moved, perm));
+    return success();
+  }
+};
+
+struct CancelTransposes : OpRewritePattern<TransposeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(TransposeOp op, PatternRewriter &b) const override {
+    auto inner = op.getOperand().getDefiningOp<TransposeOp>();
+    if (!inner)
+      return failure();
+    SmallVector<int64_t> perm;
+    for (int64_t dim : op.getPerm())
+      perm.push_back(inner.getPerm()[dim]);
+    if (llvm::is_sorted(perm))
+      b.replaceOp(op, inner.getOperand());
+    else
+      b.replaceOpWithNewOp<TransposeOp>(op, op.getType(), inner.getOperand(), perm);
+    return success();
+  }
+};
+
+} // namespace
+
+LogicalResult channelsLast(ModuleOp module) {
+  MLIRContext *context = module.getContext();
+  bool any = false;
+  module.walk([&](Operation *op) { any |= isa<ConvOp, WindowOp>(op); });
+  if (!any)
+    return success();
+  RewritePatternSet patterns(context);
+  patterns.add<ConvLast, WindowLast, SinkThroughElementwise, SinkThroughConcat, CancelTransposes, SinkThrough<PadOp>, SinkThrough<SliceOp>, SinkThrough<ReduceOp>,
+               SinkThrough<GatherOp>>(context);
+  GreedyRewriteConfig config;
+  config.enableFolding(false);
+  return applyPatternsGreedily(module, std::move(patterns), config);
+}
+
+} // namespace tilewright::passes

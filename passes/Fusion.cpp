@@ -1,0 +1,263 @@
+// Fusion: walk the ops from last to first; each joins the kernel of its consumers when that costs nothing twice, else its value is stored.
+//
+// The idea is XLA's and TVM's: an op whose value is needed once, or is cheap, is computed where it is used. What keeps it safe for speed:
+//   - one contract or conv a kernel, at its root but for an epilogue that keeps or permutes the index
+//   - a reduce joins its consumer only if it is computed once a row: it takes the innermost dimensions of exactly the shape the kernel runs over
+//   - nothing dear is computed again for every element of a larger result it is repeated over
+#include "passes/Fusion.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+using namespace mlir;
+using namespace tilewright::graph;
+using llvm::ArrayRef;
+using llvm::SmallVector;
+using llvm::StringRef;
+
+namespace tilewright::passes {
+namespace {
+
+constexpr size_t maxOps = 48;         ///< beyond this, registers spill and compilation slows
+constexpr int64_t tinyElements = 4096; ///< cheap work on tensors up to this size is repeated rather than stored
+
+bool isMovement(Operation *op) { return isa<BroadcastOp, ReshapeOp, TransposeOp, SliceOp, PadOp, IotaOp, DimsOp>(op); }
+bool isGather(Operation *op) { return isa<GatherOp, GatherElementsOp, GatherNDOp>(op); }
+bool isSerial(Operation *op) { return isa<ScanOp, SortOp, ScatterElementsOp, ScatterNDOp, CompactOp>(op); }
+bool isHero(Operation *op) { return isa<ContractOp, ConvOp>(op); }
+
+/// Elementary functions, divisions and gathers: not to be repeated for nothing.
+bool isDear(Operation *op) {
+  if (auto unary = dyn_cast<UnaryOp>(op))
+    return !llvm::is_contained({UnaryKind::neg, UnaryKind::abs, UnaryKind::bitnot, UnaryKind::floor, UnaryKind::ceil, UnaryKind::round, UnaryKind::trunc}, unary.getKind());
+  if (auto binary = dyn_cast<BinaryOp>(op))
+    return llvm::is_contained({BinaryKind::div, BinaryKind::rem, BinaryKind::mod, BinaryKind::pow, BinaryKind::atan2}, binary.getKind());
+  return isGather(op) || isa<WindowOp>(op);
+}
+
+bool sameCount(Value a, ArrayRef<AffineExpr> dims) { return elementCount(a.getType()) == productOf(dims, a.getContext()); }
+
+} // namespace
+
+Dims withoutOnes(ArrayRef<AffineExpr> dims) {
+  Dims result;
+  for (AffineExpr dim : dims)
+    if (constantOf(dim) != 1)
+      result.push_back(dim);
+  return result;
+}
+
+std::optional<int64_t> trailingReduction(ReduceOp reduce) {
+  Dims dims = dimsOf(reduce.getOperand());
+  int64_t taken = 0;
+  bool keptSeen = false;
+  for (size_t i = dims.size(); i-- > 0;) {
+    if (constantOf(dims[i]) == 1)
+      continue;
+    bool isReduced = llvm::is_contained(reduce.getDims(), int64_t(i));
+    if (isReduced && keptSeen)
+      return std::nullopt;
+    keptSeen |= !isReduced;
+    taken += isReduced;
+  }
+  return taken;
+}
+
+bool FusionPlanner::isConstant(Value value) const {
+  auto [it, fresh] = constants.try_emplace(value, false);
+  if (!fresh)
+    return it->second;
+  Operation *op = value.getDefiningOp();
+  bool result = op && (isa<ConstantOp, WeightOp>(op) ||
+                       (isa_and_present<GraphDialect>(op->getDialect()) && isPure(op) && op->getNumOperands() && !op->getNumRegions() &&
+                        llvm::all_of(op->getResultTypes(), [](Type t) { return llvm::cast<RankedTensorType>(t).hasStaticShape(); }) &&
+                        llvm::all_of(op->getOperands(), [&](Value operand) { return isConstant(operand); })));
+  return constants[value] = result;
+}
+
+/// Why the value of `op` must lie in memory whatever its consumers could do; "" when nothing forces it.
+StringRef FusionPlanner::whyStored(Operation *op) const {
+  if (op->use_empty())
+    return "its value is not used by a kernel";
+  if (op->getNumResults() > 1)
+    return "it has several results";
+  if (isSerial(op))
+    return "its elements depend on each other";
+  if (isa<ArgReduceOp>(op))
+    return "it searches whole rows";
+  if (auto window = dyn_cast<WindowOp>(op); window && window.getKind() == WindowKind::wargmax)
+    return "it searches whole windows";
+  if (isa<ConcatOp>(op))
+    return "concatenations are written piece by piece";
+  for (Operation *user : op->getUsers()) {
+    if (user->getBlock() != &block)
+      return "a branch or loop body uses it";
+    if (isa<func::ReturnOp, YieldOp>(user))
+      return "it is an output";
+    if (isa<DefineOp, IfOp, LoopOp>(user) && !isa<ReshapeOp>(op))
+      return "control flow reads it";
+  }
+  return "";
+}
+
+bool FusionPlanner::feedsHero(Operation *op, FusionGroup &group) const {
+  return llvm::any_of(op->getUsers(), [&](Operation *user) {
+    return group.ops.contains(user) && (user == group.hero || group.prologue.contains(user));
+  });
+}
+
+/// A contract or conv joins as the root of a kernel whose other ops become its epilogue.
+StringRef FusionPlanner::heroObstacle(Operation *op, FusionGroup &group) const {
+  if (group.hero)
+    return "the consumer's kernel has a contraction already";
+  if (group.rowRank)
+    return "the consumer's kernel reduces rows";
+  if (isSerial(group.root) || isa<ConcatOp, ArgReduceOp, ReduceOp, WindowOp>(group.root))
+    return "the consumer is not an epilogue";
+  if (!sameCount(op->getResult(0), group.iteration))
+    return "the consumer has another number of elements";
+  for (Operation *member : group.ops) // whatever lies between must keep, permute or regroup the index
+    if (isa<WindowOp, ReduceOp>(member) || isGather(member))
+      return "the consumer's kernel does more than an epilogue";
+  SmallVector<Operation *> pending{op};
+  llvm::SmallPtrSet<Operation *, 8> seen;
+  while (!pending.empty()) {
+    Operation *current = pending.pop_back_val();
+    for (Operation *user : current->getUsers()) {
+      if (!group.ops.contains(user) || !seen.insert(user).second)
+        continue;
+      bool moves = isa<ReshapeOp, TransposeOp>(user);
+      if (!moves && !isElementwise(user))
+        return "between them the index changes in a way an epilogue cannot follow";
+      if (moves && !current->hasOneUse())
+        return "its value is used both before and after it is permuted";
+      pending.push_back(user);
+    }
+  }
+  return "";
+}
+
+StringRef FusionPlanner::reduceObstacle(Operation *op, FusionGroup &group) const {
+  auto reduce = cast<ReduceOp>(op);
+  if (group.hero)
+    return "the consumer's kernel has a contraction";
+  if (isSerial(group.root) || isa<ConcatOp, ArgReduceOp, WindowOp>(group.root))
+    return "the consumer does not run over rows";
+  auto trailing = trailingReduction(reduce);
+  if (sameCount(reduce.getResult(), group.iteration)) {
+    bool plainPath = group.rowRank == 0;
+    return plainPath ? "" : "the consumer's kernel reduces other rows";
+  }
+  if (!trailing)
+    return "it does not reduce the innermost dimensions";
+  if (withoutOnes(dimsOf(reduce.getOperand())) != withoutOnes(group.iteration))
+    return "its rows are not the consumer's";
+  if (group.rowRank && group.rowRank != *trailing)
+    return "the consumer's kernel reduces rows of another shape";
+  return "";
+}
+
+/// Computed from a row's reduction: once a row, however dear.
+bool FusionPlanner::isRowScalar(Operation *op, FusionGroup &group, int depth) const {
+  if (depth > 8)
+    return false;
+  for (Value operand : op->getOperands()) {
+    Operation *producer = operand.getDefiningOp();
+    if (!producer || producer->getBlock() != &block)
+      continue;
+    if (isa<ReduceOp>(producer) ? reduceObstacle(producer, group).empty()
+                                : (isElementwise(producer) || isa<ReshapeOp, BroadcastOp>(producer)) && isRowScalar(producer, group, depth + 1))
+      return true;
+  }
+  return false;
+}
+
+/// Between `op` and the stored value lies a broadcast that repeats it.
+bool FusionPlanner::isRepeated(Operation *op, FusionGroup &group, int depth) const {
+  if (depth > 16)
+    return true;
+  return llvm::any_of(op->getUsers(), [&](Operation *user) {
+    if (!group.ops.contains(user))
+      return false;
+    if (isa<BroadcastOp>(user) && elementCount(user->getResult(0).getType()) != elementCount(op->getResult(0).getType()))
+      return true;
+    return (isElementwise(user) || isMovement(user)) && isRepeated(user, group, depth + 1);
+  });
+}
+
+StringRef FusionPlanner::whyNotFused(Operation *op, FusionGroup &group) const {
+  if (group.ops.size() >= maxOps)
+    return "the consumer's kernel is full";
+  if (isHero(op))
+    return heroObstacle(op, group);
+  if (isa<ReduceOp>(op))
+    return reduceObstacle(op, group);
+  if (feedsHero(op, group)) {
+    if (isa<ReshapeOp, TransposeOp, BroadcastOp>(op))
+      return "";
+    return "a contraction would compute it again for every tile";
+  }
+  if (isDear(op) && isRepeated(op, group) && !isRowScalar(op, group))
+    return "it would be computed again for every repetition";
+  if (isa<WindowOp>(op) && (group.rowRank || group.hero || isSerial(group.root)))
+    return "it would be computed several times";
+  return "";
+}
+
+void FusionPlanner::join(Operation *op, FusionGroup &group) {
+  if (feedsHero(op, group))
+    group.prologue.insert(op);
+  group.ops.insert(op);
+  groupsOf[op].push_back(&group);
+  if (isHero(op))
+    group.hero = op;
+  if (auto reduce = dyn_cast<ReduceOp>(op))
+    if (!sameCount(reduce.getResult(), group.iteration))
+      group.rowRank = *trailingReduction(reduce);
+}
+
+void FusionPlanner::place(Operation *op) {
+  StringRef reason = whyStored(op);
+  llvm::SetVector<FusionGroup *> consumers;
+  for (Operation *user : op->getUsers())
+    for (FusionGroup *group : groupsOf.lookup(user))
+      consumers.insert(group);
+  if (isa<ReshapeOp>(op) && reason.empty() && llvm::any_of(op->getUsers(), [&](Operation *user) { return isa<DefineOp, IfOp, LoopOp>(user) || views.contains(user); }))
+    views.insert(op); // a view that control flow reads: what it views is stored
+  else if (llvm::any_of(op->getUsers(), [&](Operation *user) { return views.contains(user); }))
+    reason = "control flow reads a view of it";
+  if (reason.empty() && consumers.empty())
+    return;
+  if (reason.empty() && consumers.size() > 1) {
+    auto type = llvm::cast<RankedTensorType>(op->getResult(0).getType());
+    bool tiny = isElementwise(op) && !isDear(op) && type.hasStaticShape() && type.getNumElements() <= tinyElements;
+    if (!isMovement(op) && !isa<CastOp>(op) && !tiny)
+      reason = "several kernels use it";
+  }
+  if (reason.empty())
+    for (FusionGroup *group : consumers)
+      if (reason.empty())
+        reason = whyNotFused(op, *group);
+  if (reason.empty()) {
+    for (FusionGroup *group : consumers)
+      join(op, *group);
+    return;
+  }
+  reasons[op] = reason;
+  groups.push_back(std::make_unique<FusionGroup>());
+  FusionGroup &group = *groups.back();
+  group.root = op;
+  group.iteration = dimsOf(op->getResult(0));
+  join(op, group);
+}
+
+std::vector<std::unique_ptr<FusionGroup>> FusionPlanner::plan() {
+  for (Operation &op : llvm::reverse(block)) {
+    bool control = isa<DefineOp, IfOp, LoopOp>(op) || op.hasTrait<OpTrait::IsTerminator>();
+    if (control || op.getNumResults() == 0 || isConstant(op.getResult(0)) || !isa_and_present<GraphDialect>(op.getDialect()))
+      continue;
+    place(&op);
+  }
+  std::reverse(groups.begin(), groups.end());
+  return std::move(groups);
+}
+
+} // namespace tilewright::passes

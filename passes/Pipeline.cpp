@@ -1,0 +1,37 @@
+// The map: every pass, in order, each with its reason.
+#include "mlir/IR/Verifier.h"
+#include "passes/PackConstants.h"
+#include "passes/Passes.h"
+
+using namespace mlir;
+
+namespace tilewright::passes {
+
+LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target, const PipelineOptions &options) {
+  auto checked = [&](LogicalResult result) { return failed(result) || (options.verify && failed(verify(module))) ? failure() : success(); };
+
+  // First: importers write plainly and leave the cleaning to this pass. Everything later sees fewer ops.
+  if (failed(checked(simplify(module))))
+    return failure();
+  // Before fusion, so that the transposes it needs fuse or cancel.
+  if (failed(checked(channelsLast(module))))
+    return failure();
+  // Again: the transposes of constants and of each other have met.
+  if (failed(checked(simplify(module))))
+    return failure();
+  if (options.stopAfterGraph)
+    return success();
+  // Kernels and launches. After this no pass looks at whole-graph ops.
+  if (failed(checked(fuse(module))))
+    return failure();
+  // Weights in the order kernels read them: one kernel at a time, before equal kernels become one.
+  llvm::StringMap<kernel::FuncOp> kernels;
+  for (auto kernel : module.getOps<kernel::FuncOp>())
+    kernels[kernel.getSymName()] = kernel;
+  module.walk([&](kernel::LaunchOp launch) { packConstants(kernels.lookup(launch.getKernel()), launch, target); });
+  // Last: layers of a network that do the same share their code.
+  mergeEqualKernels(module);
+  return checked(success());
+}
+
+} // namespace tilewright::passes
