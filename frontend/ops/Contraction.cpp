@@ -33,27 +33,30 @@ static Value scaled(NodeImporter &n, Value x, float factor, llvm::StringRef name
   return n.mul(x, n.like(x, factor));
 }
 
-static void importGemm(NodeImporter &n) {
+/// alpha * A * B + beta * C of the node's operands, or null.
+Value gemm(NodeImporter &n) {
   if (!require(n, 2) || !requireSameElements(n, {n.operand(0), n.operand(1)}))
-    return;
+    return {};
   Value a = n.operand(0), b = n.operand(1);
   if (!requireRank(n, a, 2, 2, "A") || !requireRank(n, b, 2, 2, "B"))
-    return;
+    return {};
   int64_t left = n.intAttr("transA", 0) ? 0 : 1, right = n.intAttr("transB", 0) ? 1 : 0;
   if (!requireSameSize(n, dimsOf(a)[left], dimsOf(b)[right], "the sizes to contract"))
-    return;
+    return {};
   a = withSize(n, a, left, dimsOf(b)[right]);
   Value y = scaled(n, contractSameType(n, a, b, {}, {}, {left}, {right}), n.floatAttr("alpha", 1), "alpha");
   float beta = n.floatAttr("beta", 1);
   if (y && n.has(2) && beta != 0) {
     Value c = n.operand(2);
     if (!requireSameElements(n, {a, c}) || !requireRank(n, c, 0, 2, "C") || !requireBroadcast(n, {y, c}))
-      return;
+      return {};
     c = scaled(n, c, beta, "beta");
     y = c ? n.add(y, c) : Value();
   }
-  n.result(0, y);
+  return y;
 }
+
+static void importGemm(NodeImporter &n) { n.result(0, gemm(n)); }
 
 //===- Det ------------------------------------------------------------------------===//
 

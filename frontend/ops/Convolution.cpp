@@ -20,21 +20,24 @@ static Value addBias(NodeImporter &n, Value y, size_t index) {
   return n.add(y, alongAxis(n, bias, 1, GraphBuilder::rank(y)));
 }
 
-void importConv(NodeImporter &n) {
+/// The convolution of the node's operands and its bias, or null.
+Value convolution(NodeImporter &n) {
   if (!require(n, 2) || !requireSameElements(n, {n.operand(0), n.operand(1)}))
-    return;
+    return {};
   Value x = n.operand(0), w = n.operand(1);
   int64_t groups = n.intAttr("group", 1);
   if (!requireFloat(n, x) || !requireConvolution(n, x, w, groups))
-    return;
+    return {};
   std::optional<Spatial> s = spatialAttributes(n, spatialDims(x), spatialDims(w));
   std::optional<Dims> sizes = s ? outputSizes(n, *s) : std::nullopt;
   if (!sizes)
-    return;
+    return {};
   SmallVector<int64_t> ones(s->strides.size(), 1);
   Value y = n.conv(x, w, s->strides, s->low, ones, s->dilations, groups, *sizes);
-  n.result(0, addBias(n, y, 2));
+  return addBias(n, y, 2);
 }
+
+void importConv(NodeImporter &n) { n.result(0, convolution(n)); }
 
 //===- ConvTranspose ------------------------------------------------------------------===//
 

@@ -102,14 +102,18 @@ static Value windowCounts(NodeImporter &n, const Pool &pool, bool includePads, T
   return slide(n, WindowKind::wsum, filled(n, shape, element, 1), counted);
 }
 
-static void importAveragePool(NodeImporter &n) {
+Value averagePool(NodeImporter &n, Value x) {
   std::optional<Pool> pool = poolOf(n);
-  if (!pool || !requireFloat(n, n.operand(0)))
-    return;
-  Type element = GraphBuilder::elementType(n.operand(0));
-  Value x = n.cast(n.operand(0), accumulationType(element));
+  if (!pool || !requireFloat(n, x))
+    return {};
+  Type element = GraphBuilder::elementType(x);
+  x = n.cast(x, accumulationType(element));
   Value counts = windowCounts(n, *pool, n.intAttr("count_include_pad", 0) != 0, GraphBuilder::elementType(x));
-  n.result(0, n.cast(n.div(slide(n, WindowKind::wsum, x, *pool), counts), element));
+  return n.cast(n.div(slide(n, WindowKind::wsum, x, *pool), counts), element);
+}
+
+static void importAveragePool(NodeImporter &n) {
+  n.result(0, require(n, 1) ? averagePool(n, n.operand(0)) : Value());
 }
 
 /// |x|^p

@@ -29,8 +29,7 @@ static Value recur(NodeImporter &n, Value state, Value weights) {
   return n.contract(state, weights, {}, {}, {1}, {1});
 }
 
-/// The two halves of a direction's bias, or nulls.
-static std::pair<Value, Value> biases(const RecurrentLayer &layer, int64_t direction) {
+std::pair<Value, Value> biases(const RecurrentLayer &layer, int64_t direction) {
   Value both = layer.part(3, direction);
   if (!both)
     return {};
@@ -125,7 +124,7 @@ namespace {
 struct LstmCell {
   const RecurrentLayer &layer;
   size_t direction;
-  Value weights;   ///< [4 * hidden, hidden]
+  const LstmProducts &products;
   Value peepholes; ///< [3 * hidden] in order i, o, f; or null
   bool inputForget;
 
@@ -141,7 +140,7 @@ Value LstmCell::peeped(Value gate, int64_t index, Value cell) const {
 
 SmallVector<Value> LstmCell::operator()(Value xt, ArrayRef<Value> state) const {
   NodeImporter &n = layer.n;
-  Value cell = state[1], gates = n.add(xt, recur(n, state[0], weights));
+  Value cell = state[1], gates = n.add(xt, products.recur(direction, state[0]));
   Value input = layer.activate(peeped(layer.gate(gates, 0), 0, cell), direction, 0);
   Value forget = inputForget ? n.sub(n.like(input, 1), input)
                              : layer.activate(peeped(layer.gate(gates, 2), 2, cell), direction, 0);
@@ -154,21 +153,32 @@ SmallVector<Value> LstmCell::operator()(Value xt, ArrayRef<Value> state) const {
   return {n.mul(output, unclipped.activate(next, direction, 2)), next};
 }
 
+void runLstm(const RecurrentLayer &layer, const LstmProducts &products) {
+  bool inputForget = layer.n.intAttr("input_forget", 0) != 0;
+  SmallVector<LoopValues> results;
+  for (int64_t d = 0; d < layer.directions; ++d) {
+    Value projected = products.project(d);
+    if (!projected)
+      return;
+    LstmCell cell{layer, size_t(d), products, layer.part(7, d), inputForget};
+    results.push_back(layer.run(d, projected, {layer.initialState(5, d), layer.initialState(6, d)}, cell));
+  }
+  layer.finish(results);
+}
+
 static void importLstm(NodeImporter &n) {
   RecurrentLayer layer{n};
   std::optional<AffineExpr> hidden = hiddenSize(n, 4);
   if (!hidden || !layer.read(4, {"sigmoid", "tanh", "tanh"}, *hidden))
     return;
-  bool inputForget = n.intAttr("input_forget", 0) != 0;
-  SmallVector<LoopValues> results;
-  for (int64_t d = 0; d < layer.directions; ++d) {
+  auto project = [&](int64_t d) {
     auto [inputBias, stateBias] = biases(layer, d);
-    Value bias = inputBias ? n.add(inputBias, stateBias) : Value();
-    Value projected = projectInput(n, layer.x, layer.part(1, d), bias);
-    LstmCell cell{layer, size_t(d), layer.part(2, d), layer.part(7, d), inputForget};
-    results.push_back(layer.run(d, projected, {layer.initialState(5, d), layer.initialState(6, d)}, cell));
-  }
-  layer.finish(results);
+    return projectInput(n, layer.x, layer.part(1, d), inputBias ? n.add(inputBias, stateBias) : Value());
+  };
+  SmallVector<Value> weights;
+  for (int64_t d = 0; d < layer.directions; ++d)
+    weights.push_back(layer.part(2, d));
+  runLstm(layer, {project, [&](int64_t d, Value state) { return recur(n, state, weights[d]); }});
 }
 
 llvm::ArrayRef<OpEntry> recurrentOps() {

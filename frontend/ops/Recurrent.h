@@ -48,5 +48,17 @@ private:
 /// x [T, B, I] times weights [rows, I], plus an optional bias [rows]: [T, B, rows]. One large product, before
 /// the loop.
 mlir::Value projectInput(NodeImporter &n, mlir::Value x, mlir::Value weights, mlir::Value bias);
+/// The two halves of a direction's bias, of the input and of the state; nulls where there is none.
+std::pair<mlir::Value, mlir::Value> biases(const RecurrentLayer &layer, int64_t direction);
+
+/// How one direction of an LSTM multiplies: floats, or quantised operands.
+struct LstmProducts {
+  /// x times W plus both biases: [T, B, 4 * hidden].
+  std::function<mlir::Value(int64_t direction)> project;
+  /// state [B, hidden] times R: [B, 4 * hidden].
+  std::function<mlir::Value(int64_t direction, mlir::Value state)> recur;
+};
+/// Runs all directions of an LSTM whose layer has been read, and sets the node's results.
+void runLstm(const RecurrentLayer &layer, const LstmProducts &products);
 
 } // namespace tilewright::frontend

@@ -70,18 +70,11 @@ static std::optional<AffineExpr> sizeOperand(NodeImporter &n, size_t index, llvm
 
 //===- DFT ------------------------------------------------------------------------------===//
 
-/// The axis: an attribute until opset 19, then an operand.
+/// The axis: an attribute until opset 19, then an operand (that is known).
 static std::optional<int64_t> transformAxis(NodeImporter &n, int64_t rank) {
   int64_t axis = n.intAttr("axis", 1);
-  if (n.opset >= 20) {
-    axis = -2;
-    if (n.has(2)) {
-      std::optional<SmallVector<int64_t>> known = intsFrom(n, 2, "");
-      if (!known || known->size() != 1)
-        return std::nullopt;
-      axis = (*known)[0];
-    }
-  }
+  if (n.opset >= 20)
+    axis = n.has(2) ? n.constantInts(n.operand(2))->front() : -2;
   std::optional<int64_t> result = n.axis(axis, rank);
   if (result && *result == rank - 1) {
     n.fail("TW2001", "the last axis holds the real and imaginary parts; it cannot be transformed");
@@ -109,33 +102,82 @@ static std::optional<int64_t> signalParts(NodeImporter &n, Value x) {
   return std::nullopt;
 }
 
-static void importDft(NodeImporter &n) {
-  if (!require(n, 1) || !requireFloat(n, n.operand(0)) || !requireRank(n, n.operand(0), 2, INT64_MAX))
-    return;
-  Value x = n.operand(0);
-  std::optional<int64_t> axis = transformAxis(n, GraphBuilder::rank(x)),
-                         parts = axis ? signalParts(n, x) : std::nullopt;
-  if (!parts)
-    return;
-  bool inverse = n.intAttr("inverse", 0) != 0, onesided = n.intAttr("onesided", 0) != 0;
-  AffineExpr available = dimsOf(x)[*axis],
-             length = inverse && onesided ? canonical((available - 1) * 2) : available;
+namespace {
+/// The options of a DFT node.
+struct Transform {
+  NodeImporter &n;
+  bool inverse, onesided;
+  int64_t parts;
+
+  int64_t partsOut() const { return inverse && onesided ? 1 : 2; }
+  Value along(Value x, int64_t axis) const;
+};
+} // namespace
+
+Value Transform::along(Value x, int64_t axis) const {
+  AffineExpr available = dimsOf(x)[axis], length = available;
+  if (inverse && onesided)
+    length = canonical((available - 1) * 2);
   if (n.has(1)) {
     std::optional<AffineExpr> given = sizeOperand(n, 1, "dft_length");
     if (!given)
-      return;
+      return {};
     length = *given;
   }
   AffineExpr half = canonical(length.floorDiv(2) + 1);
   // Missing samples are zeros: they are left out of the sum. Samples beyond the length are cut off.
   AffineExpr samples = n.symbols.minimum(available, inverse && onesided ? half : length);
-  x = n.sliceAxis(x, *axis, n.dim(0), samples);
-  FourierTable table{samples, onesided && !inverse ? half : length, length,
-                     *parts,  inverse && onesided ? 1 : 2,          inverse};
-  Value matrix = table.build(n);
+  x = n.sliceAxis(x, axis, n.dim(0), samples);
+  AffineExpr frequencies = onesided && !inverse ? half : length;
+  Value matrix = FourierTable{samples, frequencies, length, parts, partsOut(), inverse}.build(n);
   if (inverse && onesided)
     matrix = foldConjugates(n, matrix, length);
-  n.result(0, transform(n, x, *axis, matrix));
+  return transform(n, x, axis, matrix);
+}
+
+/// An axis that only the running program knows: the dimensions before and after it are merged into one each,
+/// which a transform along a fixed axis serves; the result's sizes are picked by the axis.
+static Value transformAnyAxis(const Transform &t, Value x, Value axis) {
+  NodeImporter &n = t.n;
+  Type index = signedType(n, 64);
+  int64_t rank = GraphBuilder::rank(x);
+  auto number = [&](int64_t value) { return n.scalarInt(index, value); };
+  axis = n.cast(n.reshape(axis, {}), index);
+  axis = n.select(n.compare(CompareKind::lt, axis, number(0)), n.add(axis, number(rank)), axis);
+  Value sizes = n.dims(dimsOf(x)), at = n.iota({n.dim(rank)}, index, 0);
+  Value inside = n.compare(CompareKind::lt, at, number(rank - 1)),
+        here = n.compare(CompareKind::eq, at, axis);
+  auto product = [&](Value condition) {
+    Value picked = n.select(n.binary(BinaryKind::iand, inside, condition), sizes, number(1));
+    return n.valueOrDefine(n.reduce(graph::ReduceKind::prod, picked, {0}), "merged")[0];
+  };
+  Dims merged = {product(n.compare(CompareKind::lt, at, axis)), product(here),
+                 product(n.compare(CompareKind::gt, at, axis)), n.dim(t.parts)};
+  Value y = t.along(n.reshape(x, merged), 1);
+  if (!y)
+    return {};
+  Value wanted = n.select(here, dimValue(n, dimsOf(y)[1], index), sizes);
+  Dims shape = n.valueOrDefine(wanted, "transformed");
+  shape.back() = n.dim(t.partsOut());
+  return n.reshape(y, shape);
+}
+
+static void importDft(NodeImporter &n) {
+  if (!require(n, 1) || !requireFloat(n, n.operand(0)) || !requireRank(n, n.operand(0), 2, INT64_MAX))
+    return;
+  Value x = n.operand(0);
+  std::optional<int64_t> parts = signalParts(n, x);
+  if (!parts)
+    return;
+  Transform t{n, n.intAttr("inverse", 0) != 0, n.intAttr("onesided", 0) != 0, *parts};
+  if (n.opset >= 20 && n.has(2)) {
+    if (!isInteger(n.operand(2)) || constantOf(elementCount(n.operand(2).getType())) != 1)
+      return n.fail("TW2004", "axis must be one integer");
+    if (!n.constantInts(n.operand(2)))
+      return n.result(0, transformAnyAxis(t, x, n.operand(2)));
+  }
+  if (std::optional<int64_t> axis = transformAxis(n, GraphBuilder::rank(x)))
+    n.result(0, t.along(x, *axis));
 }
 
 //===- STFT -----------------------------------------------------------------------------===//
@@ -149,8 +191,37 @@ static std::optional<AffineExpr> frameLength(NodeImporter &n) {
   return dimsOf(n.operand(0))[1];
 }
 
+namespace {
+/// A short-time transform: signal [B, samples, parts], windowed table [length, parts, frequencies, 2].
+struct ShortTime {
+  NodeImporter &n;
+  Value signal, table;
+  AffineExpr length, frequencies;
+
+  Value byConvolution(int64_t step) const;
+  Value byGather(AffineExpr step) const;
+};
+} // namespace
+
 /// A strided convolution of the signal with windowed cosines: one output channel for each part of each
 /// frequency.
+Value ShortTime::byConvolution(int64_t step) const {
+  Dims shape = dimsOf(signal);
+  AffineExpr frames = canonical((shape[1] - length).floorDiv(step) + 1);
+  Value kernel = n.reshape(n.transpose(table, {2, 3, 1, 0}), {canonical(frequencies * 2), shape[2], length});
+  Value y = n.conv(n.transpose(signal, {0, 2, 1}), kernel, step, {n.dim(0)}, {1}, {1}, 1, {frames});
+  return n.reshape(n.transpose(y, {0, 2, 1}), {shape[0], frames, frequencies, n.dim(2)});
+}
+
+/// For a step that only the running program knows: every frame is gathered.
+Value ShortTime::byGather(AffineExpr step) const {
+  Type index = signedType(n, 64);
+  AffineExpr frames = canonical((dimsOf(signal)[1] - length).floorDiv(step) + 1);
+  Value first = n.mul(n.iota({frames, n.dim(1)}, index, 0), dimValue(n, step, index));
+  Value framed = n.gather(signal, n.add(first, n.iota({n.dim(1), length}, index, 1)), 1);
+  return n.contract(framed, table, {}, {}, {2, 3}, {0, 1});
+}
+
 static void importStft(NodeImporter &n) {
   if (!require(n, 2) || !requireFloat(n, n.operand(0)) || !requireRank(n, n.operand(0), 2, 3))
     return;
@@ -160,13 +231,16 @@ static void importStft(NodeImporter &n) {
   if (n.has(2) &&
       (!requireRank(n, n.operand(2), 1, 1, "the window") || !requireSameElements(n, {x, n.operand(2)})))
     return;
-  std::optional<SmallVector<int64_t>> step = intsFrom(n, 1, "");
   std::optional<int64_t> parts = signalParts(n, x);
-  std::optional<AffineExpr> length = step && parts ? frameLength(n) : std::nullopt;
+  std::optional<AffineExpr> step = parts ? sizeOperand(n, 1, "frame_step") : std::nullopt;
+  std::optional<AffineExpr> length = step ? frameLength(n) : std::nullopt;
   if (!length)
     return;
-  if (step->size() != 1 || (*step)[0] < 1)
-    return n.fail("TW1220", "frame_step must be one positive integer");
+  std::optional<int64_t> knownStep = constantOf(*step);
+  if (knownStep && *knownStep < 1)
+    return n.fail("TW1220", "frame_step must be positive");
+  if (n.symbols.upperBound(canonical(dimsOf(x)[1] - *length)) < 0)
+    return n.fail("TW2020", "the signal is shorter than one frame");
   AffineExpr frequencies = n.intAttr("onesided", 1) ? canonical(length->floorDiv(2) + 1) : *length;
   Value table = FourierTable{*length, frequencies, *length, *parts, 2, false}.build(n);
   if (n.has(2)) {
@@ -175,15 +249,8 @@ static void importStft(NodeImporter &n) {
     Value window = withSize(n, n.operand(2), 0, *length);
     table = n.mul(table, alongAxis(n, n.cast(window, GraphBuilder::elementType(table)), 0, 4));
   }
-  Dims shape = dimsOf(x);
-  AffineExpr filters = canonical(frequencies * 2),
-             frames = canonical((shape[1] - *length).floorDiv((*step)[0]) + 1);
-  if (n.symbols.upperBound(frames) < 0)
-    return n.fail("TW2020", "the signal is shorter than one frame");
-  Value kernel = n.reshape(n.transpose(n.cast(table, GraphBuilder::elementType(x)), {2, 3, 1, 0}),
-                           {filters, n.dim(*parts), *length});
-  Value y = n.conv(n.transpose(x, {0, 2, 1}), kernel, *step, {n.dim(0)}, {1}, {1}, 1, {frames});
-  n.result(0, n.reshape(n.transpose(y, {0, 2, 1}), {shape[0], frames, frequencies, n.dim(2)}));
+  ShortTime transform{n, x, n.cast(table, GraphBuilder::elementType(x)), *length, frequencies};
+  n.result(0, knownStep ? transform.byConvolution(*knownStep) : transform.byGather(*step));
 }
 
 //===- Window functions and mel filters -------------------------------------------------===//

@@ -31,6 +31,10 @@ std::optional<llvm::SmallVector<int64_t>> constantKernel(NodeImporter &n, const 
 std::optional<llvm::SmallVector<int64_t>> spatialInts(NodeImporter &n, llvm::StringRef name, size_t count,
                                                       int64_t fallback);
 
+/// AveragePool of `x`, which has the shape of the node's first operand. Null when the attributes do not fit.
+/// (Pooling.cpp)
+mlir::Value averagePool(NodeImporter &n, mlir::Value x);
+
 /// Checks x, w, groups and ranks of a convolution whose weights are [O, C/groups, kernel...]; x's channels
 /// come back as C.
 bool requireConvolution(NodeImporter &n, mlir::Value &x, mlir::Value w, int64_t groups);
