@@ -6,6 +6,8 @@
 // (staged rows, packed panels), whatever share of them a thread gets.
 //===----------------------------------------------------------------------===//
 #include "codegen/emit/Contract.h"
+#include "codegen/emit/RowTiles.h"
+#include "codegen/emit/TileOutput.h"
 
 using namespace mlir;
 using namespace tilewright::graph;
@@ -89,40 +91,6 @@ ProductShape ContractDims::shape(MLIRContext *context, Type accumulator) const {
   return shape;
 }
 
-//===- Rows in tiles -------------------------------------------------------------------===//
-
-RowTiles::RowTiles(ValueEmitter &e, AffineExpr rows, int64_t limit) : e(e), limit(limit) {
-  Value m = e.dim(rows);
-  fixed = constantOf(rows);
-  countExpr = canonical((rows + (limit - 1)).floorDiv(limit));
-  count = e.dim(countExpr);
-  size = e.divide(m, count);
-  larger = e.sub(m, e.mul(size, count));
-}
-
-Value RowTiles::firstRow(Value tile) { return e.add(e.mul(tile, size), e.minimum(tile, larger)); }
-
-void RowTiles::forEach(Value first, Value end, llvm::function_ref<void(int64_t, Value)> body) {
-  if (fixed) {
-    const int64_t rows = *e.constantOf(size);
-    auto some = [&](Value lo, Value hi, int64_t tileRows) {
-      if (tileRows > 0)
-        e.loop(lo, hi, 1, [&](Value tile) { body(tileRows, firstRow(tile)); });
-    };
-    Value boundary = e.minimum(e.maximum(larger, first), end);
-    if (*e.constantOf(larger) > 0)
-      some(first, boundary, rows + 1);
-    if (*e.constantOf(larger) < *e.constantOf(count))
-      some(boundary, end, rows);
-    return;
-  }
-  e.loop(first, end, 1, [&](Value tile) {
-    Value rows = e.select(e.less(tile, larger), e.add(size, 1), size), row = firstRow(tile);
-    for (int64_t exact = limit; exact > 0; --exact)
-      e.guarded(e.equal(rows, e.constant(exact)), [&] { body(exact, row); });
-  });
-}
-
 //===- The emitter ------------------------------------------------------------------------===//
 
 namespace {
@@ -142,12 +110,9 @@ private:
   void prepareLeft(const Block &block);
   void prepareRight(const Block &block);
   void emitBlock(const Block &block);
-  void emitPanel(const Block &block, Value panel);
-  void emitTile(const Block &block, Value panel, int64_t rows, Value row);
   void emitBlockedDepth(const Block &block);
-  void finish(const Block &block, Value panel, int64_t rows, Value row, Value pointer, int64_t pitch);
-  void finishRow(const Block &block, Value panel, Value row, int64_t x, Value sum);
-  void makeMasks(Value panel);
+  void enterPanel(Value panel);
+  Indices indicesAt(const Block &block, Value row, const Index &column);
   MicroKernel::Run runOf(const Block &block, Value panel, Value row, Value firstDepth, Value depth);
 
   ValueEmitter &e;
@@ -158,8 +123,8 @@ private:
   ProductSchedule schedule;
   std::optional<int64_t> panelArgument;
   MicroKernel kernel;
-  Epilogue epilogue;
   RowTiles tiles;
+  TileOutput output;
   Value m, n, k;
   AffineExpr panelCount;
   int64_t vectors;
@@ -169,8 +134,7 @@ private:
   Value leftScratch, leftBase, leftFirstRow;
   // Panels: the first of the block at rightBase.
   Value rightScratch, rightBase, panelPitch;
-  Value partial; ///< scratch for sums of a tile, or of a block where k is cut
-  SmallVector<Value> masks; ///< of the current panel's vectors; null: all lanes exist
+  Value partial; ///< scratch for the sums of a block where k is cut
 };
 
 ContractEmitter::ContractEmitter(ValueEmitter &e, ContractOp op, EmittedKernel &result)
@@ -179,7 +143,7 @@ ContractEmitter::ContractEmitter(ValueEmitter &e, ContractOp op, EmittedKernel &
       panelArgument(scheduleInteger(e.kernel.kernel.getScheduleAttr(), "panel_argument")),
       kernel(e, accumulatorType(elementOf(op.getResult())),
              panelArgument ? elementOf(e.kernel.kernel.getBody().getArgument(*panelArgument)) : accumulatorType(elementOf(op.getResult()))),
-      epilogue(e, op), tiles(e, dims.m, schedule.rows) {
+      tiles(e, dims.m, schedule.rows), output(e, kernel, op, schedule.rows, schedule.columns, tiles.isFixed()) {
   m = e.dim(dims.m);
   n = e.dim(dims.n);
   k = e.dim(dims.k);
@@ -211,9 +175,8 @@ void ContractEmitter::emit() {
     rightScratch = e.reserveScratch(canonical(panelsPerBlock * panelDepth * (schedule.columns * bytes)));
   }
   panelPitch = e.dim(canonical(panelDepth * (schedule.columns * kernel.panelBytes())));
-  AffineExpr partialColumns = schedule.depthBlock ? canonical(panelsPerBlock * schedule.columns) : constantDim(context, schedule.columns);
-  AffineExpr partialRows = schedule.depthBlock ? blockRows : constantDim(context, schedule.rows);
-  partial = e.reserveScratch(canonical(partialColumns * partialRows * bytes));
+  if (schedule.depthBlock)
+    partial = e.reserveScratch(canonical(panelsPerBlock * blockRows * (schedule.columns * bytes)));
   result.extent = canonical(dims.batch * rowBlocks * panelBlocks);
   emitItems(rowBlocks, panelBlocks);
 }
@@ -288,61 +251,34 @@ MicroKernel::Run ContractEmitter::runOf(const Block &block, Value panel, Value r
   return run;
 }
 
-void ContractEmitter::makeMasks(Value panel) {
-  masks.assign(vectors, Value());
+void ContractEmitter::enterPanel(Value panel) {
   auto columns = constantOf(dims.n);
-  if (columns && *columns % schedule.columns == 0)
-    return;
-  for (int64_t x = 0; x < vectors; ++x)
-    masks[x] = e.laneMask(e.add(e.mul(panel, schedule.columns), x * kernel.lanes()), n, kernel.lanes());
+  output.enterPanel(e.mul(panel, schedule.columns), n, columns && *columns % schedule.columns == 0);
 }
 
 void ContractEmitter::emitBlock(const Block &block) {
-  e.loop(block.firstPanel, block.endPanel, 1, [&](Value panel) { emitPanel(block, panel); });
-}
-
-void ContractEmitter::emitPanel(const Block &block, Value panel) {
-  makeMasks(panel);
-  tiles.forEach(block.firstTile, block.endTile, [&](int64_t rows, Value row) { emitTile(block, panel, rows, row); });
-}
-
-void ContractEmitter::emitTile(const Block &block, Value panel, int64_t rows, Value row) {
-  const MicroKernel::Tile tile{rows, vectors};
-  Accumulators sums = kernel.accumulate(tile, runOf(block, panel, row, e.constant(0), k), kernel.zero(tile));
-  if (epilogue.weight() <= registerEpilogueWeight && tiles.isFixed()) {
-    for (int64_t i = 0; i < rows; ++i)
-      for (int64_t x = 0; x < vectors; ++x)
-        finishRow(block, panel, e.add(row, i), x, sums[i * vectors + x]);
-    return;
-  }
-  const int64_t pitch = schedule.columns * kernel.accumulatorBytes();
-  kernel.store(tile, partial, pitch, sums);
-  finish(block, panel, rows, row, partial, pitch);
-}
-
-/// Sums in scratch, a row at a time: one copy of the epilogue's code for all rows.
-void ContractEmitter::finish(const Block &block, Value panel, int64_t rows, Value row, Value pointer, int64_t pitch) {
-  e.loop(e.constant(0), e.constant(rows), 1, [&](Value i) {
-    Accumulators sums = kernel.load({1, vectors}, e.address(pointer, i, pitch), pitch);
-    for (int64_t x = 0; x < vectors; ++x)
-      finishRow(block, panel, e.add(row, i), x, sums[x]);
+  const auto vectors = schedule.columns / kernel.lanes();
+  e.loop(block.firstPanel, block.endPanel, 1, [&](Value panel) {
+    enterPanel(panel);
+    tiles.forEach(block.firstTile, block.endTile, [&](int64_t rows, Value row) {
+      const MicroKernel::Tile tile{rows, vectors};
+      const Accumulators sums = kernel.accumulate(tile, runOf(block, panel, row, e.constant(0), k), kernel.zero(tile));
+      output.finish(tile, sums, [&](Value i, const Index &column) { return indicesAt(block, e.add(row, i), column); });
+    });
   });
 }
 
-void ContractEmitter::finishRow(const Block &block, Value panel, Value row, int64_t x, Value sum) {
+Indices ContractEmitter::indicesAt(const Block &block, Value row, const Index &column) {
   Indices indices(llvm::cast<RankedTensorType>(op.getType()).getRank(), e.uniform(e.constant(0)));
-  e.lanes = {kernel.lanes(), masks[x]};
   spreadOver(e, dims.resultBatch, e.uniform(block.batch), indices);
   spreadOver(e, dims.resultRows, e.uniform(row), indices);
-  Value column = e.add(e.mul(panel, schedule.columns), x * kernel.lanes());
-  spreadOver(e, dims.resultColumns, e.lane(column), indices);
-  epilogue.emit(indices, sum);
-  e.lanes.mask = {};
+  spreadOver(e, dims.resultColumns, column, indices);
+  return indices;
 }
 
 /// k in blocks over sums kept in scratch, so that a block of a panel stays near while all rows pass.
 void ContractEmitter::emitBlockedDepth(const Block &block) {
-  const int64_t bytes = kernel.accumulatorBytes(), pitch = schedule.columns * bytes;
+  const int64_t pitch = output.pitch();
   Value firstRow = tiles.firstRow(block.firstTile);
   Value blockRows = e.constant(schedule.tilesPerBlock * schedule.rows);
   auto partialOf = [&](Value panel, Value row) {
@@ -368,9 +304,9 @@ void ContractEmitter::emitBlockedDepth(const Block &block) {
     });
   });
   e.loop(block.firstPanel, block.endPanel, 1, [&](Value panel) {
-    makeMasks(panel);
+    enterPanel(panel);
     tiles.forEach(block.firstTile, block.endTile, [&](int64_t rows, Value row) {
-      finish(block, panel, rows, row, partialOf(panel, row), pitch);
+      output.finishFrom(partialOf(panel, row), rows, [&](Value i, const Index &column) { return indicesAt(block, e.add(row, i), column); });
     });
   });
 }

@@ -25,8 +25,8 @@ MLIRContext &contextWithGraph() {
   return context;
 }
 
-std::vector<std::byte> bytesOf(const interpreter::Tensor &tensor) {
-  std::vector<std::byte> bytes(tensor.bytes() + 64);
+KernelCase::Buffer bytesOf(const interpreter::Tensor &tensor) {
+  KernelCase::Buffer bytes(tensor.bytes() + 64);
   std::memcpy(bytes.data(), tensor.data(), tensor.bytes());
   return bytes;
 }

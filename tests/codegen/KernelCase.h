@@ -21,6 +21,15 @@ namespace tilewright::codegen::testing {
 /// yield(), then compile() and run(). Symbols s0, s1, ... are those of the kernel and of the program.
 class KernelCase {
 public:
+  /// Memory on cache lines, as in arenas.
+  template <class T> struct LineAllocator {
+    using value_type = T;
+    T *allocate(size_t count) { return static_cast<T *>(::operator new(count * sizeof(T), std::align_val_t(64))); }
+    void deallocate(T *memory, size_t) { ::operator delete(memory, std::align_val_t(64)); }
+    bool operator==(const LineAllocator &) const { return true; }
+  };
+  using Buffer = std::vector<std::byte, LineAllocator<std::byte>>;
+
   explicit KernelCase(int64_t symbolCount = 0);
   ~KernelCase();
 
@@ -41,7 +50,7 @@ public:
   /// Inputs and outputs for run(): made once for given symbols.
   void prepare(llvm::ArrayRef<int64_t> symbols = {});
   void run(int64_t threads = 1);
-  const std::vector<std::vector<std::byte>> &outputs() const { return outputBuffers; }
+  const std::vector<Buffer> &outputs() const { return outputBuffers; }
 
   mlir::Type f32() { return builder.getF32Type(); }
   mlir::Type integer(unsigned width, bool isSigned) {
@@ -68,8 +77,8 @@ private:
   interpreter::Tensor randomTensor(mlir::Type element, llvm::ArrayRef<int64_t> shape);
   std::vector<mlir::Value> constants; ///< by argument: the program's constant, or null
   std::vector<interpreter::Tensor> inputs;
-  std::vector<std::vector<std::byte>> inputBuffers, outputBuffers;
-  std::vector<std::byte> scratch;
+  std::vector<Buffer> inputBuffers, outputBuffers;
+  Buffer scratch;
   std::vector<int64_t> symbolValues;
   EmittedKernel emitted;
   std::unique_ptr<llvm::orc::LLJIT> jit;

@@ -1,0 +1,46 @@
+//===- ConvStage.h - rows of a convolution's operand in scratch -*- C++ -*-===//
+#ifndef TILEWRIGHT_CODEGEN_EMIT_CONVSTAGE_H
+#define TILEWRIGHT_CODEGEN_EMIT_CONVSTAGE_H
+
+#include "codegen/emit/Conv.h"
+#include "codegen/emit/Packing.h"
+
+namespace tilewright::codegen {
+
+/// The part of the operand that a block of output rows reads, copied to scratch as [rows..., x, channel] with
+/// its border as zeros, spread by lhsDilation.
+class ConvStage {
+public:
+  /// For blocks of up to `rows` output rows (along the last dimension but x).
+  ConvStage(ValueEmitter &e, const MicroKernel &kernel, const ConvGeometry &geometry, int64_t rows);
+
+  /// Copies what output rows [firstRow, endRow) at `outer` of `image` read.
+  void fill(mlir::Value image, llvm::ArrayRef<mlir::Value> outer, mlir::Value firstRow, mlir::Value endRow);
+
+  /// Bytes between neighbours along each spatial dimension.
+  llvm::SmallVector<mlir::Value> pitches() const { return pitchValues; }
+  mlir::Value base() const { return scratch; }
+
+private:
+  void fillDim(int64_t d, llvm::SmallVector<mlir::Value> position, mlir::Value to);
+  void fillRow(llvm::ArrayRef<mlir::Value> position, mlir::Value to);
+  void copyPixels(llvm::ArrayRef<mlir::Value> position, mlir::Value first, mlir::Value end, mlir::Value to);
+  void copyAlongPixels(llvm::ArrayRef<mlir::Value> position, mlir::Value first, mlir::Value end, mlir::Value to);
+  bool copyContiguous(llvm::ArrayRef<mlir::Value> position, mlir::Value first, mlir::Value end, mlir::Value to);
+  Indices indices(llvm::ArrayRef<mlir::Value> position, const Index &x, const Index &channel);
+  void clear(int64_t d, mlir::Value to);
+
+  ValueEmitter &e;
+  const MicroKernel &kernel;
+  const ConvGeometry &g;
+  int64_t channels, bytes;
+  mlir::Value width;                           ///< columns of a staged row
+  llvm::SmallVector<mlir::Value> pitchValues, extents;
+  mlir::Value scratch;
+  mlir::Value image;
+  llvm::SmallVector<mlir::Value> origin;       ///< padded index of the first staged row of each dimension
+};
+
+} // namespace tilewright::codegen
+
+#endif // TILEWRIGHT_CODEGEN_EMIT_CONVSTAGE_H
