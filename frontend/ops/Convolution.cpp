@@ -81,9 +81,11 @@ static std::optional<TransposedSizes> transposedSizes(NodeImporter &n, const Spa
     AffineExpr full = canonical((s.input[i] - 1) * s.strides[i] + extent + (*extra)[i]);
     AffineExpr size = full - s.low[i] - s.high[i], low = s.low[i];
     if (given || same) {
-      size = given ? n.dim((*wanted)[i]) : s.input[i] * s.strides[i];
-      AffineExpr total = n.symbols.maximum(canonical(full - size), n.dim(0)), half = total.floorDiv(2);
+      // SAME wants input * stride elements, but pads cannot be negative: there may be fewer.
+      AffineExpr target = given ? n.dim((*wanted)[i]) : s.input[i] * s.strides[i];
+      AffineExpr total = n.symbols.maximum(canonical(full - target), n.dim(0)), half = total.floorDiv(2);
       low = mode == "SAME_UPPER" ? half : total - half;
+      size = given ? target : full - total;
     }
     result.output.push_back(canonical(size));
     result.low.push_back(canonical(extent - 1 - low));
