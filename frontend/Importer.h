@@ -120,10 +120,11 @@ llvm::ArrayRef<OpEntry> elementwiseOps(); ///< ops/Elementwise.cpp
 llvm::ArrayRef<OpEntry> activationOps();  ///< ops/Activation.cpp
 llvm::ArrayRef<OpEntry>
 movementOps(); ///< ops/Movement.cpp: reshape, transpose, concat, split, expand, tile, depth to space, ...
-llvm::ArrayRef<OpEntry> sliceOps();    ///< ops/Slice.cpp: slice, pad, crop
-llvm::ArrayRef<OpEntry> indexingOps(); ///< ops/Indexing.cpp: gather, scatter, compress, nonzero, unique
-llvm::ArrayRef<OpEntry> resizeOps();   ///< ops/Resize.cpp
-llvm::ArrayRef<OpEntry> samplingOps(); ///< ops/Sampling.cpp: grid sample, affine grid, col2im
+llvm::ArrayRef<OpEntry> sliceOps();     ///< ops/Slice.cpp: slice, pad, crop
+llvm::ArrayRef<OpEntry> indexingOps();  ///< ops/Indexing.cpp: gather, scatter, compress, nonzero, unique
+llvm::ArrayRef<OpEntry> resizeOps();    ///< ops/Resize.cpp
+llvm::ArrayRef<OpEntry> detectionOps(); ///< ops/Detection.cpp: non-maximum suppression
+llvm::ArrayRef<OpEntry> samplingOps();  ///< ops/Sampling.cpp: grid sample, affine grid, col2im
 llvm::ArrayRef<OpEntry>
 reductionOps(); ///< ops/Reduction.cpp: reduces, arg, cumsum, softmax, topk, sort, unique
 llvm::ArrayRef<OpEntry> generatorOps(); ///< ops/Generator.cpp: constants, shape, range, one-hot, eye, random

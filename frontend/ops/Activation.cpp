@@ -105,6 +105,16 @@ static void importSwish(NodeImporter &n) {
   activate(n, [&](Value x) { return sigmoidLinear(n, x, alpha); });
 }
 
+static void importSwiGLU(NodeImporter &n) {
+  float alpha = n.floatAttr("alpha", 1);
+  if (!require(n, 2) || !requireSameElements(n, {n.operand(0), n.operand(1)}) ||
+      !requireFloat(n, n.operand(0)) || !requireBroadcast(n, {n.operand(0), n.operand(1)}))
+    return;
+  Type type = n.elementType(n.operand(0)), wide = accumulationType(type);
+  Value gate = sigmoidLinear(n, n.cast(n.operand(0), wide), alpha);
+  n.result(0, n.cast(n.mul(gate, n.cast(n.operand(1), wide)), type));
+}
+
 static void importGelu(NodeImporter &n) {
   std::string approximate = n.stringAttr("approximate", "none");
   if (approximate != "none" && approximate != "tanh")
@@ -125,54 +135,16 @@ static void importShrink(NodeImporter &n) {
   n.result(0, n.cast(n.select(below, shifted(n, value, bias), shrunk), type));
 }
 
-//===- com.microsoft ---------------------------------------------------------------------===//
-
-/// Operand 0 plus the optional bias of operand 1.
-static void activateBiased(NodeImporter &n, Activation function) {
-  if (n.has(0) && n.has(1)) {
-    if (!requireSameElements(n, {n.operand(0), n.operand(1)}) ||
-        !requireBroadcast(n, {n.operand(0), n.operand(1)}) || !requireFloat(n, n.operand(0)))
-      return;
-    Type type = n.elementType(n.operand(0)), wide = accumulationType(type);
-    return n.result(0, n.cast(function(n.add(n.cast(n.operand(0), wide), n.cast(n.operand(1), wide))), type));
-  }
-  activate(n, function);
-}
-
-static void importBiasGelu(NodeImporter &n) {
-  activateBiased(n, [&](Value x) { return geluErf(n, x); });
-}
-
-static void importFastGelu(NodeImporter &n) {
-  activateBiased(n, [&](Value x) { return geluTanh(n, x); });
-}
-
-static void importQuickGelu(NodeImporter &n) {
-  float alpha = n.floatAttr("alpha", 1.702f);
-  activate(n, [&](Value x) { return sigmoidLinear(n, x, alpha); });
-}
-
 llvm::ArrayRef<OpEntry> activationOps() {
   static const OpEntry table[] = {
-      {"Celu", importCelu},
-      {"Elu", importElu},
-      {"Gelu", importGelu},
-      {"HardSigmoid", importHardSigmoid},
-      {"HardSwish", importHardSwish},
-      {"LeakyRelu", importLeakyRelu},
-      {"Mish", importMish},
-      {"PRelu", importPRelu},
-      {"Relu", importRelu},
-      {"Selu", importSelu},
-      {"Shrink", importShrink},
-      {"Softplus", importSoftplus},
-      {"Softsign", importSoftsign},
-      {"Swish", importSwish},
-      {"ThresholdedRelu", importThresholdedRelu},
-      {"BiasGelu", importBiasGelu, "com.microsoft"},
-      {"FastGelu", importFastGelu, "com.microsoft"},
-      {"Gelu", importGelu, "com.microsoft"},
-      {"QuickGelu", importQuickGelu, "com.microsoft"},
+      {"Celu", importCelu},           {"Elu", importElu},
+      {"Gelu", importGelu},           {"HardSigmoid", importHardSigmoid},
+      {"HardSwish", importHardSwish}, {"LeakyRelu", importLeakyRelu},
+      {"Mish", importMish},           {"PRelu", importPRelu},
+      {"Relu", importRelu},           {"Selu", importSelu},
+      {"Shrink", importShrink},       {"Softplus", importSoftplus},
+      {"Softsign", importSoftsign},   {"SwiGLU", importSwiGLU},
+      {"Swish", importSwish},         {"ThresholdedRelu", importThresholdedRelu},
   };
   return table;
 }

@@ -225,7 +225,9 @@ static void importBitCast(NodeImporter &n) {
   Type from = n.elementType(n.operand(0)), to = n.elementTypeOf(n.intAttr("to", 0));
   if (!to)
     return;
-  if (from.getIntOrFloatBitWidth() != to.getIntOrFloatBitWidth() || isBool(from) != isBool(to))
+  if (isBool(from) && to.isInteger(8)) // a bool takes a byte, 0 or 1
+    return n.result(0, n.cast(n.operand(0), to));
+  if (from.getIntOrFloatBitWidth() != to.getIntOrFloatBitWidth())
     return n.fail("TW2003", typeName(from) + " and " + typeName(to) + " have different widths");
   n.result(0, n.bitcast(n.operand(0), to));
 }

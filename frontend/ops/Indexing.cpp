@@ -1,5 +1,6 @@
 /// Indexing.cpp - operators whose indices are data: gather, scatter, and those whose results' sizes are data
 /// too.
+#include "frontend/ops/Indexing.h"
 #include "frontend/ops/Composites.h"
 
 using namespace mlir;
@@ -169,8 +170,7 @@ static void importTensorScatter(NodeImporter &n) {
 
 //===- Sizes that are data ----------------------------------------------------------------------===//
 
-/// The positions of the true elements, [count, rank], count being defined by the program.
-static Value truePositions(NodeImporter &n, Value mask) {
+Value truePositions(NodeImporter &n, Value mask) {
   Dims shape = dimsOf(mask);
   Value total = n.reduce(ReduceKind::sum, n.cast(mask, si64(n)), upTo(shape.size()));
   int64_t most = n.symbols.upperBound(elementCount(mask.getType()));
@@ -311,7 +311,7 @@ static void importUnique(NodeImporter &n) {
     if (dim != axis)
       perm.push_back(dim);
   AffineExpr rowSize = productOf(piece(dimsOf(n.transpose(x, perm)), 1, n.rank(x)), n.b.getContext());
-  if (std::optional<int64_t> known = constantOf(rowSize); known && *known <= 4096)
+  if (std::optional<int64_t> known = constantOf(rowSize); known && *known <= 256)
     width = *known;
   else
     return n.unsupported(

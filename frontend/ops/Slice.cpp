@@ -18,11 +18,13 @@ struct Range {
 } // namespace
 
 /// Where a possibly negative index points, not yet clamped. Nothing when its sign is not known.
-static std::optional<AffineExpr> position(NodeImporter &n, AffineExpr value, AffineExpr size) {
-  constexpr int64_t huge = int64_t(1)
-                           << 60; // infinite ends are written as huge numbers; differences must not overflow
-  if (std::optional<int64_t> known = constantOf(value))
-    value = n.dim(std::clamp(*known, -huge, huge));
+static std::optional<AffineExpr> position(NodeImporter &n, AffineExpr value, AffineExpr size, bool forward) {
+  // Exporters write infinite ends as INT32_MAX or INT64_MAX and their negatives.
+  std::optional<int64_t> known = constantOf(value);
+  if (known && *known >= INT32_MAX)
+    return size;
+  if (known && *known <= -INT32_MAX)
+    return n.dim(forward ? 0 : -1);
   if (n.symbols.lowerBound(value) >= 0)
     return value;
   if (n.symbols.upperBound(value) >= 0)
@@ -35,7 +37,8 @@ static std::optional<AffineExpr> position(NodeImporter &n, AffineExpr value, Aff
 /// makes sizes provably equal later.
 static std::optional<Range> symbolicRange(NodeImporter &n, AffineExpr start, AffineExpr end, int64_t step,
                                           AffineExpr size) {
-  std::optional<AffineExpr> first = position(n, start, size), last = position(n, end, size);
+  std::optional<AffineExpr> first = position(n, start, size, step > 0),
+                            last = position(n, end, size, step > 0);
   if (!first || !last)
     return std::nullopt;
   SymbolTable &s = n.symbols;
