@@ -6,11 +6,22 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 #include <type_traits>
 #include <utility>
 
 namespace tilewright::runtime {
+
+/// Null when memory cannot be had. `alignment` is a power of two.
+inline void *allocateZeroed(size_t bytes, size_t alignment) {
+  if (alignment <= alignof(std::max_align_t))
+    return std::calloc(1, bytes);
+  void *memory = nullptr;
+  if (posix_memalign(&memory, alignment, bytes) != 0)
+    return nullptr;
+  return std::memset(memory, 0, bytes);
+}
 
 /// A zero-initialised array of plain values whose size is set once. Element access is unchecked.
 template <typename T> class Array {
@@ -25,7 +36,10 @@ public:
   /// False when memory cannot be had; the array is then empty.
   [[nodiscard]] bool allocate(size_t wanted) {
     std::free(values);
-    values = static_cast<T *>(std::calloc(wanted ? wanted : 1, sizeof(T)));
+    values = nullptr;
+    size_t bytes;
+    if (!__builtin_mul_overflow(wanted ? wanted : 1, sizeof(T), &bytes))
+      values = static_cast<T *>(allocateZeroed(bytes, alignof(T)));
     count = values ? wanted : 0;
     return values != nullptr;
   }

@@ -26,10 +26,9 @@ tw_status InputFile::open(const char *path, const char *what, int code, tw_error
   struct stat facts;
   if (file < 0 || fstat(file, &facts) != 0)
     return reportError(error, TW_IO, code, "cannot open %s '%s': %s", what, path, strerror(errno));
-  directory = S_ISDIR(facts.st_mode);
   if (!S_ISREG(facts.st_mode))
-    return reportError(error, TW_IO, code + 1, "%s '%s' is %s, not a file", what, path,
-                       directory ? "a directory" : "a device or pipe");
+    return reportError(error, TW_IO, 4002, "%s '%s' is %s, not a file", what, path,
+                       S_ISDIR(facts.st_mode) ? "a directory" : "a device or pipe");
   bytes = static_cast<uint64_t>(facts.st_size);
   return TW_OK;
 }

@@ -19,19 +19,17 @@ public:
   InputFile &operator=(const InputFile &) = delete;
   ~InputFile();
 
-  /// Missing and unreadable files, directories and devices are refused with `code` (`code + 1`: not a regular
-  /// file). `what` names the file's role in messages.
+  /// Missing and unreadable files are refused with `code`, directories and devices with 4002. `what` names
+  /// the file's role in messages.
   tw_status open(const char *path, const char *what, int code, tw_error *error);
   /// Exactly `bytes` bytes at `offset`; false when the file ends before or cannot be read.
   bool read(uint64_t offset, void *destination, uint64_t bytes) const;
   int descriptor() const { return file; }
   uint64_t size() const { return bytes; }
-  bool isDirectory() const { return directory; }
 
 private:
   int file = -1;
   uint64_t bytes = 0;
-  bool directory = false;
 };
 
 /// Check that `file` is a whole shared object for this machine that defines the descriptor symbol. `elfBytes`

@@ -9,8 +9,8 @@
 
 using namespace tilewright::runtime;
 
-bool tw_session::meet() {
-  return team.meet([this] {
+bool tw_session::meet(int32_t thread) {
+  return team.meet(thread, [this] {
     if (failure.claimed.load(std::memory_order_relaxed))
       return true;
     cancelled = cancelRequested.load(std::memory_order_relaxed) != 0;
@@ -34,20 +34,20 @@ bool tw_session::grow(uint32_t buffer, int64_t bytes) {
   Region *region = growables.find(root);
   if (!region || bytes < 0) {
     fail(region ? TW_FAIL_SIZE : 0, -1, bytes, static_cast<int64_t>(largestMemory));
-    return 1;
+    return true;
   }
   const auto wanted = static_cast<uint64_t>(bytes);
   const uint64_t doubled = region->data() ? 2 * region->capacity() : 0;
   if (!region->data() || wanted > region->capacity())
     if (!(doubled > wanted && region->reserve(doubled)) && !region->reserve(wanted)) {
       fail(TW_FAIL_MEMORY, -1, bytes, 0);
-      return 1;
+      return true;
     }
   if (buffers[root] != region->data())
     for (uint32_t alias = 0; alias < descriptor.buffer_count; ++alias)
       if (model.layout.roots[alias] == root)
         buffers[alias] = region->data();
-  return 0;
+  return false;
 }
 
 namespace tilewright::runtime {
@@ -80,7 +80,7 @@ namespace {
 
 tw_session &sessionOf(tw_frame *frame) { return *static_cast<SessionFrame *>(frame)->session; }
 
-int32_t hostBarrier(tw_frame *frame, int32_t) { return sessionOf(frame).meet(); }
+int32_t hostBarrier(tw_frame *frame, int32_t thread) { return sessionOf(frame).meet(thread); }
 
 void hostFail(tw_frame *frame, int32_t code, int32_t site, int64_t a, int64_t b) {
   sessionOf(frame).fail(code, site, a, b);

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -34,12 +35,41 @@ void wakeAll(const std::atomic<uint32_t> &word) {
 
 } // namespace
 
-uint32_t Signal::awaitChange(uint32_t old, uint64_t spinTicks) {
-  uint32_t current = value.load(std::memory_order_acquire);
-  for (const uint64_t begin = readTicks(); current == old && readTicks() - begin < spinTicks;) {
+void Whereabouts::note(int32_t thread) {
+  __atomic_store_n(&slots[static_cast<size_t>(thread)].processorPlusOne, sched_getcpu() + 1,
+                   __ATOMIC_RELAXED);
+}
+
+bool Whereabouts::sharesProcessor(int32_t thread) const {
+  const int32_t own = sched_getcpu() + 1;
+  for (size_t other = 0; other < slots.size(); ++other)
+    if (other != static_cast<size_t>(thread) &&
+        __atomic_load_n(&slots[other].processorPlusOne, __ATOMIC_RELAXED) == own)
+      return own > 0;
+  return false;
+}
+
+uint32_t Signal::spin(uint32_t old, const Patience &patience) const {
+  const uint64_t begin = readTicks();
+  uint64_t nextLook = hastyTicks;
+  for (;;) {
+    const uint32_t current = value.load(std::memory_order_acquire);
+    const uint64_t elapsed = readTicks() - begin;
+    if (current != old || elapsed >= patience.ticks)
+      return current;
+    // On a busy machine the kernel packs threads together: whoever spins then keeps from running the one it
+    // waits for.
+    if (elapsed >= nextLook) {
+      if (patience.whereabouts.sharesProcessor(patience.thread))
+        return current;
+      nextLook += hastyTicks;
+    }
     pauseSpin();
-    current = value.load(std::memory_order_acquire);
   }
+}
+
+uint32_t Signal::awaitChange(uint32_t old, const Patience &patience) {
+  uint32_t current = spin(old, patience);
   while (current == old) {
     // Sequentially consistent on both sides: either the publisher sees this sleeper, or the kernel sees the
     // new value.
@@ -63,7 +93,7 @@ tw_status Team::start(int32_t count, Body function, void *argument, tw_error *er
   context = argument;
   threads = count;
   processors = availableProcessors();
-  if (!workers.allocate(static_cast<size_t>(count - 1)))
+  if (!workers.allocate(static_cast<size_t>(count - 1)) || !whereabouts.prepare(count))
     return reportError(error, TW_IO, 4102, "not enough memory for a session of %d threads", count);
   // Signals of the process are for the threads that expect them.
   sigset_t all, former;
@@ -105,9 +135,10 @@ void Team::run() {
   spinTicks = busy > processors ? hastyTicks : patientTicks;
   running.store(static_cast<uint32_t>(threads - 1), std::memory_order_relaxed);
   const uint32_t done = doneSignal.read();
+  whereabouts.note(0);
   startSignal.publish(startSignal.read() + 1);
   body(context, 0);
-  doneSignal.awaitChange(done, spinTicks);
+  doneSignal.awaitChange(done, {spinTicks, whereabouts, 0});
   busyThreads.fetch_sub(threads, std::memory_order_relaxed);
 }
 
@@ -122,13 +153,14 @@ void Team::work(int32_t index) {
   snprintf(name, sizeof name, "tilewright-%d", index % 1000);
   pthread_setname_np(pthread_self(), name);
   const FloatMode mode;
-  uint64_t patience = 0;
+  uint64_t ticks = 0;
   for (uint32_t seen = 0;;) {
-    seen = startSignal.awaitChange(seen, patience);
+    seen = startSignal.awaitChange(seen, {ticks, whereabouts, index});
     if (stopping)
       return;
+    whereabouts.note(index);
     // Read now: once this thread has left, the caller may set up the next run.
-    patience = spinTicks;
+    ticks = spinTicks;
     body(context, index);
     if (running.fetch_sub(1, std::memory_order_acq_rel) == 1)
       doneSignal.publish(doneSignal.read() + 1);

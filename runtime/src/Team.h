@@ -10,15 +10,40 @@
 
 namespace tilewright::runtime {
 
+/// Where each thread of a team was last seen running. Two that share a processor must not spin for each
+/// other.
+class Whereabouts {
+public:
+  [[nodiscard]] bool prepare(int32_t threads) { return slots.allocate(static_cast<size_t>(threads)); }
+  void note(int32_t thread);
+  /// Whether another thread was last seen on the processor that runs `thread` now.
+  bool sharesProcessor(int32_t thread) const;
+
+private:
+  struct alignas(64) Slot {
+    int32_t processorPlusOne; ///< 0: not seen yet
+  };
+  Array<Slot> slots;
+};
+
+/// How long a thread may spin before it sleeps.
+struct Patience {
+  uint64_t ticks;
+  const Whereabouts &whereabouts;
+  int32_t thread;
+};
+
 /// A number that one thread changes and others wait for: first spinning, then asleep on a futex.
 class alignas(64) Signal {
 public:
   uint32_t read() const { return value.load(std::memory_order_acquire); }
   /// Return the value once it is no longer `old`. What the publisher wrote before is visible then.
-  uint32_t awaitChange(uint32_t old, uint64_t spinTicks);
+  uint32_t awaitChange(uint32_t old, const Patience &patience);
   void publish(uint32_t next);
 
 private:
+  uint32_t spin(uint32_t old, const Patience &patience) const;
+
   std::atomic<uint32_t> value{0};
   std::atomic<uint32_t> sleepers{0};
 };
@@ -43,9 +68,10 @@ public:
   /// Called by every thread of the running team. The last to arrive asks `decide(context)`; all get its
   /// answer, so that either every thread goes on or none does. What any thread wrote before is visible to all
   /// after.
-  template <typename Decide> bool meet(Decide decide) {
+  template <typename Decide> bool meet(int32_t thread, Decide decide) {
     if (threads == 1)
       return decide();
+    whereabouts.note(thread);
     // The epoch cannot move before this thread has arrived. Its lowest bit carries the answer.
     const uint32_t epoch = barrierEpoch.read();
     if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == static_cast<uint32_t>(threads)) {
@@ -54,7 +80,7 @@ public:
       barrierEpoch.publish((epoch & ~1u) + 2 + (answer ? 1 : 0));
       return answer;
     }
-    return barrierEpoch.awaitChange(epoch, spinTicks) & 1;
+    return barrierEpoch.awaitChange(epoch, {spinTicks, whereabouts, thread}) & 1;
   }
 
   int32_t size() const { return threads; }
@@ -76,6 +102,7 @@ private:
   uint64_t spinTicks = 0; ///< for the run in progress
   bool stopping = false;
   Array<Worker> workers;
+  Whereabouts whereabouts;
   size_t started = 0;
 
   Signal startSignal, doneSignal, barrierEpoch;

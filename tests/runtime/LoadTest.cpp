@@ -102,6 +102,9 @@ TEST(Load, SideWeights) {
   const std::string path = folder.file("model.so"), weights = folder.file("affine.weights");
   writeFile(path, readFile(artifactPath("affine_side")));
   EXPECT_STREQ(loadError(path).code, "TW4011");
+  std::filesystem::create_directory(weights);
+  EXPECT_STREQ(loadError(path).code, "TW4002");
+  std::filesystem::remove(weights);
   EXPECT_EQ(loadError(path).status, TW_IO);
   EXPECT_THAT(loadError(path).message, HasSubstr("affine.weights"));
 
