@@ -214,6 +214,18 @@ struct Fields {
 
 } // namespace
 
+/// What an entry's two headers have in common: from the version needed to the length of the name.
+static Fields commonFields(const std::string &name, uint32_t crc, uint64_t size, uint64_t offset) {
+  bool ascii =
+      std::all_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  uint64_t version = size >= full32 || offset >= full32 ? 45 : 20, size32 = std::min<uint64_t>(size, full32);
+  constexpr uint64_t noDate = 1 << 5 | 1; // 1980-01-01, as NumPy writes: equal results make equal files
+  Fields fields;
+  fields.u16(version).u16(ascii ? 0 : utf8Names).u16(0).u16(0).u16(noDate).u32(crc).u32(size32).u32(size32);
+  fields.u16(name.size());
+  return fields;
+}
+
 MaybeProblem ZipWriter::add(const std::string &name, const std::vector<std::span<const std::byte>> &parts) {
   uint64_t size = 0;
   uint32_t crc = 0;
@@ -221,33 +233,21 @@ MaybeProblem ZipWriter::add(const std::string &name, const std::vector<std::span
     size += part.size();
     crc = checksum(crc, part);
   }
-  bool ascii =
-      std::all_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  Fields common = commonFields(name, crc, size, offset), local, extra, entry;
   bool largeSize = size >= full32, largeOffset = offset >= full32;
-  uint64_t version = largeSize || largeOffset ? 45 : 20, flags = ascii ? 0 : utf8Names;
-  constexpr uint64_t noDate = 1 << 5 | 1; // 1980-01-01, as NumPy writes: equal results make equal files
-  uint64_t size32 = largeSize ? full32 : size;
-  Fields common; // version .. name length, the same in both headers
-  common.u16(version).u16(flags).u16(0).u16(0).u16(noDate).u32(crc).u32(size32).u32(size32).u16(name.size());
-
-  Fields local;
   local.u32(localMagic).text += common.text;
   local.u16(largeSize ? 20 : 0).text += name;
   if (largeSize)
     local.u16(1).u16(16).u64(size).u64(size);
-
-  Fields extra;
   if (largeSize || largeOffset)
     extra.u16(1).u16((largeSize ? 16 : 0) + (largeOffset ? 8 : 0));
   if (largeSize)
     extra.u64(size).u64(size);
   if (largeOffset)
     extra.u64(offset);
-  Fields entry;
-  entry.u32(entryMagic).u16(version).text += common.text;
-  entry.u16(extra.text.size()).u16(0).u16(0).u16(0).u32(0).u32(largeOffset ? full32 : offset).text +=
-      name + extra.text;
-  directory += entry.text;
+  entry.u32(entryMagic).u16(45).text += common.text;
+  entry.u16(extra.text.size()).u16(0).u16(0).u16(0).u32(0).u32(largeOffset ? full32 : offset);
+  directory += entry.text + name + extra.text;
 
   if (auto problem = output.write(local.text))
     return problem;
