@@ -1,9 +1,10 @@
 /// artifact.h - what a compiled artifact and the runtime say to each other.
 ///
-/// The compiler emits one exported object, `tilewright_model` of type tw_descriptor, in a shared object that imports nothing.
-/// The runtime maps the object, checks the descriptor and drives the program through it. Written by codegen/cpu (in LLVM IR:
-/// keep the field order and the static layout in step with codegen/cpu/Descriptor.cpp), read by runtime/.
-/// All structures are size-prefixed where they may grow, and grow only at the end.
+/// The compiler emits one exported object, `tilewright_model` of type tw_descriptor, in a shared object that
+/// imports nothing. The runtime maps the object, checks the descriptor and drives the program through it.
+/// Written by codegen/cpu (in LLVM IR: keep the field order and the static layout in step with
+/// codegen/cpu/Descriptor.cpp), read by runtime/. All structures are size-prefixed where they may grow, and
+/// grow only at the end.
 #ifndef TILEWRIGHT_ARTIFACT_H
 #define TILEWRIGHT_ARTIFACT_H
 
@@ -23,33 +24,36 @@ typedef struct tw_frame tw_frame;
 
 /// Run-time failures that generated code reports. The runtime words the message; `a` and `b` are its numbers.
 enum {
-  TW_FAIL_INDEX = 1,       ///< index a is outside [-b, b)
-  TW_FAIL_SHAPE = 2,       ///< dimension a where b was needed
-  TW_FAIL_RESHAPE = 3,     ///< a elements cannot be reshaped into b
-  TW_FAIL_SIZE = 4,        ///< a value a used as a size or count is negative or above the limit b
-  TW_FAIL_MEMORY = 5,      ///< a bytes cannot be allocated
-  TW_FAIL_DIVIDE = 6,      ///< integer division by zero
-  TW_FAIL_UNSUPPORTED = 7  ///< a value only known at run time asks for what was not compiled
+  TW_FAIL_INDEX = 1,      ///< index a is outside [-b, b)
+  TW_FAIL_SHAPE = 2,      ///< dimension a where b was needed
+  TW_FAIL_RESHAPE = 3,    ///< a elements cannot be reshaped into b
+  TW_FAIL_SIZE = 4,       ///< a value a used as a size or count is negative or above the limit b
+  TW_FAIL_MEMORY = 5,     ///< a bytes cannot be allocated
+  TW_FAIL_DIVIDE = 6,     ///< integer division by zero
+  TW_FAIL_UNSUPPORTED = 7 ///< a value only known at run time asks for what was not compiled
 };
 
-/// Functions the runtime lends to generated code. All may be called from every thread of the team unless said otherwise; none throws.
+/// Functions the runtime lends to generated code. All may be called from every thread of the team unless said
+/// otherwise; none throws.
 typedef struct tw_host_table {
   uint32_t size; ///< bytes of this table
   uint32_t abi;
-  /// Every thread of the team meets here. Returns non-zero when the run failed or was cancelled: the program then returns.
-  /// The answer is decided once per meeting, by the last to arrive: all threads get the same. What any thread wrote before,
-  /// frame->symbols and frame->buffers included, is visible to all after.
+  /// Every thread of the team meets here. Returns non-zero when the run failed or was cancelled: the program
+  /// then returns. The answer is decided once per meeting, by the last to arrive: all threads get the same.
+  /// What any thread wrote before, frame->symbols and frame->buffers included, is visible to all after.
   int32_t (*barrier)(tw_frame *frame, int32_t thread);
-  /// Record a failure (the first one wins); the caller goes on with some valid value until the next barrier. `site` indexes
-  /// tw_descriptor::sites; -1: nowhere in particular. A failure after the last barrier still fails the run.
+  /// Record a failure (the first one wins); the caller goes on with some valid value until the next barrier.
+  /// `site` indexes tw_descriptor::sites; -1: nowhere in particular. A failure after the last barrier still
+  /// fails the run.
   void (*fail)(tw_frame *frame, int32_t code, int32_t site, int64_t a, int64_t b);
-  /// Thread 0 only: give buffer `buffer` (kind TW_BUFFER_GROWABLE) at least `bytes` bytes; sets frame->buffers[buffer].
-  /// Contents are not kept. Returns non-zero on failure (already recorded). The memory starts on a cache line, has 64 readable
-  /// bytes behind it, and stays with the session: capacity at least doubles when it grows. Other threads see the new address after
-  /// the next barrier. Before its first growth a growable buffer's address is valid for 0 bytes.
+  /// Thread 0 only: give buffer `buffer` (kind TW_BUFFER_GROWABLE) at least `bytes` bytes; sets
+  /// frame->buffers[buffer]. Contents are not kept. Returns non-zero on failure (already recorded). The
+  /// memory starts on a cache line, has 64 readable bytes behind it, and stays with the session: capacity at
+  /// least doubles when it grows. Other threads see the new address after the next barrier. Before its first
+  /// growth a growable buffer's address is valid for 0 bytes.
   int32_t (*grow)(tw_frame *frame, uint32_t buffer, int64_t bytes);
-  /// Called before each launch when frame->profile is set. Only thread 0's calls count: the time until its next one, or the end of the
-  /// program, belongs to `launch`.
+  /// Called before each launch when frame->profile is set. Only thread 0's calls count: the time until its
+  /// next one, or the end of the program, belongs to `launch`.
   void (*mark)(tw_frame *frame, int32_t thread, uint32_t launch);
   /// Elementary functions that generated code does not inline: f64 in, f64 out. Indexed by TW_MATH_*.
   double (*const *math1)(double);
@@ -59,60 +63,79 @@ typedef struct tw_host_table {
 
 /// math1 indices
 enum {
-  TW_MATH_SIN, TW_MATH_COS, TW_MATH_TAN, TW_MATH_ASIN, TW_MATH_ACOS, TW_MATH_ATAN, TW_MATH_SINH, TW_MATH_COSH, TW_MATH_TANH,
-  TW_MATH_ASINH, TW_MATH_ACOSH, TW_MATH_ATANH, TW_MATH_EXP, TW_MATH_LOG, TW_MATH_ERF, TW_MATH_LOG1P, TW_MATH_EXPM1,
-  TW_MATH_LGAMMA, TW_MATH1_COUNT
+  TW_MATH_SIN,
+  TW_MATH_COS,
+  TW_MATH_TAN,
+  TW_MATH_ASIN,
+  TW_MATH_ACOS,
+  TW_MATH_ATAN,
+  TW_MATH_SINH,
+  TW_MATH_COSH,
+  TW_MATH_TANH,
+  TW_MATH_ASINH,
+  TW_MATH_ACOSH,
+  TW_MATH_ATANH,
+  TW_MATH_EXP,
+  TW_MATH_LOG,
+  TW_MATH_ERF,
+  TW_MATH_LOG1P,
+  TW_MATH_EXPM1,
+  TW_MATH_LGAMMA,
+  TW_MATH1_COUNT
 };
 /// math2 indices
 enum { TW_MATH_POW, TW_MATH_ATAN2, TW_MATH_FMOD, TW_MATH2_COUNT };
 
 /// One run, as generated code sees it. Every pointer is valid, also where there are no bytes behind it.
 ///
-/// Arena buffers, growable buffers, scratch and weights start on cache lines (or as aligned as asked for) and have 64 readable bytes of
-/// slack behind them, whose contents are undefined. Input and output buffers may be the caller's: any alignment, no slack.
-/// Threads run with subnormals flushed to zero (FTZ, DAZ), rounding to nearest.
+/// Arena buffers, growable buffers, scratch and weights start on cache lines (or as aligned as asked for) and
+/// have 64 readable bytes of slack behind them, whose contents are undefined. Input and output buffers may be
+/// the caller's: any alignment, no slack. Threads run with subnormals flushed to zero (FTZ, DAZ), rounding to
+/// nearest.
 struct tw_frame {
   const tw_host_table *host;
-  uint8_t **buffers;         ///< [buffer_count] base addresses
-  int64_t *symbols;          ///< [symbol_count] values of the symbolic dimensions, bound from inputs or stored by the program (until
-                             ///< then: their maximum)
-  const uint8_t *weights;    ///< the constants, 64-byte aligned
-  uint8_t **scratch;         ///< [threads] private scratch of scratch_bytes, 64-byte aligned
-  int32_t failed;            ///< written by fail(); what counts is the answer of barrier()
-  int32_t profile;           ///< non-zero: call host->mark(frame, thread, launch) before each launch
+  uint8_t **buffers; ///< [buffer_count] base addresses
+  int64_t *symbols;  ///< [symbol_count] values of the symbolic dimensions, bound from inputs or stored by the
+                    ///< program (until then: their maximum)
+  const uint8_t *weights; ///< the constants, 64-byte aligned
+  uint8_t **scratch;      ///< [threads] private scratch of scratch_bytes, 64-byte aligned
+  int32_t failed;         ///< written by fail(); what counts is the answer of barrier()
+  int32_t profile;        ///< non-zero: call host->mark(frame, thread, launch) before each launch
 };
 
 /// How a buffer gets its memory.
 enum {
-  TW_BUFFER_ARENA = 0,    ///< lives in the arena from launch `birth` to launch `death` (inclusive)
-  TW_BUFFER_INPUT = 1,    ///< `io` names the input
-  TW_BUFFER_OUTPUT = 2,   ///< `io` names the output; size known once inputs are bound
-  TW_BUFFER_GROWABLE = 3, ///< sized by the program through host->grow
+  TW_BUFFER_ARENA = 0,          ///< lives in the arena from launch `birth` to launch `death` (inclusive)
+  TW_BUFFER_INPUT = 1,          ///< `io` names the input
+  TW_BUFFER_OUTPUT = 2,         ///< `io` names the output; size known once inputs are bound
+  TW_BUFFER_GROWABLE = 3,       ///< sized by the program through host->grow
   TW_BUFFER_GROWABLE_OUTPUT = 4 ///< as GROWABLE, and output `io` is read from it after the run
 };
 
-/// Aliases form chains; the buffer at the end decides about the memory. In the arena it lives from the earliest birth to the latest
-/// death of all that lead to it. An output whose chain ends in an arena buffer, an input or another output is copied after the run.
+/// Aliases form chains; the buffer at the end decides about the memory. In the arena it lives from the
+/// earliest birth to the latest death of all that lead to it. An output whose chain ends in an arena buffer,
+/// an input or another output is copied after the run.
 typedef struct tw_buffer_info {
   uint32_t kind;
   uint32_t io;
   uint32_t birth;
   uint32_t death;
-  uint32_t alias;  ///< another buffer whose memory this one is, or UINT32_MAX. An output aliased to an input is copied by the runtime after the run.
-  uint32_t align;  ///< a power of two up to 4096; what is below 64 counts as 64
+  uint32_t alias; ///< another buffer whose memory this one is, or UINT32_MAX. An output aliased to an input
+                  ///< is copied by the runtime after the run.
+  uint32_t align; ///< a power of two up to 4096; what is below 64 counts as 64
 } tw_buffer_info;
 
 typedef struct tw_io_dim {
-  int64_t value;      ///< >= 0: a constant; -1: the symbol `symbol`; -2: an expression of symbols (outputs only)
+  int64_t value; ///< >= 0: a constant; -1: the symbol `symbol`; -2: an expression of symbols (outputs only)
   uint32_t symbol;
   uint32_t pad;
-  const char *text;   ///< "batch", "past+1"; null for constants
+  const char *text; ///< "batch", "past+1"; null for constants
 } tw_io_dim;
 
 typedef struct tw_io_info {
   const char *name;
-  int32_t dtype;      ///< tw_dtype
-  int32_t rank;       ///< 0 .. TW_MAX_RANK
+  int32_t dtype; ///< tw_dtype
+  int32_t rank;  ///< 0 .. TW_MAX_RANK
   const tw_io_dim *dims;
   uint32_t buffer;
   uint32_t pad;
@@ -120,7 +143,7 @@ typedef struct tw_io_info {
 
 typedef struct tw_symbol_info {
   const char *name;
-  int64_t min, max;   ///< inclusive range the code is compiled for
+  int64_t min, max;           ///< inclusive range the code is compiled for
   int32_t defined_by_program; ///< non-zero: not bound from inputs
   int32_t pad;
 } tw_symbol_info;
@@ -138,7 +161,7 @@ typedef struct tw_launch_info {
 
 /// CPU features an artifact may need; bits of tw_descriptor::cpu_features.
 enum {
-  TW_CPU_AVX2 = 1u << 0, ///< AVX2 + FMA + F16C + BMI2: the base level, x86-64-v3
+  TW_CPU_AVX2 = 1u << 0,   ///< AVX2 + FMA + F16C + BMI2: the base level, x86-64-v3
   TW_CPU_AVX512 = 1u << 1, ///< F, BW, CD, DQ, VL
   TW_CPU_AVX512_VNNI = 1u << 2,
   TW_CPU_AVX512_BF16 = 1u << 3,
@@ -162,24 +185,28 @@ typedef struct tw_descriptor {
   const tw_buffer_info *buffers;
   const tw_site_info *sites;
   const tw_launch_info *launches;
-  const char *report;            ///< JSON
-  /// The whole model, walked by every thread of the team. All threads must pass the same barriers in the same order.
+  const char *report; ///< JSON
+  /// The whole model, walked by every thread of the team. All threads must pass the same barriers in the same
+  /// order.
   void (*program)(tw_frame *frame, int32_t thread, int32_t threads);
-  /// bytes[0..buffer_count): size of each buffer (0 for growable ones and aliases); bytes[buffer_count]: scratch per thread.
-  /// A size that overflows must come out negative: the run is then refused with TW4301. Symbols defined by the program are at their
-  /// maximum here. Called when dimensions are met for the first time; must not depend on anything but `symbols`.
+  /// bytes[0..buffer_count): size of each buffer (0 for growable ones and aliases); bytes[buffer_count]:
+  /// scratch per thread. A size that overflows must come out negative: the run is then refused with TW4301.
+  /// Symbols defined by the program are at their maximum here. Called when dimensions are met for the first
+  /// time; must not depend on anything but `symbols`.
   void (*sizes)(const int64_t *symbols, int64_t *bytes);
-  /// All dimensions of all outputs, one after the other. Called before the run for outputs of kind OUTPUT, after it for all.
-  /// For an OUTPUT buffer, sizes() must not exceed the bytes of these dimensions: the buffer may be the caller's.
+  /// All dimensions of all outputs, one after the other. Called before the run for outputs of kind OUTPUT,
+  /// after it for all. For an OUTPUT buffer, sizes() must not exceed the bytes of these dimensions: the
+  /// buffer may be the caller's.
   void (*output_dims)(const int64_t *symbols, int64_t *dims);
-  const char *weights_file;      ///< null: embedded; else the file name, in the artifact's folder
-  uint8_t weights_id[16];        ///< equal in artifact and weights file's trailer
+  const char *weights_file; ///< null: embedded; else the file name, in the artifact's folder
+  uint8_t weights_id[16];   ///< equal in artifact and weights file's trailer
 } tw_descriptor;
 
 /// Ends an artifact with embedded weights, and a side weights file.
 typedef struct tw_trailer {
   uint64_t magic;
-  uint64_t weights_offset; ///< from the start of the file, a multiple of 4096, behind everything the ELF headers describe
+  uint64_t weights_offset; ///< from the start of the file, a multiple of 4096, behind everything the ELF
+                           ///< headers describe
   uint8_t weights_id[16];
 } tw_trailer;
 
