@@ -91,6 +91,14 @@ class Rules(unittest.TestCase):
         self.write("ir/A.cpp", "int   x=1;\n")
         self.assertEqual(len(self.problems("formatting")), 1)
 
+    def test_examples(self):
+        self.write("README.md", "Text.\n```cpp\nint main() { return 0; }\n```\n")
+        self.assertEqual(self.problems("examples"), [])
+        self.write("README.md", "```cpp\nint main() { return 0 }\n```\n")
+        self.assertEqual(len(self.problems("examples")), 1)
+        self.write("README.md", "No example.")
+        self.assertEqual(len(self.problems("examples")), 1)
+
 
 class Summary(unittest.TestCase):
     junit = """<testsuite>

@@ -8,6 +8,7 @@ rules: dependencies   rooms include only what the table below allows
        links          links between the project's own documents lead somewhere
        leftovers      nothing is left to do, nothing points outside the repository
        formatting     C++ is as clang-format writes it
+       examples       C++ in the README compiles
 """
 import argparse
 import fnmatch
@@ -205,6 +206,21 @@ def check_formatting(repository):
             yield f"{':'.join(place.split(':')[:2])}: run clang-format-22 -i {file}"
 
 
+def check_examples(repository):
+    compiler = shutil.which("clang++-22")
+    if not compiler:
+        yield "clang++-22 is not installed"
+        return
+    command = [compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Werror", "-Iruntime/include", "-xc++", "-"]
+    examples = re.findall(r"^```cpp\n(.*?)^```", "\n".join(repository.lines("README.md")) + "\n", re.DOTALL | re.MULTILINE)
+    if not examples:
+        yield "README.md has no example in C++"
+    for example in examples:
+        done = subprocess.run(command, cwd=repository.root, input=example, capture_output=True, text=True)
+        if done.returncode:
+            yield f"README.md: an example does not compile:\n{done.stderr.strip()}"
+
+
 RULES = {
     "dependencies": check_dependencies,
     "lengths": check_lengths,
@@ -212,6 +228,7 @@ RULES = {
     "links": check_links,
     "leftovers": check_leftovers,
     "formatting": check_formatting,
+    "examples": check_examples,
 }
 
 
