@@ -240,9 +240,7 @@ namespace {
 /// A cache of keys or values that each sequence of the batch has filled to its own length.
 struct GroupQuery {
   NodeImporter &n;
-  int64_t heads, shared;
   Value before;        ///< how many keys each sequence had, [B] of si64
-  Value after;         ///< and has now
   AffineExpr capacity; ///< length of the present cache
 
   bool readLengths(AffineExpr queries);
@@ -258,7 +256,7 @@ bool GroupQuery::readLengths(AffineExpr queries) {
       constantOf(elementCount(n.operand(6).getType())) != 1)
     return n.fail("TW2003", "seqlens_k and total_sequence_length must be integers"), false;
   Dims batch = {dimsOf(n.operand(0))[0]};
-  after = n.add(n.cast(n.reshape(n.operand(5), batch), index), n.scalarInt(index, 1));
+  Value after = n.add(n.cast(n.reshape(n.operand(5), batch), index), n.scalarInt(index, 1));
   AffineExpr total = n.valueOrDefine(n.reshape(n.operand(6), {}), "total_sequence_length", 0)[0];
   Value isPrompt = n.compare(CompareKind::eq, dimValue(n, total, index), dimValue(n, queries, index));
   before = n.select(isPrompt, n.scalarInt(index, 0), n.sub(after, dimValue(n, queries, index)));
@@ -281,7 +279,10 @@ Value GroupQuery::updated(Value past, Value fresh) const {
   Value moved = n.add(n.sub(at, start), dimValue(n, length, index));
   Value last = dimValue(n, length + shape[2] - 1, index);
   Value source = n.select(n.compare(CompareKind::lt, at, start), at, n.minimum(moved, last));
-  return gatherElements(n, fresh, n.broadcastInDims(source, to, {0, 2}), 2);
+  Value cache = gatherElements(n, fresh, n.broadcastInDims(source, to, {0, 2}), 2);
+  Value end = n.add(start, dimValue(n, shape[2], index));
+  Value filledSoFar = n.compare(CompareKind::lt, at, end); // behind it lie zeros
+  return n.select(n.unsqueeze(filledSoFar, {1, 3}), cache, n.like(cache, 0));
 }
 
 /// x [B, heads, S, size] turned by each sequence's positions.
@@ -330,7 +331,7 @@ static void importGroupQueryAttention(NodeImporter &n) {
   std::optional<Heads> parts = groupQueryHeads(n, heads, shared);
   if (!parts)
     return;
-  GroupQuery query{n, heads, shared, {}, {}, {}};
+  GroupQuery query{n, {}, {}};
   if (!query.readLengths(dimsOf(parts->q)[2]))
     return;
   Value q = query.rotated(parts->q), k = q ? query.rotated(parts->k) : Value();
