@@ -81,6 +81,7 @@ def ensure_cases(target):
             return counts
     if target.exists():
         shutil.rmtree(target)
+    print("   writing the cases of the ONNX package", flush=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Some cases overflow or divide by zero on purpose.
         counts = write_all(target)

@@ -89,7 +89,6 @@ class Judge:
 
 def run(options):
     root = (options.assets / "conformance").resolve()
-    print("   writing the cases of the ONNX package, where they are not here yet", flush=True)
     counts = cases.ensure_cases(root)
     judge = Judge(read_table(HERE / "known_failures.txt"))
     found = run_driver(options.driver.resolve(), chosen_folders(root, options.filter))
