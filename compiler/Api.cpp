@@ -1,0 +1,130 @@
+// The C interface over Compilation. Nothing throws or aborts through it.
+#include "compiler/Compilation.h"
+#include "tilewright_compiler.h"
+#include "llvm/Config/llvm-config.h"
+#include <exception>
+#include <mutex>
+
+using namespace tilewright;
+using compiler::Compilation;
+using frontend::Diagnostic;
+
+namespace {
+
+/// Serialises callbacks and remembers the worst status.
+struct Reporter {
+  const twc_options *user;
+  std::mutex mutex;
+  tw_status status = TW_OK;
+
+  static tw_status statusOf(Diagnostic::Kind kind) {
+    switch (kind) {
+    case Diagnostic::Unsupported:
+      return TW_UNSUPPORTED;
+    case Diagnostic::Invalid:
+      return TW_INVALID;
+    case Diagnostic::Io:
+      return TW_IO;
+    default:
+      return TW_INTERNAL;
+    }
+  }
+
+  void report(const Diagnostic &d) {
+    std::lock_guard<std::mutex> lock(mutex);
+    tw_status one = statusOf(d.kind);
+    status = std::max(status, one);
+    twc_diagnostic plain{one, d.code.c_str(), d.message.c_str(), d.hint.c_str(), d.node.c_str(), d.op.c_str(), d.tensor.c_str()};
+    if (user && user->diagnostic)
+      user->diagnostic(user->user, &plain);
+  }
+};
+
+compiler::Options translate(const twc_options *from, Reporter &reporter) {
+  compiler::Options to;
+  to.diagnostic = [&reporter](const Diagnostic &d) { reporter.report(d); };
+  to.text = [from](llvm::StringRef bytes) {
+    if (from && from->text)
+      from->text(from->user, bytes.data(), bytes.size());
+  };
+  to.progress = [from](llvm::StringRef stage, unsigned done, unsigned total) {
+    if (from && from->progress)
+      from->progress(from->user, stage.str().c_str(), done, total);
+  };
+  if (!from)
+    return to;
+  auto text = [](const char *value, const char *fallback) { return std::string(value ? value : fallback); };
+  to.target = text(from->target, "cpu");
+  to.precision = text(from->precision, "default");
+  to.emit = text(from->emit, "");
+  to.sideWeights = text(from->weights, "embed") == "side";
+  to.threads = std::max(0, from->threads);
+  to.maxMemory = from->max_memory;
+  for (uint32_t i = 0; i < from->dim_count; ++i)
+    to.dims.push_back({from->dims[i].name, from->dims[i].lo, from->dims[i].hi});
+  if (from->cache_dir)
+    to.cacheDir = from->cache_dir;
+  return to;
+}
+
+template <class Body> tw_status guarded(Reporter &reporter, Body body) {
+  Diagnostic problem{};
+  problem.kind = Diagnostic::Internal;
+  problem.code = "TW9000";
+  try {
+    if (!body() && reporter.status == TW_OK) {
+      problem.message = "the compiler stopped without a reason";
+      reporter.report(problem);
+    }
+  } catch (const std::bad_alloc &) {
+    problem.kind = Diagnostic::Io;
+    problem.code = "TW5001";
+    problem.message = "out of memory";
+    reporter.report(problem);
+  } catch (const std::exception &e) {
+    problem.message = e.what();
+    reporter.report(problem);
+  }
+  return reporter.status;
+}
+
+} // namespace
+
+extern "C" {
+
+tw_status twc_compile(const char *modelPath, const char *outPath, const twc_options *options) {
+  Reporter reporter{options};
+  return guarded(reporter, [&] {
+    compiler::Options translated = translate(options, reporter);
+    translated.outPath = outPath ? outPath : "";
+    std::string emit = translated.emit;
+    auto compilation = std::make_unique<Compilation>(std::move(translated));
+    if (!compilation->import(modelPath) || !compilation->lower(emit == "graph"))
+      return false;
+    if (!emit.empty())
+      return compilation->emitText();
+    return compilation->compileKernels() && compilation->writeArtifact();
+  });
+}
+
+tw_status twc_check(const char *modelPath, const twc_options *options) {
+  Reporter reporter{options};
+  return guarded(reporter, [&] { return std::make_unique<Compilation>(translate(options, reporter))->import(modelPath); });
+}
+
+tw_status twc_inspect(const char *modelPath, const twc_options *options) {
+  Reporter reporter{options};
+  return guarded(reporter, [&] {
+    compiler::Options translated = translate(options, reporter);
+    auto text = translated.text;
+    auto compilation = std::make_unique<Compilation>(std::move(translated));
+    if (!compilation->import(modelPath) || !compilation->lower())
+      return false;
+    text(compilation->report());
+    return true;
+  });
+}
+
+const char *twc_version(void) { return "tilewright 0.1.0 (LLVM " LLVM_VERSION_STRING ")"; }
+
+} // extern "C"

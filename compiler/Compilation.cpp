@@ -1,0 +1,308 @@
+// The stages of one compilation, in order.
+#include "compiler/Compilation.h"
+#include "codegen/cpu/Lowering.h"
+#include "ir/interpreter/Interpreter.h"
+#include "passes/Passes.h"
+#include "tilewright/artifact.h"
+#include "tilewright_compiler.h"
+#include "llvm/Support/MathExtras.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+using llvm::StringRef;
+
+namespace tilewright::compiler {
+
+using Problem = frontend::Diagnostic;
+
+Compilation::Compilation(Options given) : options(std::move(given)) {
+  DialectRegistry registry;
+  codegen::registerCodegenDialects(registry);
+  registry.insert<graph::GraphDialect, kernel::KernelDialect, func::FuncDialect>();
+  context.appendDialectRegistry(registry);
+  codegen::loadCodegenDialects(context);
+  context.loadDialect<graph::GraphDialect, kernel::KernelDialect, func::FuncDialect>();
+}
+
+bool Compilation::fail(Problem::Kind kind, StringRef code, const llvm::Twine &message, StringRef hint) {
+  Problem diagnostic{};
+  diagnostic.kind = kind;
+  diagnostic.code = code.str();
+  diagnostic.message = message.str();
+  diagnostic.hint = hint.str();
+  if (options.diagnostic)
+    options.diagnostic(diagnostic);
+  return false;
+}
+
+bool Compilation::fail(llvm::Error error) {
+  codegen::CodegenError taken = codegen::takeCodegenError(std::move(error));
+  auto kind = taken.fault == codegen::Fault::Unsupported ? Problem::Unsupported
+              : taken.fault == codegen::Fault::Invalid   ? Problem::Invalid
+              : taken.fault == codegen::Fault::Io        ? Problem::Io
+                                                         : Problem::Internal;
+  return fail(kind, taken.codeText(), taken.message, taken.hint);
+}
+
+//===- Import and lowering ---------------------------------------------------------------===//
+
+bool Compilation::import(const std::string &modelPath) {
+  auto resolved = codegen::resolveTarget(options.target);
+  if (!resolved)
+    return fail(resolved.takeError());
+  target = *resolved;
+  auto report = [&](const onnx::Error &error) {
+    Problem diagnostic{};
+    int status = int(error.status);
+    diagnostic.kind = status == TW_IO ? Problem::Io : status == TW_UNSUPPORTED ? Problem::Unsupported : status == TW_INTERNAL ? Problem::Internal : Problem::Invalid;
+    diagnostic.code = error.codeText();
+    diagnostic.hint = error.hint;
+    diagnostic.message = error.message;
+    diagnostic.node = error.node;
+    diagnostic.op = error.op;
+    diagnostic.tensor = error.tensor;
+    if (options.diagnostic)
+      options.diagnostic(diagnostic);
+    return false;
+  };
+  auto read = onnx::readModel(modelPath);
+  if (!read)
+    return report(read.error());
+  model = std::move(*read);
+  auto problems = onnx::checkModel(*model);
+  for (const onnx::Error &problem : problems)
+    report(problem);
+  if (!problems.empty())
+    return false;
+  frontend::ImportOptions how;
+  how.dims = options.dims;
+  how.strict = options.precision == "strict";
+  ScopedDiagnosticHandler quiet(&context, [&](mlir::Diagnostic &d) { // a verifier's complaint about imported IR is our bug
+    return success(d.getSeverity() != DiagnosticSeverity::Error);
+  });
+  auto imported = frontend::importModel(*model, context, how);
+  for (const Problem &diagnostic : imported.diagnostics)
+    if (options.diagnostic)
+      options.diagnostic(diagnostic);
+  if (!imported.module)
+    return imported.diagnostics.empty() ? fail(Problem::Internal, "TW9001", "the model was refused without a reason") : false;
+  module = std::move(imported.module);
+  return true;
+}
+
+bool Compilation::lower(bool graphOnly) {
+  std::string complaint;
+  ScopedDiagnosticHandler collect(&context, [&](mlir::Diagnostic &d) {
+    if (d.getSeverity() == DiagnosticSeverity::Error && complaint.empty())
+      complaint = d.str();
+    return success();
+  });
+  passes::PipelineOptions how;
+  how.stopAfterGraph = graphOnly;
+#ifdef NDEBUG
+  how.verify = false;
+#endif
+  if (failed(passes::runPipeline(*module, target, how)))
+    return fail(Problem::Internal, "TW9101", "a pass failed: " + complaint, "please report this model");
+  main = module->lookupSymbol<func::FuncOp>("main");
+  if (!graphOnly) {
+    SymbolTable symbols(*module);
+    plan = passes::planProgram(main, symbols);
+    planConstants();
+    cache = std::make_unique<codegen::KernelCache>(codegen::CacheOptions{options.cacheDir});
+  }
+  return true;
+}
+
+//===- Constants ----------------------------------------------------------------------------===//
+
+static uint64_t storedBytes(Value constant) {
+  auto type = llvm::cast<RankedTensorType>(constant.getType());
+  return uint64_t(type.getNumElements()) * graph::byteWidth(type.getElementType());
+}
+
+void Compilation::planConstants() {
+  for (Value constant : plan->constants) {
+    constantOffsets.push_back(weightBytes);
+    weightBytes = llvm::alignTo(weightBytes + storedBytes(constant), 64);
+  }
+}
+
+llvm::Error Compilation::writeWeights(codegen::WeightSink &sink) {
+  interpreter::ConstantEvaluator evaluator;
+  uint64_t written = 0;
+  for (auto [index, constant] : llvm::enumerate(plan->constants)) {
+    if (llvm::Error error = sink.alignTo(64))
+      return error;
+    auto tensor = evaluator.evaluate(constant);
+    if (!tensor)
+      return codegen::makeError(3401, codegen::Fault::Invalid, "a constant cannot be computed: " + llvm::toString(tensor.takeError()));
+    if (llvm::Error error = sink.write(ArrayRef(reinterpret_cast<const uint8_t *>(tensor->data()), tensor->bytes())))
+      return error;
+    written += tensor->bytes();
+    if (written > (64u << 20)) { // recipes share little: do not hold a second copy of all weights
+      evaluator.clear();
+      written = 0;
+    }
+    if (options.progress)
+      options.progress("weights", index + 1, plan->constants.size());
+  }
+  return sink.alignTo(64);
+}
+
+//===- Artifact -----------------------------------------------------------------------------===//
+
+int32_t dtypeOf(Type element) {
+  if (element.isInteger(1))
+    return TW_BOOL;
+  if (auto integer = llvm::dyn_cast<IntegerType>(element)) {
+    bool natural = integer.isUnsigned();
+    switch (integer.getWidth()) {
+    case 2:
+      return natural ? TW_U2 : TW_I2;
+    case 4:
+      return natural ? TW_U4 : TW_I4;
+    case 8:
+      return natural ? TW_U8 : TW_I8;
+    case 16:
+      return natural ? TW_U16 : TW_I16;
+    case 32:
+      return natural ? TW_U32 : TW_I32;
+    default:
+      return natural ? TW_U64 : TW_I64;
+    }
+  }
+  if (element.isF32())
+    return TW_F32;
+  if (element.isF64())
+    return TW_F64;
+  if (element.isF16())
+    return TW_F16;
+  if (element.isBF16())
+    return TW_BF16;
+  if (llvm::isa<Float8E4M3FNType>(element))
+    return TW_F8E4M3FN;
+  if (llvm::isa<Float8E4M3FNUZType>(element))
+    return TW_F8E4M3FNUZ;
+  if (llvm::isa<Float8E5M2Type>(element))
+    return TW_F8E5M2;
+  if (llvm::isa<Float8E5M2FNUZType>(element))
+    return TW_F8E5M2FNUZ;
+  if (llvm::isa<Float4E2M1FNType>(element))
+    return TW_F4E2M1;
+  return llvm::isa<Float8E8M0FNUType>(element) ? TW_F8E8M0 : TW_UNDEFINED;
+}
+
+static codegen::TensorDescription describeTensor(StringRef name, Type type, unsigned buffer, ArrayRef<std::string> names) {
+  codegen::TensorDescription tensor;
+  tensor.name = name.str();
+  tensor.dtype = dtypeOf(llvm::cast<RankedTensorType>(type).getElementType());
+  tensor.buffer = buffer;
+  for (AffineExpr dim : dimsOf(type)) {
+    codegen::DimensionDescription d;
+    if (auto value = constantOf(dim)) {
+      d.value = *value;
+    } else {
+      auto symbol = llvm::dyn_cast<AffineSymbolExpr>(dim);
+      d.value = symbol ? -1 : -2;
+      d.symbol = symbol ? symbol.getPosition() : 0;
+      d.text = toText(dim, names);
+    }
+    tensor.dims.push_back(d);
+  }
+  return tensor;
+}
+
+/// "op:node" as the importer writes locations.
+static codegen::SiteDescription siteOf(StringRef name) {
+  auto [op, node] = name.split(':');
+  return {node.str(), op.str(), ""};
+}
+
+codegen::ArtifactDescription Compilation::describe() {
+  SymbolTable symbols(*module);
+  auto names = symbols.names();
+  codegen::ArtifactDescription d;
+  d.cpuFeatures = target.requiredCpuFeatures;
+  d.weightBytes = weightBytes;
+  for (unsigned i = 0; i < symbols.size(); ++i)
+    d.symbols.push_back({symbols[i].name, symbols[i].lo, symbols[i].hi, symbols[i].origin != Symbol::Input});
+  for (const passes::PlannedBuffer &buffer : plan->buffers)
+    d.buffers.push_back({uint32_t(buffer.kind), buffer.io, buffer.birth, buffer.death, UINT32_MAX, 64});
+  auto nameOf = [&](StringRef list, unsigned i) { return llvm::cast<StringAttr>(main->getAttrOfType<ArrayAttr>(list)[i]).getValue(); };
+  for (auto [i, argument] : llvm::enumerate(main.getArguments()))
+    d.inputs.push_back(describeTensor(nameOf("graph.input_names", i), argument.getType(), plan->placeOf(argument).index, names));
+  for (auto [i, value] : llvm::enumerate(main.getBody().front().getTerminator()->getOperands()))
+    d.outputs.push_back(describeTensor(nameOf("graph.output_names", i), value.getType(), plan->placeOf(value).index, names));
+  d.sites = sites;
+  for (kernel::LaunchOp launch : plan->launches)
+    d.launches.push_back(launch.getKernel().str());
+  d.report = report();
+  if (options.sideWeights)
+    d.weightsFile = llvm::sys::path::stem(options.outPath).str() + ".weights";
+  return d;
+}
+
+llvm::Expected<std::string> Compilation::compileProgram(std::string *text, StringRef stage) {
+  sites.clear();
+  firstSites.clear();
+  sites.push_back({"", "", ""}); // shape checks of the program itself
+  for (kernel::LaunchOp launch : plan->launches) {
+    firstSites.push_back(sites.size());
+    auto nodes = launch->getAttrOfType<ArrayAttr>("nodes");
+    for (unsigned op : kernels[launch.getKernel()].siteOps)
+      sites.push_back(op < nodes.size() ? siteOf(llvm::cast<StringAttr>(nodes[op]).getValue()) : codegen::SiteDescription{});
+  }
+  SymbolTable symbols(*module);
+  OwningOpRef<ModuleOp> loops = ModuleOp::create(UnknownLoc::get(&context));
+  codegen::emitProgram({main, *plan, symbols, bindings, constantOffsets, firstSites, 0}, *loops);
+  if (text && stage == "loops") {
+    llvm::raw_string_ostream(*text) << *loops;
+    return std::string();
+  }
+  codegen::CompileOptions how;
+  how.wantAsm = text && stage == "asm";
+  how.wantLlvm = text && stage == "llvm";
+  auto object = codegen::compileModule(*loops, target, how);
+  if (!object)
+    return object.takeError();
+  if (text)
+    *text = how.wantAsm ? object->assembly : object->llvm;
+  return std::move(object->bytes);
+}
+
+bool Compilation::writeArtifact() {
+  if (options.progress)
+    options.progress("program", 0, 1);
+  auto program = compileProgram(nullptr, "");
+  if (!program)
+    return fail(program.takeError());
+  std::vector<StringRef> objects;
+  for (auto &entry : kernels)
+    objects.push_back(entry.second.object);
+  llvm::sort(objects);
+  objects.push_back(*program);
+  if (llvm::Error error = codegen::writeArtifact(options.outPath, objects, describe(), target, [&](codegen::WeightSink &sink) { return writeWeights(sink); }))
+    return fail(std::move(error));
+  return true;
+}
+
+bool Compilation::emitText() {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  if (options.emit == "graph" || options.emit == "tensor") {
+    module->print(stream);
+    options.text(text);
+    return true;
+  }
+  emitKernelTexts(options.emit);
+  if (!compileKernels())
+    return false;
+  auto program = compileProgram(&text, options.emit);
+  if (!program)
+    return fail(program.takeError());
+  options.text(text);
+  return true;
+}
+
+} // namespace tilewright::compiler

@@ -1,0 +1,76 @@
+/// Compilation.h - one model from ONNX to artifact: what happens between the C interface and the rooms.
+#pragma once
+#include "codegen/cpu/Artifact.h"
+#include "codegen/cpu/KernelCache.h"
+#include "codegen/program/Program.h"
+#include "codegen/target/Target.h"
+#include "frontend/Importer.h"
+#include "mlir/IR/MLIRContext.h"
+#include "passes/ProgramPlan.h"
+
+namespace tilewright::compiler {
+
+struct Options {
+  std::string target = "cpu", precision = "default", emit, outPath;
+  bool sideWeights = false;
+  unsigned threads = 0;
+  uint64_t maxMemory = 0;
+  std::vector<frontend::DimRange> dims;
+  std::optional<std::string> cacheDir;
+  std::function<void(const frontend::Diagnostic &)> diagnostic;
+  std::function<void(llvm::StringRef stage, unsigned done, unsigned total)> progress;
+  std::function<void(llvm::StringRef)> text;
+};
+
+/// A kernel's code and what launching it needs; also what the kernel cache stores.
+struct CompiledKernel {
+  std::string object;
+  codegen::KernelBinding binding;
+  std::vector<unsigned> siteOps; ///< positions of the ops that may fail, one a failure site
+};
+
+class Compilation {
+public:
+  explicit Compilation(Options options);
+  /// Each returns false after reporting at least one diagnostic.
+  bool import(const std::string &modelPath);
+  bool lower(bool graphOnly = false);   ///< runs the pipeline
+  bool compileKernels();                ///< on all threads, through the cache
+  bool writeArtifact();
+  bool emitText();                      ///< --emit
+  std::string report();                 ///< JSON, after lower()
+
+private:
+  using Binding = codegen::KernelBinding;
+  bool fail(llvm::Error error);
+  bool fail(frontend::Diagnostic::Kind kind, llvm::StringRef code, const llvm::Twine &message, llvm::StringRef hint = "");
+  llvm::Expected<CompiledKernel> compileKernel(kernel::FuncOp kernel, bool wantText, std::string *text);
+  void planConstants();
+  codegen::ArtifactDescription describe();
+  llvm::Error writeWeights(codegen::WeightSink &sink);
+  llvm::Expected<std::string> compileProgram(std::string *text, llvm::StringRef stage);
+  void emitKernelTexts(llvm::StringRef stage);
+
+  Options options;
+  mlir::MLIRContext context;
+  std::unique_ptr<onnx::Model> model; ///< the module's weights are read from its file
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  codegen::TargetInfo target;
+  mlir::func::FuncOp main;
+  std::optional<passes::ProgramPlan> plan;
+  llvm::StringMap<CompiledKernel> kernels; ///< by kernel.func name
+  llvm::StringMap<Binding> bindings;
+  std::vector<uint64_t> constantOffsets;
+  std::vector<unsigned> firstSites;
+  std::vector<codegen::SiteDescription> sites;
+  uint64_t weightBytes = 0;
+  std::unique_ptr<codegen::KernelCache> cache;
+};
+
+/// tw_dtype of an element type.
+int32_t dtypeOf(mlir::Type elementType);
+/// What an inspect shows of a kernel: FLOPs and bytes as expressions, the schedule, what limits it.
+std::string kernelReport(mlir::ModuleOp module, const passes::ProgramPlan &plan, const SymbolTable &symbols, const codegen::TargetInfo &target,
+                         uint64_t weightBytes);
+
+} // namespace tilewright::compiler

@@ -1,0 +1,141 @@
+// The JSON report: what the artifact holds, for `inspect` and for tools.
+#include "compiler/Compilation.h"
+#include "llvm/Support/JSON.h"
+
+using namespace mlir;
+using namespace tilewright::graph;
+using llvm::StringRef;
+namespace json = llvm::json;
+
+namespace tilewright::compiler {
+namespace {
+
+std::string typeText(Type element) {
+  std::string text;
+  llvm::raw_string_ostream(text) << element;
+  return text;
+}
+
+json::Value dimValue(AffineExpr dim, ArrayRef<std::string> names) {
+  if (auto value = constantOf(dim))
+    return *value;
+  return toText(dim, names);
+}
+
+json::Object tensorObject(StringRef name, Type type, ArrayRef<std::string> names) {
+  json::Array shape;
+  for (AffineExpr dim : dimsOf(type))
+    shape.push_back(dimValue(dim, names));
+  return json::Object{{"name", name}, {"type", typeText(llvm::cast<RankedTensorType>(type).getElementType())}, {"shape", std::move(shape)}};
+}
+
+/// Floating-point or integer operations of one op: 2 a multiply-add, 1 an element of an element-wise op or reduction.
+AffineExpr operationsOf(Operation *op) {
+  AffineExpr count = elementCount(op->getResult(0).getType());
+  if (auto contract = dyn_cast<ContractOp>(op)) {
+    for (int64_t dim : contract.getLhsContract())
+      count = count * dimsOf(contract.getLhs())[dim];
+    return canonical(count * 2);
+  }
+  if (auto conv = dyn_cast<ConvOp>(op)) {
+    Dims weights = dimsOf(conv.getRhs());
+    weights.erase(weights.begin() + (conv.getChannelsLast() ? weights.size() - 1 : 0));
+    return canonical(count * productOf(weights, op->getContext()) * 2);
+  }
+  if (isa<ReduceOp, ArgReduceOp, ScanOp, SortOp>(op))
+    return elementCount(op->getOperand(0).getType());
+  if (auto window = dyn_cast<WindowOp>(op)) {
+    for (int64_t size : window.getKernel())
+      count = count * size;
+    return canonical(count);
+  }
+  bool moves = isa<BroadcastOp, ReshapeOp, TransposeOp, SliceOp, PadOp, ConstantOp, ConcatOp, DimsOp, IotaOp>(op);
+  return moves ? getAffineConstantExpr(0, op->getContext()) : count;
+}
+
+AffineExpr bytesOf(Type type) { return elementCount(type) * byteWidth(llvm::cast<RankedTensorType>(type).getElementType()); }
+
+json::Object kernelObject(kernel::FuncOp kernel, unsigned launches, const codegen::TargetInfo &target) {
+  MLIRContext *context = kernel.getContext();
+  AffineExpr operations = getAffineConstantExpr(0, context), bytes = operations;
+  json::Array ops;
+  std::string root = "loops";
+  Block &body = kernel.getBody().front();
+  for (Operation &op : body) {
+    if (isa<kernel::YieldOp>(op))
+      continue;
+    operations = operations + operationsOf(&op);
+    ops.push_back(op.getName().stripDialect());
+    if (isa<ContractOp, ConvOp, SortOp, ScanOp, ScatterElementsOp, ScatterNDOp, CompactOp>(op))
+      root = op.getName().stripDialect().str();
+    else if (isa<ReduceOp>(op) && root == "loops")
+      root = "rows";
+  }
+  for (Value argument : body.getArguments())
+    bytes = bytes + bytesOf(argument.getType());
+  for (Value result : body.getTerminator()->getOperands())
+    bytes = bytes + bytesOf(result.getType());
+  std::string schedule = "{}";
+  if (auto attribute = kernel.getSchedule()) {
+    schedule.clear();
+    llvm::raw_string_ostream(schedule) << *attribute;
+  }
+  operations = canonical(operations), bytes = canonical(bytes);
+  // Machine balance: multiply-adds a core starts per byte that memory delivers, about 8 for either vector width of these machines.
+  auto flops = constantOf(operations), moved = constantOf(bytes);
+  const char *limit = !flops || !moved ? "depends on sizes" : *moved < 16384 ? "latency" : *flops > 8 * *moved ? "compute" : "memory";
+  return json::Object{{"name", kernel.getSymName()}, {"root", root}, {"ops", std::move(ops)}, {"launches", launches}, {"flops", dimValue(operations, {})},
+          {"bytes", dimValue(bytes, {})}, {"schedule", schedule}, {"limit", limit}};
+}
+
+} // namespace
+
+std::string kernelReport(ModuleOp module, const passes::ProgramPlan &plan, const SymbolTable &symbols, const codegen::TargetInfo &target,
+                         uint64_t weightBytes) {
+  auto names = symbols.names();
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  json::Array inputs, outputs, nodes, kernels;
+  auto nameOf = [&](StringRef list, unsigned i) { return llvm::cast<StringAttr>(main->getAttrOfType<ArrayAttr>(list)[i]).getValue(); };
+  for (auto [i, argument] : llvm::enumerate(main.getArguments()))
+    inputs.push_back(tensorObject(nameOf("graph.input_names", i), argument.getType(), names));
+  for (auto [i, type] : llvm::enumerate(main.getFunctionType().getResults()))
+    outputs.push_back(tensorObject(nameOf("graph.output_names", i), type, names));
+  llvm::StringMap<unsigned> launches;
+  for (kernel::LaunchOp launch : plan.launches) {
+    ++launches[launch.getKernel()];
+    auto members = launch->getAttrOfType<ArrayAttr>("nodes");
+    llvm::SetVector<StringRef> distinct;
+    for (Attribute member : members)
+      distinct.insert(llvm::cast<StringAttr>(member).getValue());
+    for (StringRef member : distinct) {
+      auto [op, node] = member.split(':');
+      json::Array others;
+      for (StringRef other : distinct)
+        if (other != member)
+          others.push_back(other.split(':').second);
+      nodes.push_back(json::Object{{"node", node}, {"op", op}, {"kernel", launch.getKernel()}, {"fused_with", std::move(others)},
+                                   {"why_not_more", launch->getAttrOfType<StringAttr>("reason").getValue()}});
+    }
+  }
+  for (auto kernel : module.getOps<kernel::FuncOp>())
+    kernels.push_back(kernelObject(kernel, launches.lookup(kernel.getSymName()), target));
+  // What the arena would be without sharing; the runtime's plan is smaller.
+  AffineExpr arena = getAffineConstantExpr(0, module.getContext());
+  for (const passes::PlannedBuffer &buffer : plan.buffers)
+    if (buffer.kind == passes::PlannedBuffer::Arena)
+      arena = arena + buffer.bytes;
+  json::Object report{{"target", target.name}, {"inputs", std::move(inputs)}, {"outputs", std::move(outputs)}, {"nodes", std::move(nodes)},
+                      {"kernels", std::move(kernels)},
+                      {"memory", json::Object{{"weights_bytes", int64_t(weightBytes)}, {"arena_bytes", dimValue(canonical(arena), names)}, {"buffers", int64_t(plan.buffers.size())},
+                                              {"phases", int64_t(plan.phases)}}}};
+  std::string text;
+  llvm::raw_string_ostream(text) << json::Value(std::move(report));
+  return text;
+}
+
+std::string Compilation::report() {
+  SymbolTable symbols(*module);
+  return kernelReport(*module, *plan, symbols, target, weightBytes);
+}
+
+} // namespace tilewright::compiler
