@@ -12,12 +12,8 @@ namespace tilewright::frontend {
 /// Constants of more bytes stay in their file.
 constexpr uint64_t largestEmbedded = 1024;
 
-Type GraphImporter::elementType(onnx::ElementType type) const {
+static Type floatType(MLIRContext *c, onnx::ElementType type) {
   using Element = onnx::ElementType;
-  MLIRContext *c = const_cast<MLIRContext *>(&context);
-  auto integer = [&](unsigned width, bool isSigned) -> Type {
-    return IntegerType::get(c, width, isSigned ? IntegerType::Signed : IntegerType::Unsigned);
-  };
   switch (type) {
   case Element::Float32:
     return Float32Type::get(c);
@@ -27,32 +23,6 @@ Type GraphImporter::elementType(onnx::ElementType type) const {
     return Float16Type::get(c);
   case Element::BFloat16:
     return BFloat16Type::get(c);
-  case Element::UInt8:
-    return integer(8, false);
-  case Element::Int8:
-    return integer(8, true);
-  case Element::UInt16:
-    return integer(16, false);
-  case Element::Int16:
-    return integer(16, true);
-  case Element::UInt32:
-    return integer(32, false);
-  case Element::Int32:
-    return integer(32, true);
-  case Element::UInt64:
-    return integer(64, false);
-  case Element::Int64:
-    return integer(64, true);
-  case Element::UInt4:
-    return integer(4, false);
-  case Element::Int4:
-    return integer(4, true);
-  case Element::UInt2:
-    return integer(2, false);
-  case Element::Int2:
-    return integer(2, true);
-  case Element::Bool:
-    return IntegerType::get(c, 1);
   case Element::Float8E4M3FN:
     return Float8E4M3FNType::get(c);
   case Element::Float8E4M3FNUZ:
@@ -69,13 +39,24 @@ Type GraphImporter::elementType(onnx::ElementType type) const {
     return Float6E2M3FNType::get(c);
   case Element::Float6E3M2:
     return Float6E3M2FNType::get(c);
-  case Element::Undefined:
-  case Element::String:
-  case Element::Complex64:
-  case Element::Complex128:
+  default:
     return {};
   }
-  return {};
+}
+
+Type GraphImporter::elementType(onnx::ElementType type) const {
+  using Element = onnx::ElementType;
+  static constexpr Element signedTypes[] = {Element::Int2,  Element::Int4,  Element::Int8,
+                                            Element::Int16, Element::Int32, Element::Int64};
+  static constexpr Element unsignedTypes[] = {Element::UInt2,  Element::UInt4,  Element::UInt8,
+                                              Element::UInt16, Element::UInt32, Element::UInt64};
+  if (type == Element::Bool)
+    return IntegerType::get(&context, 1);
+  if (llvm::is_contained(signedTypes, type))
+    return IntegerType::get(&context, onnx::elementBits(type), IntegerType::Signed);
+  if (llvm::is_contained(unsignedTypes, type))
+    return IntegerType::get(&context, onnx::elementBits(type), IntegerType::Unsigned);
+  return floatType(&context, type);
 }
 
 static Type storageType(Type type) {

@@ -102,6 +102,8 @@ std::optional<SmallVector<int64_t>> NodeImporter::constantInts(Value value) {
   auto integer = dyn_cast<IntegerType>(type.getElementType());
   if (!integer)
     return std::nullopt;
+  if (type.hasStaticShape() && type.getNumElements() == 0)
+    return SmallVector<int64_t>();
   if (auto constant = value.getDefiningOp<graph::ConstantOp>()) {
     SmallVector<int64_t> result;
     bool isUnsigned = integer.isUnsigned() || integer.getWidth() == 1;

@@ -1,5 +1,6 @@
 /// Common.cpp - see Common.h.
 #include "frontend/ops/Common.h"
+#include <set>
 
 using namespace mlir;
 namespace tilewright::frontend {
@@ -34,6 +35,30 @@ std::string shapeText(NodeImporter &n, Value value) {
   for (AffineExpr dim : dimsOf(value))
     text += (text.size() > 1 ? ", " : "") + toText(dim, names);
   return text + "]";
+}
+
+static void collectInputs(const SymbolTable &symbols, AffineExpr expr, std::set<std::string> &names) {
+  for (unsigned index : symbolsIn(expr)) {
+    const Symbol &symbol = symbols[index];
+    if (symbol.rule != Symbol::None) {
+      collectInputs(symbols, symbol.a, names);
+      collectInputs(symbols, symbol.b, names);
+    } else if (symbol.origin == Symbol::Input) {
+      names.insert(symbol.name);
+    }
+  }
+}
+
+std::string fixDimensions(NodeImporter &n, ArrayRef<AffineExpr> exprs) {
+  std::set<std::string> names;
+  for (AffineExpr expr : exprs)
+    collectInputs(n.symbols, expr, names);
+  if (names.empty())
+    return "fix the dimensions of the inputs";
+  std::string text = "give each of these dimensions one value:";
+  for (const std::string &name : names)
+    text += " --dim " + name + "=N";
+  return text;
 }
 
 Type si64(NodeImporter &n) { return IntegerType::get(n.b.getContext(), 64, IntegerType::Signed); }

@@ -17,6 +17,8 @@ inline bool isInteger(mlir::Value value) { return isInteger(GraphBuilder::elemen
 std::string typeName(mlir::Type elementType);
 /// "[N, 3, H+1]"
 std::string shapeText(NodeImporter &n, mlir::Value value);
+/// "give dimension 'N' one value (--dim N=...)", for the input dimensions in the expressions.
+std::string fixDimensions(NodeImporter &n, llvm::ArrayRef<mlir::AffineExpr> exprs);
 mlir::Type si64(NodeImporter &n);
 
 /// The first `count` operands are there (TW1206). Every import function starts with this: operands may be

@@ -49,12 +49,13 @@ static AffineExpr joined(NodeImporter &n, Join &join, AffineExpr onTrue, AffineE
 
 static Type joinedType(NodeImporter &n, Join &join, Value onTrue, Value onFalse, size_t index) {
   if (n.elementType(onTrue) != n.elementType(onFalse) || n.rank(onTrue) != n.rank(onFalse)) {
-    n.unsupported(
-        "TW1203",
-        "output " + llvm::Twine(index) + " is " + typeName(n.elementType(onTrue)) + shapeText(n, onTrue) +
-            " in one branch and " + typeName(n.elementType(onFalse)) + shapeText(n, onFalse) +
-            " in the other",
-        "branches must give one element type and rank; fixing input dimensions may decide the condition");
+    Dims dims = dimsOf(onTrue);
+    dims.append(dimsOf(onFalse));
+    n.unsupported("TW1203",
+                  "output " + llvm::Twine(index) + " is " + typeName(n.elementType(onTrue)) +
+                      shapeText(n, onTrue) + " in one branch and " + typeName(n.elementType(onFalse)) +
+                      shapeText(n, onFalse) + " in the other",
+                  "branches must give one element type and rank; " + fixDimensions(n, dims));
     return {};
   }
   Dims shape;

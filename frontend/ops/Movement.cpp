@@ -1,6 +1,6 @@
 /// Movement.cpp - operators that only rearrange: reshape, transpose, concat, split, expand, tile, depth to
 /// space.
-#include "frontend/ops/Composites.h"
+#include "frontend/ops/RuntimeAxes.h"
 
 using namespace mlir;
 namespace tilewright::frontend {
@@ -123,9 +123,44 @@ static void importFlatten(NodeImporter &n) {
                                        productOf(piece(shape, axis, rank), context)}));
 }
 
+/// Axes that are only known when the program runs: their number gives the rank, arithmetic on the shape the
+/// sizes.
+static void squeezeAtRunTime(NodeImporter &n) {
+  Value x = n.operand(0);
+  Value axes = axesVector(n, n.operand(1), n.rank(x));
+  if (!axes || !requireRank(n, x, lengthOf(axes), INT64_MAX))
+    return;
+  Value kept = unmarked(n, n.dims(dimsOf(x)), axesMask(n, axes, n.rank(x)), lengthOf(axes));
+  if (std::optional<Dims> shape = n.elements(kept, "kept"))
+    n.result(0, n.reshape(x, *shape));
+}
+
+static void unsqueezeAtRunTime(NodeImporter &n) {
+  Value x = n.operand(0);
+  int64_t rank = n.rank(x) + cast<RankedTensorType>(n.operand(1).getType()).getNumElements();
+  Value axes = axesVector(n, n.operand(1), rank);
+  if (!axes)
+    return;
+  // The operand's sizes in order where the mask is off; a 1 behind them for where it is on.
+  Value mask = axesMask(n, axes, rank), one = n.scalarInt(si64(n), 1);
+  Dims sizes = dimsOf(x);
+  sizes.push_back(n.dim(1));
+  Value source = n.scan(ReduceKind::sum, n.select(mask, n.scalarInt(si64(n), 0), one), 0, /*exclusive=*/true,
+                        /*reverse=*/false);
+  source = n.select(mask, n.scalarInt(si64(n), n.rank(x)), source);
+  if (std::optional<Dims> shape = n.elements(n.gather(n.dims(sizes), source, 0), "unsqueezed"))
+    n.result(0, n.reshape(x, *shape));
+}
+
+static bool axesAtRunTime(NodeImporter &n) {
+  return n.opset >= 13 && n.has(1) && !n.constantInts(n.operand(1));
+}
+
 static void importSqueeze(NodeImporter &n) {
   if (!require(n, 1))
     return;
+  if (axesAtRunTime(n))
+    return squeezeAtRunTime(n);
   Value x = n.operand(0);
   Dims shape = dimsOf(x);
   std::optional<SmallVector<int64_t>> given = intsFrom(n, 1, n.opset < 13 ? "axes" : ""),
@@ -145,7 +180,7 @@ static void importSqueeze(NodeImporter &n) {
     else if (n.symbols.lowerBound(shape[index]) <= 1 && n.symbols.upperBound(shape[index]) >= 1)
       return n.unsupported("TW2007",
                            "the rank depends on whether " + toText(shape[index], n.symbols.names()) + " is 1",
-                           "fix that dimension or its range, or export Squeeze with axes");
+                           fixDimensions(n, {shape[index]}) + ", or export Squeeze with axes");
   }
   n.result(0, n.squeeze(x, *axes));
 }
@@ -153,6 +188,8 @@ static void importSqueeze(NodeImporter &n) {
 static void importUnsqueeze(NodeImporter &n) {
   if (!require(n, 1))
     return;
+  if (axesAtRunTime(n) && cast<RankedTensorType>(n.operand(1).getType()).hasStaticShape())
+    return unsqueezeAtRunTime(n);
   auto axes = intsFrom(n, 1, n.opset < 13 ? "axes" : "");
   if (!axes && !n.hasFailed())
     return n.fail("TW1206", "axes are missing");

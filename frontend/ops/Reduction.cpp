@@ -1,5 +1,5 @@
 /// Reduction.cpp - reductions, running sums, arg-min/max, softmax and its kin, top-k.
-#include "frontend/ops/Composites.h"
+#include "frontend/ops/RuntimeAxes.h"
 
 using namespace mlir;
 namespace tilewright::frontend {
@@ -12,92 +12,132 @@ using graph::UnaryKind;
 //===- Reduce* ---------------------------------------------------------------------------===//
 
 namespace {
-struct Reduction {
-  Value x;
-  SmallVector<int64_t> axes;
-  bool keepDims;
+
+/// A Reduce operator: what happens before, the reduction (which may be done one dimension after the other),
+/// and what happens after.
+struct Reducer {
+  int inputOpset;    ///< axes are an operand from here on
+  bool wide = false; ///< floats in their accumulation type, integers as doubles
+  llvm::function_ref<Value(Value x, ArrayRef<int64_t> axes, bool keepDims)> reduce;
+  UnaryKind after = UnaryKind::abs;
+  bool hasAfter = false;
 };
+
 } // namespace
 
-/// The operand, axes (an attribute, later an input) and keepdims of a Reduce operator whose axes became an
-/// input with `inputOpset`. Nothing when it failed or is the identity, which has been set as the result.
-static std::optional<Reduction> reduction(NodeImporter &n, int inputOpset) {
-  if (!require(n, 1))
-    return std::nullopt;
-  Value x = n.operand(0);
+/// Axes that are known; nothing with a diagnostic. No axes are all of them unless noop_with_empty_axes.
+static std::optional<SmallVector<int64_t>> reducedAxes(NodeImporter &n, int inputOpset, int64_t rank) {
   auto given = n.opset >= inputOpset ? intsFrom(n, 1, "") : n.intsAttr("axes");
-  bool keepDims = n.intAttr("keepdims", 1);
-  bool none = !given || given->empty();
-  auto axes = none ? std::optional(upTo(n.rank(x))) : normalizedAxes(n, *given, n.rank(x));
-  if (!axes || n.hasFailed())
+  if (n.hasFailed())
     return std::nullopt;
-  if (none && n.opset >= inputOpset && n.intAttr("noop_with_empty_axes", 0))
-    axes->clear();
-  return Reduction{x, *axes, keepDims};
+  if (given && !given->empty())
+    return normalizedAxes(n, *given, rank);
+  bool identity = n.opset >= inputOpset && n.intAttr("noop_with_empty_axes", 0);
+  return identity ? SmallVector<int64_t>() : upTo(rank);
+}
+
+/// The reduction along axes that are only known when the program runs.
+static Value reducedAtRunTime(NodeImporter &n, Value x, const Reducer &r, bool keepDims) {
+  int64_t rank = n.rank(x);
+  if (!requireRank(n, x, 1, INT64_MAX))
+    return {};
+  Value axes = axesVector(n, n.operand(1), rank);
+  Value mask = axes ? axesMask(n, axes, rank) : Value();
+  auto one = [&](Value value, int64_t axis) { return r.reduce(value, {axis}, /*keepDims=*/true); };
+  std::optional<Value> reduced = mask ? reducedWhere(n, x, mask, one) : std::nullopt;
+  if (!reduced || keepDims)
+    return reduced.value_or(Value());
+  if (lengthOf(axes) > rank) {
+    n.fail("TW2001", "there are more axes than dimensions");
+    return {};
+  }
+  std::optional<Dims> shape = n.elements(unmarked(n, n.dims(dimsOf(*reduced)), mask, lengthOf(axes)), "kept");
+  return shape ? n.reshape(*reduced, *shape) : Value();
+}
+
+static void reduceWith(NodeImporter &n, Value x, Type type, const Reducer &r) {
+  bool keepDims = n.intAttr("keepdims", 1);
+  bool runTime = n.opset >= r.inputOpset && n.has(1) && !n.constantInts(n.operand(1));
+  if (r.wide)
+    x = n.cast(x, isFloat(type) ? accumulationType(type) : Type(n.b.getF64Type()));
+  Value result;
+  if (runTime) {
+    result = reducedAtRunTime(n, x, r, keepDims);
+  } else {
+    auto axes = reducedAxes(n, r.inputOpset, n.rank(x));
+    result = !axes ? Value() : axes->empty() ? x : r.reduce(x, *axes, keepDims);
+  }
+  if (result && !n.hasFailed())
+    n.result(0, n.cast(r.hasAfter ? n.unary(r.after, result) : result, type));
 }
 
 template <ReduceKind kind, int inputOpset> static void importReduce(NodeImporter &n) {
-  std::optional<Reduction> r = reduction(n, inputOpset);
-  if (!r)
+  if (!require(n, 1))
     return;
-  // Sums and products of halves are rounded once, by the op itself.
-  n.result(0, n.reduce(kind, r->x, r->axes, r->keepDims));
-}
-
-/// A reduction of floats (integers: computed in f32 and truncated where `floatOnly` is not asked) in the
-/// accumulation type.
-static void reduceWide(NodeImporter &n, int inputOpset,
-                       llvm::function_ref<Value(const Reduction &)> function) {
-  std::optional<Reduction> r = reduction(n, inputOpset);
-  if (!r)
-    return;
-  Type type = n.elementType(r->x);
-  r->x = n.cast(r->x, isFloat(type) ? accumulationType(type) : Type(n.b.getF64Type()));
-  n.result(0, n.cast(function(*r), type));
+  Value x = n.operand(0); // sums and products of halves are rounded once, by the op itself
+  reduceWith(n, x, n.elementType(x),
+             {inputOpset, false, [&](Value value, ArrayRef<int64_t> axes, bool keepDims) {
+                return n.reduce(kind, value, axes, keepDims);
+              }});
 }
 
 static void importReduceMean(NodeImporter &n) {
-  reduceWide(n, 18,
-             [&](const Reduction &r) { return r.axes.empty() ? r.x : n.mean(r.x, r.axes, r.keepDims); });
+  if (!require(n, 1))
+    return;
+  Value x = n.operand(0);
+  reduceWith(n, x, n.elementType(x), {18, true, [&](Value value, ArrayRef<int64_t> axes, bool keepDims) {
+                                        return n.mean(value, axes, keepDims);
+                                      }});
+}
+
+/// Sums of a function of the operand, and possibly a function of that. Integers stay integers where the
+/// result is one.
+static void reduceSum(NodeImporter &n, llvm::function_ref<Value(Value)> before,
+                      std::optional<UnaryKind> after) {
+  if (!require(n, 1))
+    return;
+  Value x = n.operand(0);
+  Type type = n.elementType(x);
+  bool exact = !after && isInteger(type);
+  Value wide = exact ? x : n.cast(x, isFloat(type) ? accumulationType(type) : Type(n.b.getF64Type()));
+  auto sum = [&](Value value, ArrayRef<int64_t> axes, bool keepDims) {
+    return n.reduce(ReduceKind::sum, value, axes, keepDims);
+  };
+  reduceWith(n, before(wide), type, {18, !exact, sum, after.value_or(UnaryKind::abs), after.has_value()});
 }
 
 static void importReduceL1(NodeImporter &n) {
-  if (std::optional<Reduction> r = reduction(n, 18))
-    n.result(0, n.reduce(ReduceKind::sum, n.unary(UnaryKind::abs, r->x), r->axes, r->keepDims));
+  reduceSum(n, [&](Value x) { return n.unary(UnaryKind::abs, x); }, std::nullopt);
 }
 
 static void importReduceSumSquare(NodeImporter &n) {
-  if (n.has(0) && isInteger(n.operand(0))) {
-    if (std::optional<Reduction> r = reduction(n, 18))
-      n.result(0, n.reduce(ReduceKind::sum, n.mul(r->x, r->x), r->axes, r->keepDims));
-    return;
-  }
-  reduceWide(n, 18, [&](const Reduction &r) {
-    return n.reduce(ReduceKind::sum, n.mul(r.x, r.x), r.axes, r.keepDims);
-  });
+  reduceSum(n, [&](Value x) { return n.mul(x, x); }, std::nullopt);
 }
 
 static void importReduceL2(NodeImporter &n) {
-  reduceWide(n, 18, [&](const Reduction &r) {
-    return n.unary(UnaryKind::sqrt, n.reduce(ReduceKind::sum, n.mul(r.x, r.x), r.axes, r.keepDims));
-  });
+  reduceSum(n, [&](Value x) { return n.mul(x, x); }, UnaryKind::sqrt);
 }
 
 static void importReduceLogSum(NodeImporter &n) {
-  reduceWide(n, 18, [&](const Reduction &r) {
-    return n.unary(UnaryKind::log, n.reduce(ReduceKind::sum, r.x, r.axes, r.keepDims));
-  });
+  reduceSum(n, [&](Value x) { return x; }, UnaryKind::log);
 }
 
 /// max + log(sum(exp(x - max))); a maximum that is not finite (nothing to sum, an infinity) is not
 /// subtracted.
+static Value logSumExp(NodeImporter &n, Value x, ArrayRef<int64_t> axes, bool keepDims) {
+  Value top = n.reduce(ReduceKind::rmax, x, axes, /*keepDims=*/true);
+  top = n.select(n.unary(UnaryKind::isinf, top), n.like(top, 0), top);
+  Value sum = n.reduce(ReduceKind::sum, n.unary(UnaryKind::exp, n.sub(x, top)), axes, keepDims);
+  return n.add(n.unary(UnaryKind::log, sum), n.reshape(top, dimsOf(sum)));
+}
+
 static void importReduceLogSumExp(NodeImporter &n) {
-  reduceWide(n, 18, [&](const Reduction &r) {
-    Value top = n.reduce(ReduceKind::rmax, r.x, r.axes, /*keepDims=*/true);
-    top = n.select(n.unary(UnaryKind::isinf, top), n.like(top, 0), top);
-    Value sum = n.reduce(ReduceKind::sum, n.unary(UnaryKind::exp, n.sub(r.x, top)), r.axes, r.keepDims);
-    return n.add(n.unary(UnaryKind::log, sum), n.reshape(top, dimsOf(sum)));
-  });
+  if (!require(n, 1))
+    return;
+  Value x = n.operand(0);
+  reduceWith(n, x, n.elementType(x), {18, true, [&](Value value, ArrayRef<int64_t> axes, bool keepDims) {
+                                        return logSumExp(n, value, axes, keepDims);
+                                      }});
 }
 
 template <bool isMax> static void importArgReduce(NodeImporter &n) {
@@ -111,15 +151,26 @@ template <bool isMax> static void importArgReduce(NodeImporter &n) {
 //===- Running sums --------------------------------------------------------------------------===//
 
 template <ReduceKind kind> static void importCumulative(NodeImporter &n) {
-  if (!require(n, 2))
+  if (!require(n, 2) || !requireRank(n, n.operand(0), 1, INT64_MAX))
     return;
-  auto axes = intsFrom(n, 1, "");
-  if (!axes)
-    return;
-  if (axes->size() != 1)
+  Value x = n.operand(0);
+  if (elementCount(n.operand(1).getType()) != n.dim(1))
     return n.fail("TW2004", "axis must be a scalar");
-  if (std::optional<int64_t> axis = n.axis((*axes)[0], n.rank(n.operand(0))))
-    n.result(0, n.scan(kind, n.operand(0), *axis, n.intAttr("exclusive", 0), n.intAttr("reverse", 0)));
+  auto along = [&](int64_t axis) {
+    return n.scan(kind, x, axis, n.intAttr("exclusive", 0), n.intAttr("reverse", 0));
+  };
+  if (auto known = n.constantInts(n.operand(1))) {
+    if (std::optional<int64_t> axis = n.axis(known->front(), n.rank(x)))
+      n.result(0, along(*axis));
+    return;
+  }
+  Value axis = axesVector(n, n.operand(1), n.rank(x)), result = along(0);
+  if (!axis)
+    return;
+  for (int64_t dim = 1; dim < n.rank(x); ++dim)
+    result = n.select(n.compare(CompareKind::eq, n.reshape(axis, {}), n.scalarInt(si64(n), dim)), along(dim),
+                      result);
+  n.result(0, result);
 }
 
 //===- Softmax -------------------------------------------------------------------------------===//

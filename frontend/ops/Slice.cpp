@@ -1,5 +1,5 @@
 /// Slice.cpp - operators that keep or add a border: slice, pad, centre crop.
-#include "frontend/ops/Composites.h"
+#include "frontend/ops/RuntimeAxes.h"
 
 using namespace mlir;
 namespace tilewright::frontend {
@@ -126,10 +126,6 @@ static std::optional<SliceOperands> sliceOperands(NodeImporter &n) {
   return s;
 }
 
-static Value elementAt(NodeImporter &n, Value vector, int64_t index) {
-  return n.reshape(n.sliceAxis(vector, 0, n.dim(index), n.dim(1)), {});
-}
-
 /// The element of a vector as an expression, where it can be told (other elements of the vector may not be).
 static std::optional<AffineExpr> knownAt(NodeImporter &n, Value vector, int64_t index) {
   std::optional<Dims> value = n.symbolicValue(vector);
@@ -150,9 +146,56 @@ static std::optional<Range> slicedRange(NodeImporter &n, const SliceOperands &s,
   return range;
 }
 
+/// Axes or steps that are only known when the program runs: each dimension is gathered, at positions computed
+/// for all dimensions.
+static void sliceAtRunTime(NodeImporter &n) {
+  Value x = n.operand(0);
+  Dims from = dimsOf(x);
+  int64_t rank = from.size();
+  for (size_t index = 1; index < n.operandCount(); ++index)
+    if (n.has(index) && (!isInteger(n.operand(index)) || !requireRank(n, n.operand(index), 1, 1) ||
+                         !requireSameSize(n, dimsOf(n.operand(index))[0], dimsOf(n.operand(1))[0],
+                                          "numbers of starts and of others")))
+      return n.fail("TW2003", "starts, ends, axes and steps must be vectors of integers");
+  Value axes = n.has(3) ? axesVector(n, n.operand(3), rank) : n.intVector(upTo(lengthOf(n.operand(1))));
+  if (!axes || !requireRank(n, x, 1, INT64_MAX))
+    return;
+  auto full = [&](Value given, int64_t fallback) { // for all dimensions
+    Value base = n.broadcastTo(n.scalarInt(si64(n), fallback), {n.dim(rank)});
+    return given ? writtenAt(n, base, axes, n.cast(given, si64(n))) : base;
+  };
+  Value start = full(n.operand(1), 0), end = full(n.operand(2), INT32_MAX), step = full(n.operand(4), 1);
+  Value zero = n.like(start, 0), one = n.like(start, 1), sizes = n.dims(from);
+  Value backward = n.compare(CompareKind::lt, step, zero),
+        lowest = n.select(backward, n.like(start, -1), zero);
+  auto clamped = [&](Value value, Value low) {
+    value = n.select(n.compare(CompareKind::lt, value, zero), n.add(value, sizes), value);
+    return n.minimum(n.maximum(value, low), n.add(sizes, lowest));
+  };
+  start = clamped(start, zero);
+  Value span = n.sub(clamped(end, lowest), start), sign = n.select(backward, n.like(start, -1), one);
+  Value count = n.maximum(n.div(n.sub(n.add(span, step), sign), step), zero);
+  std::optional<Dims> counts = n.elements(count, "length");
+  for (int64_t dim = 0; counts && dim < rank; ++dim) {
+    Value place = n.mul(n.iota(ArrayRef<AffineExpr>{(*counts)[dim]}, si64(n), 0), elementAt(n, step, dim));
+    x = n.gather(x, n.add(place, elementAt(n, start, dim)), dim);
+  }
+  if (counts)
+    n.result(0, x);
+}
+
+static bool runTimeSlice(NodeImporter &n) {
+  for (size_t index : {3, 4})
+    if (n.opset >= 10 && n.has(index) && !n.constantInts(n.operand(index)))
+      return n.has(1) && n.has(2) && cast<RankedTensorType>(n.operand(1).getType()).hasStaticShape();
+  return false;
+}
+
 static void importSlice(NodeImporter &n) {
   if (!require(n, 1))
     return;
+  if (runTimeSlice(n))
+    return sliceAtRunTime(n);
   std::optional<SliceOperands> s = sliceOperands(n);
   if (!s)
     return;
@@ -192,11 +235,26 @@ static Value cropped(NodeImporter &n, Value x, Dims &low, Dims &high) {
   return n.slice(x, starts, SmallVector<int64_t>(shape.size(), 1), shape);
 }
 
+/// Pads for axes that are only known when the program runs, written into those for all dimensions.
+static Value padsOfAllAxes(NodeImporter &n, Value pads) {
+  int64_t rank = n.rank(n.operand(0));
+  Value axes = axesVector(n, n.operand(3), rank);
+  if (!axes || !requireRank(n, pads, 1, 1, "pads") ||
+      !requireSameSize(n, dimsOf(pads)[0], n.dim(2 * lengthOf(axes)), "pads and twice the number of axes"))
+    return {};
+  Value places = n.concat({axes, n.add(axes, n.like(axes, rank))}, 0);
+  return writtenAt(n, n.broadcastTo(n.scalarInt(si64(n), 0), {n.dim(2 * rank)}), places,
+                   n.cast(pads, si64(n)));
+}
+
 static std::optional<Dims> padSizes(NodeImporter &n) {
   if (n.opset >= 11) {
     if (!require(n, 2))
       return std::nullopt;
-    return n.elements(n.operand(1), "pads", INT64_MIN);
+    Value pads = n.operand(1);
+    if (n.has(3) && !n.constantInts(n.operand(3)))
+      pads = padsOfAllAxes(n, pads);
+    return pads ? n.elements(pads, "pads", INT64_MIN) : std::nullopt;
   }
   auto pads = n.intsAttr("pads");
   if (!pads) {
@@ -254,7 +312,8 @@ static void importPad(NodeImporter &n) {
   Value x = n.operand(0);
   std::optional<PadMode> mode = padMode(n);
   std::optional<Dims> pads = padSizes(n);
-  SmallVector<int64_t> axes = (n.has(3) ? intsFrom(n, 3, "") : std::nullopt).value_or(upTo(n.rank(x)));
+  SmallVector<int64_t> axes =
+      (n.has(3) ? n.constantInts(n.operand(3)) : std::nullopt).value_or(upTo(n.rank(x)));
   if (!mode || !pads || n.hasFailed())
     return;
   if (pads->size() != 2 * axes.size())
