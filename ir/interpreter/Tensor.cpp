@@ -82,6 +82,8 @@ static void normalise(Tensor &tensor) {
 static Tensor fromRaw(Type elementType, llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<char> raw, bool splat) {
   Tensor result(elementType, shape);
   size_t step = storedBytes(elementType);
+  if (result.bytes() == 0)
+    return result;
   if (!splat)
     std::memcpy(result.mutableData(), raw.data(), result.bytes());
   else
