@@ -3,6 +3,7 @@
 #include "Compiler.h"
 #include "support/File.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -93,6 +94,11 @@ static ExitCode crashed(const std::string &model, const std::string &how) {
                  "please report this with the model", "", "", ""});
 }
 
+static bool isOneOf(int exit, std::initializer_list<ExitCode> codes) {
+  return std::any_of(codes.begin(), codes.end(),
+                     [&](ExitCode code) { return static_cast<int>(code) == exit; });
+}
+
 /// Compile in a child process. Does not return when this process is told to end.
 static ExitCode compileInChild(const CommonOptions &options, TemporaryFolder &folder,
                                const std::string &artifact) {
@@ -119,7 +125,12 @@ static ExitCode compileInChild(const CommonOptions &options, TemporaryFolder &fo
   }
   if (WIFSIGNALED(outcome.status))
     return crashed(options.model, fmt::format("died of signal {}", strsignal(WTERMSIG(outcome.status))));
-  return static_cast<ExitCode>(WEXITSTATUS(outcome.status));
+  int exit = WEXITSTATUS(outcome.status);
+  // Nothing we wrote ends with another code: a library or a sanitizer did.
+  if (!isOneOf(exit,
+               {ExitCode::Ok, ExitCode::Unsupported, ExitCode::Invalid, ExitCode::Io, ExitCode::Internal}))
+    return crashed(options.model, fmt::format("ended with exit code {}", exit));
+  return static_cast<ExitCode>(exit);
 }
 
 static LoadOutcome failed(const Diagnostic &problem) { return {{}, report(problem)}; }

@@ -51,7 +51,8 @@ TEST_F(NpzTest, ReadsWhatItWrote) {
   EXPECT_EQ(entries(), std::vector<std::string>{"out.npz"});
   auto npz = NpzReader::open(path("out.npz"));
   ASSERT_TRUE(npz) << npz.problem().message;
-  EXPECT_EQ(npz->names(), (std::vector<std::string>{"plain", "a/b:c d", "größe", "words", "none", "no words"}));
+  EXPECT_EQ(npz->names(),
+            (std::vector<std::string>{"plain", "a/b:c d", "größe", "words", "none", "no words"}));
   EXPECT_EQ(valuesOf<float>(*npz->read("plain")), (std::vector<float>{1, 2}));
   EXPECT_EQ(valuesOf<int64_t>(*npz->read("a/b:c d")), std::vector<int64_t>{-7});
   EXPECT_EQ(npz->read("größe")->dtype, TW_U16);

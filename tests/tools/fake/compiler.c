@@ -1,5 +1,5 @@
 /* A stand-in for libtilewright-compiler: "compiles" every file to the artifact in fake/model.c, unless the file's bytes ask for something
- * else: fake:unsupported, fake:invalid, fake:internal, fake:crash, fake:hang, fake:print. The driver's tests need no LLVM this way. */
+ * else: fake:unsupported, fake:invalid, fake:internal, fake:crash, fake:exit, fake:hang, fake:print. The driver's tests need no LLVM this way. */
 #include "report.h"
 #include "tilewright_compiler.h"
 
@@ -47,6 +47,8 @@ static tw_status examine(const char *model_path, const twc_options *options) {
     fputs("last words\n", stderr);
   if (memmem(content, size, "fake:crash", 10))
     raise(SIGSEGV);
+  if (memmem(content, size, "fake:exit", 9))
+    exit(1);
   if (memmem(content, size, "fake:hang", 9))
     sleep(600);
   return TW_OK;
