@@ -155,4 +155,79 @@ TEST_F(Importer, ImportsTenThousandNodesInLinearTime) {
   EXPECT_LT(large, 40 * small + 0.5);
 }
 
+/// A branch of an If: one node on outer values.
+std::string branch(const std::string &op, const Names &inputs, const std::string &result) {
+  return GraphWriter("branch").node(op, inputs, {result}).output(result, ElementType::Float32, {}).bytes();
+}
+
+TEST_F(Importer, DecidedConditionsLeaveOneBranch) {
+  auto imported = import(GraphWriter("g")
+                             .input("x", ElementType::Float32, {4})
+                             .initializer(tensorInt32Data("yes", ElementType::Bool, {}, {1}))
+                             .node("If", {"yes"}, {"y"},
+                                   {attributeGraph("then_branch", branch("Relu", {"x"}, "a")),
+                                    attributeGraph("else_branch", branch("NoSuchOperator", {"x"}, "b"))})
+                             .output("y", ElementType::Float32, {}));
+  ASSERT_TRUE(imported.ok()) << imported.problems;
+  imported.main().walk([](graph::IfOp) { ADD_FAILURE() << "an If is left"; });
+}
+
+TEST_F(Importer, BranchesOfDifferentSizesGetOneSymbol) {
+  auto imported = import(GraphWriter("g")
+                             .input("x", ElementType::Float32, {4})
+                             .input("z", ElementType::Float32, {6})
+                             .input("which", ElementType::Bool, {})
+                             .node("If", {"which"}, {"y"},
+                                   {attributeGraph("then_branch", branch("Relu", {"x"}, "a")),
+                                    attributeGraph("else_branch", branch("Relu", {"z"}, "b"))})
+                             .output("y", ElementType::Float32, {}));
+  ASSERT_TRUE(imported.ok()) << imported.problems;
+  auto size = dimsOf(imported.main().getResultTypes()[0])[0];
+  SymbolTable symbols(*imported.result.module);
+  EXPECT_EQ(symbols.lowerBound(size), 4);
+  EXPECT_EQ(symbols.upperBound(size), 6);
+}
+
+TEST_F(Importer, GrowingCarriedValuesAreRefused) {
+  std::string body = GraphWriter("body")
+                         .input("i", ElementType::Int64, {})
+                         .input("c", ElementType::Bool, {})
+                         .input("v", ElementType::Float32, {4})
+                         .node("Identity", {"c"}, {"again"})
+                         .node("Concat", {"v", "v"}, {"longer"}, {attributeInt("axis", 0)})
+                         .output("again", ElementType::Bool, {})
+                         .output("longer", ElementType::Float32, {})
+                         .bytes();
+  auto imported = import(GraphWriter("g")
+                             .input("x", ElementType::Float32, {4})
+                             .input("n", ElementType::Int64, {})
+                             .node("Loop", {"n", "", "x"}, {"y"}, {attributeGraph("body", body)})
+                             .output("y", ElementType::Float32, {}));
+  EXPECT_THAT(imported.problems, HasSubstr("TW1203"));
+  EXPECT_THAT(imported.problems, HasSubstr("changes its shape"));
+}
+
+TEST_F(Importer, InlinesFunctionsWithTheCallersAttributes) {
+  FunctionWriter function("local", "Scaled", {"a"}, {"b"});
+  function.attributeName("slope").opset(17).node(
+      "LeakyRelu", {"a"}, {"b"}, {attributeReference("alpha", "slope", onnx::Attribute::Kind::Float)});
+  bytes = ModelWriter(GraphWriter("g")
+                          .input("x", ElementType::Float32, {4})
+                          .node("Scaled", {"x"}, {"y"}, {attributeFloat("slope", 0.25f)}, "local")
+                          .output("y", ElementType::Float32, {}))
+              .opset(17)
+              .opset(1, "local")
+              .function(function)
+              .bytes();
+  auto imported = tests::importBytes(bytes, *context);
+  ASSERT_TRUE(imported.ok()) << imported.problems;
+  bool found = false;
+  imported.main().walk([&](graph::ConstantOp constant) {
+    auto elements = llvm::dyn_cast<mlir::DenseFPElementsAttr>(constant.getValue());
+    found |= elements && elements.getNumElements() == 1 &&
+             elements.getSplatValue<llvm::APFloat>().convertToFloat() == 0.25f;
+  });
+  EXPECT_TRUE(found);
+}
+
 } // namespace
