@@ -33,17 +33,26 @@ OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
 
 bool isElementwise(Operation *op) { return isa<UnaryOp, BinaryOp, CompareOp, SelectOp, CastOp, BitcastOp>(op); }
 
-bool isConstantExpression(Value value) {
+/// Each value once: recipes may share operands.
+static bool isConstantExpression(Value value, llvm::DenseMap<Value, bool> &memo) {
+  auto [it, fresh] = memo.try_emplace(value, false);
+  if (!fresh)
+    return it->second;
   Operation *op = value.getDefiningOp();
-  if (!op)
-    return false;
-  if (isa<ConstantOp, WeightOp>(op))
-    return true;
-  if (isa<DimsOp, IotaOp>(op))
-    return llvm::cast<RankedTensorType>(value.getType()).hasStaticShape() && isa<IotaOp>(op);
-  return isPure(op) && op->getNumOperands() > 0 && op->getNumRegions() == 0 && isa_and_present<GraphDialect>(op->getDialect()) &&
-         llvm::all_of(op->getResultTypes(), [](Type type) { return llvm::cast<RankedTensorType>(type).hasStaticShape(); }) &&
-         llvm::all_of(op->getOperands(), isConstantExpression);
+  auto isStatic = [](Type type) { return llvm::cast<RankedTensorType>(type).hasStaticShape(); };
+  bool result = op && isa_and_present<GraphDialect>(op->getDialect()) && isPure(op) && op->getNumRegions() == 0 &&
+                llvm::all_of(op->getResultTypes(), isStatic);
+  if (result && !isa<ConstantOp, WeightOp, IotaOp>(op)) {
+    result = op->getNumOperands() > 0;
+    for (Value operand : op->getOperands())
+      result = result && isConstantExpression(operand, memo);
+  }
+  return memo[value] = result;
+}
+
+bool isConstantExpression(Value value) {
+  llvm::DenseMap<Value, bool> memo;
+  return isConstantExpression(value, memo);
 }
 
 unsigned byteWidth(Type elementType) { return llvm::divideCeil(elementType.getIntOrFloatBitWidth(), 8); }

@@ -76,6 +76,9 @@ struct WindowLast : OpRewritePattern<WindowOp> {
 };
 
 
+/// From channels last to channels first: the only transposes that are moved.
+bool isLayout(ArrayRef<int64_t> perm) { return perm.size() >= 3 && ArrayRef<int64_t>(inverse(toLast(perm.size()))) == perm; }
+
 /// A value that can be permuted for free: constants, repeated scalars and the inverse transpose.
 bool permutesFreely(Value v, ArrayRef<int64_t> perm) {
   if (auto t = v.getDefiningOp<TransposeOp>())
@@ -121,7 +124,8 @@ struct SinkThroughElementwise : RewritePattern {
     if (!first)
       return failure();
     SmallVector<int64_t> perm(first.getPerm());
-    bool isLayout = llvm::equal(perm, inverse(toLast(perm.size()))) || op->getNumOperands() == 1;
+    if (!isLayout(perm))
+      return failure();
     unsigned transposes = 0, others = 0;
     for (Value operand : op->getOperands()) {
       auto t = operand.getDefiningOp<TransposeOp>();
@@ -130,8 +134,8 @@ struct SinkThroughElementwise : RewritePattern {
       else if (!permutesFreely(operand, perm))
         ++others;
     }
-    // One foreign operand is transposed instead when that makes the layout of convolutions win.
-    if (others > 0 && !(isLayout && transposes >= others && first->hasOneUse() && perm.size() >= 3))
+    // Foreign operands are transposed instead when fewer than the transposes this removes: the count goes down, so this ends.
+    if (others >= transposes && !(others == transposes && perm.size() > 3 && first->hasOneUse()))
       return failure();
     b.setInsertionPoint(op);
     SmallVector<Value> operands;
@@ -149,7 +153,7 @@ template <class Op> struct SinkThrough : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
   LogicalResult matchAndRewrite(Op op, PatternRewriter &b) const override {
     auto t = op.getOperand().template getDefiningOp<TransposeOp>();
-    if (!t || isConstantExpression(op.getOperand()))
+    if (!t || !isLayout(t.getPerm()) || isConstantExpression(op.getOperand()))
       return failure();
     return sink(op, t, b);
   }
@@ -215,11 +219,12 @@ struct SinkThroughConcat : OpRewritePattern<ConcatOp> {
     TransposeOp first;
     unsigned transposes = 0;
     for (Value operand : op.getOperands())
-      if (auto t = operand.getDefiningOp<TransposeOp>()) {
+      if (auto t = operand.getDefiningOp<TransposeOp>(); t && isLayout(t.getPerm())) {
         first = first ? first : t;
         transposes += t.getPerm() == first.getPerm();
       }
-    if (!first || transposes * 2 < op.getOperands().size() + (op.getOperands().size() == 1))
+    bool most = transposes * 2 > op.getOperands().size() || (transposes * 2 == op.getOperands().size() && first.getPerm().size() > 3);
+    if (!first || !most)
       return failure();
     SmallVector<int64_t> perm(first.getPerm());
     SmallVector<Value> operands;

@@ -92,12 +92,13 @@ bool Packer::describe(ContractOp op) {
   note("row_tiles", schedule.tilesPerBlock);
   note("panels", schedule.panelsPerBlock);
   note("rows_outer", schedule.rowsOuter);
+  note("staged", schedule.staged);
   return true;
 }
 
 bool Packer::describe(ConvOp op) {
   auto type = llvm::cast<RankedTensorType>(op.getRhs().getType());
-  if (!type.hasStaticShape() || type.getNumElements() == 0 || !codegen::canEmitConv(op))
+  if (!type.hasStaticShape() || type.getNumElements() == 0 || !codegen::canEmitConv(op, /*packed=*/true))
     return false;
   const codegen::ConvWeights weights = codegen::convWeights(op, target);
   right.use = &op.getRhsMutable();
@@ -158,6 +159,8 @@ Value Packer::unpack(GraphBuilder &g, Value packed, RankedTensorType type) {
 
 void Packer::run() {
   Operation *root = codegen::rootOf(kernel);
+  if (auto conv = dyn_cast_or_null<ConvOp>(root); conv && codegen::convToContract(conv))
+    root = codegen::rootOf(kernel);
   const bool described = isa_and_present<ContractOp>(root)   ? describe(cast<ContractOp>(root))
                          : isa_and_present<ConvOp>(root) ? describe(cast<ConvOp>(root))
                                                          : false;
