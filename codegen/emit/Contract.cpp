@@ -61,10 +61,10 @@ bool ContractDims::canReadInPlace(const StridedView &view, const ProductOperand 
   return strideOf(view, operand.free) && strideOf(view, operand.contracted);
 }
 
-/// Rows at a multiple of half a page from each other fall into few sets of the first-level cache.
+/// Rows at a multiple of a page from each other fall into one set of the first-level cache.
 static bool aliases(AffineExpr stride, int64_t bytes) {
   auto known = constantOf(stride);
-  return known && *known * bytes % 2048 == 0;
+  return known && *known * bytes % 4096 == 0;
 }
 
 bool ContractDims::mustStageLeft(MLIRContext *context) const {
@@ -113,7 +113,7 @@ private:
   void emitBlockedDepth(const Block &block);
   void enterPanel(Value panel);
   Indices indicesAt(const Block &block, Value row, const Index &column);
-  MicroKernel::Run runOf(const Block &block, Value panel, Value row, Value firstDepth, Value depth);
+  MicroKernel::Run runOf(const Block &block, Value panel, int64_t rows, Value row, Value firstDepth, Value depth);
 
   ValueEmitter &e;
   ContractOp op;
@@ -160,7 +160,7 @@ void ContractEmitter::emit() {
                                : constantDim(context, 1);
   AffineExpr blockRows = constantDim(context, schedule.tilesPerBlock * schedule.rows);
   const int64_t bytes = kernel.accumulatorBytes();
-  if (dims.mustStageLeft(context)) {
+  if (schedule.staged) {
     AffineExpr size;
     leftLayout = stagedLayout(e, kernel, dims.left, blockRows, dims.k, size);
     leftScratch = e.reserveScratch(size);
@@ -238,7 +238,7 @@ void ContractEmitter::prepareRight(const Block &block) {
   packPanels(e, kernel, dims.right, block.batch, schedule.columns, block.firstPanel, block.endPanel, k, rightScratch, panelPitch);
 }
 
-MicroKernel::Run ContractEmitter::runOf(const Block &block, Value panel, Value row, Value firstDepth, Value depth) {
+MicroKernel::Run ContractEmitter::runOf(const Block &block, Value panel, int64_t rows, Value row, Value firstDepth, Value depth) {
   MicroKernel::Run run;
   Value left = e.address(leftBase, e.mul(e.sub(row, leftFirstRow), leftLayout.rowStride), 1);
   run.left = e.address(left, e.mul(firstDepth, leftLayout.depthStride), 1);
@@ -248,6 +248,12 @@ MicroKernel::Run ContractEmitter::runOf(const Block &block, Value panel, Value r
   Value panelAddress = e.address(rightBase, e.mul(e.sub(panel, block.firstPanel), panelPitch), 1);
   run.panel = e.address(panelAddress, firstDepth, run.panelStride);
   run.depth = depth;
+  // Rows behind each other: over its k, a tile fetches as many bytes of the next one.
+  const auto rowStride = e.constantOf(leftLayout.rowStride), unit = e.constantOf(leftLayout.depthStride), whole = e.constantOf(k);
+  if (leftView && rowStride && unit && whole && rows > 1 && *rowStride == *unit * *whole) {
+    run.ahead = e.address(run.left, e.constant(rows * *rowStride), 1);
+    run.aheadStride = rows * *unit;
+  }
   return run;
 }
 
@@ -262,7 +268,7 @@ void ContractEmitter::emitBlock(const Block &block) {
     enterPanel(panel);
     tiles.forEach(block.firstTile, block.endTile, [&](int64_t rows, Value row) {
       const MicroKernel::Tile tile{rows, vectors};
-      const Accumulators sums = kernel.accumulate(tile, runOf(block, panel, row, e.constant(0), k), kernel.zero(tile));
+      const Accumulators sums = kernel.accumulate(tile, runOf(block, panel, rows, row, e.constant(0), k), kernel.zero(tile));
       output.finish(tile, sums, [&](Value i, const Index &column) { return indicesAt(block, e.add(row, i), column); });
     });
   });
@@ -300,7 +306,7 @@ void ContractEmitter::emitBlockedDepth(const Block &block) {
     each([&](Value panel, int64_t rows, Value row) {
       Value pointer = partialOf(panel, row);
       const MicroKernel::Tile tile{rows, vectors};
-      kernel.store(tile, pointer, pitch, kernel.accumulate(tile, runOf(block, panel, row, first, depth), kernel.load(tile, pointer, pitch)));
+      kernel.store(tile, pointer, pitch, kernel.accumulate(tile, runOf(block, panel, rows, row, first, depth), kernel.load(tile, pointer, pitch)));
     });
   });
   e.loop(block.firstPanel, block.endPanel, 1, [&](Value panel) {

@@ -50,8 +50,8 @@ struct ConvSchedule {
 };
 ConvSchedule convSchedule(graph::ConvOp op, const TargetInfo &target);
 
-/// Whether emitConv() takes this root; else it is loops.
-bool canEmitConv(graph::ConvOp op);
+/// Whether emitConv() takes this root, with its weights `packed` as convWeights() says or as they lie.
+bool canEmitConv(graph::ConvOp op, bool packed);
 
 /// Rewrites a convolution that is a matrix product over pixels (see ConvGeometry::isProduct) into graph.contract.
 /// Returns whether it did.

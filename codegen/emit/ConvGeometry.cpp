@@ -84,6 +84,15 @@ ConvSchedule chooseConv(const ConvGeometry &g, const TargetInfo &target) {
   Type accumulator = accumulatorType(elementOf(ConvOp(g.op).getResult()));
   const int64_t bits = accumulator.getIntOrFloatBitWidth(), bytes = bits / 8;
   ConvSchedule s;
+  if (g.depthwise()) {
+    const int64_t pixels = target.vectorRegisters >= 32 ? 8 : 6; // sums that hide the latency of FMAs
+    const int64_t lastRows = g.rank > 1 ? constantOf(g.out[g.rank - 2]).value_or(32) : 1;
+    s.rows = splitEvenly(constantOf(g.out.back()).value_or(pixels), pixels).largest;
+    s.columns = target.lanes(bits);
+    s.staged = !readableInPlace(g);
+    s.rowsPerItem = s.staged ? std::min<int64_t>(8, std::max<int64_t>(1, lastRows)) : 1;
+    return s;
+  }
   const RegisterTile tile = chooseTile(constantOf(g.out.back()), g.groupOutputs, bits, target);
   s.rows = tile.rows;
   s.columns = tile.columns;
@@ -125,15 +134,16 @@ ConvSchedule convSchedule(ConvOp op, const TargetInfo &target) {
 
 ConvWeights convWeights(ConvOp op, const TargetInfo &target) {
   const ConvGeometry g(op);
+  const ConvSchedule s = convSchedule(op, target);
   ConvWeights weights;
   weights.depthwise = g.depthwise();
   if (weights.depthwise) {
     weights.depth = g.tapCount();
     weights.columns = g.groups * g.groupOutputs;
-    weights.panelColumns = target.lanes(accumulatorType(elementOf(op.getResult())).getIntOrFloatBitWidth());
+    weights.panelColumns = s.columns;
+    weights.schedule = {{"mr", s.rows}, {"rows", s.rowsPerItem}, {"staged", s.staged}};
     return weights;
   }
-  const ConvSchedule s = convSchedule(op, target);
   weights.groups = g.groups;
   weights.depth = g.tapCount() * g.groupChannels;
   weights.columns = g.groupOutputs;
@@ -143,17 +153,20 @@ ConvWeights convWeights(ConvOp op, const TargetInfo &target) {
   return weights;
 }
 
-bool canEmitConv(ConvOp op) {
-  if (!op.getChannelsLast() || !Epilogue::supports(op))
-    return false;
+bool canEmitConv(ConvOp op, bool packed) {
   auto weights = llvm::cast<RankedTensorType>(op.getRhs().getType());
   Type type = accumulatorType(elementOf(op.getResult()));
-  return weights.hasStaticShape() && weights.getNumElements() > 0 && weights.getRank() > 2 &&
-         (type.isF32() || type.isF64() || type.isInteger(32) || type.isInteger(64));
+  if (!op.getChannelsLast() || !Epilogue::supports(op) || !weights.hasStaticShape() || weights.getNumElements() == 0 ||
+      weights.getRank() < 3 || !(type.isF32() || type.isF64() || type.isInteger(32) || type.isInteger(64)))
+    return false;
+  const ConvGeometry g(op);
+  if (g.depthwise()) // read as they lie
+    return g.groupOutputs == 1 && elementOf(op.getRhs()) == type && (packed || llvm::isa<BlockArgument>(op.getRhs()));
+  return packed || g.groups == 1;
 }
 
 bool convToContract(ConvOp op) {
-  if (!canEmitConv(op))
+  if (!canEmitConv(op, /*packed=*/false))
     return false;
   const ConvGeometry g(op);
   if (!g.isProduct())

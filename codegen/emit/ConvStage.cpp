@@ -39,15 +39,14 @@ ConvStage::ConvStage(ValueEmitter &e, const MicroKernel &kernel, const ConvGeome
     extents[d] = e.dim(sizes[d]);
 }
 
-void ConvStage::fill(Value ofImage, ArrayRef<Value> outer, Value firstRow, Value endRow) {
-  image = ofImage;
+void ConvStage::fill(const RowBlock &block) {
+  image = block.image;
   for (int64_t d = 0; d + 1 < g.rank; ++d) {
     const bool last = d == g.rank - 2;
-    Value index = last ? firstRow : outer[d];
-    origin[d] = e.sub(e.mul(index, g.strides[d]), e.dim(g.low[d]));
+    origin[d] = e.sub(e.mul(block.index(g, d, block.first), g.strides[d]), e.dim(g.low[d]));
     if (last) {
       const int64_t reach = (g.taps[d] - 1) * g.rhsDilation[d] + 1;
-      extents[d] = e.add(e.mul(e.add(e.sub(endRow, firstRow), -1), g.strides[d]), reach);
+      extents[d] = e.add(e.mul(e.add(e.sub(block.end, block.first), -1), g.strides[d]), reach);
     }
   }
   const Lanes saved = e.lanes;

@@ -2,7 +2,7 @@
 #ifndef TILEWRIGHT_CODEGEN_EMIT_CONVSTAGE_H
 #define TILEWRIGHT_CODEGEN_EMIT_CONVSTAGE_H
 
-#include "codegen/emit/Conv.h"
+#include "codegen/emit/ConvTiles.h"
 #include "codegen/emit/Packing.h"
 
 namespace tilewright::codegen {
@@ -14,12 +14,10 @@ public:
   /// For blocks of up to `rows` output rows (along the last dimension but x).
   ConvStage(ValueEmitter &e, const MicroKernel &kernel, const ConvGeometry &geometry, int64_t rows);
 
-  /// Copies what output rows [firstRow, endRow) at `outer` of `image` read.
-  void fill(mlir::Value image, llvm::ArrayRef<mlir::Value> outer, mlir::Value firstRow, mlir::Value endRow);
-
-  /// Bytes between neighbours along each spatial dimension.
-  llvm::SmallVector<mlir::Value> pitches() const { return pitchValues; }
-  mlir::Value base() const { return scratch; }
+  /// Copies what a block of rows reads.
+  void fill(const RowBlock &block);
+  /// The copy; its first row is what tap 0 of the block's first row reads.
+  PixelMemory pixels() const { return {scratch, pitchValues}; }
 
 private:
   void fillDim(int64_t d, llvm::SmallVector<mlir::Value> position, mlir::Value to);

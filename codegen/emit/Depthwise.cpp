@@ -1,5 +1,151 @@
-#include "codegen/emit/Conv.h"
+//===- Depthwise.cpp - convolutions of each channel by itself -------------===//
+//
+// Lanes run along channels. A tile of pixels along x keeps one sum each; a row of taps loads each pixel that any
+// of them needs once, and the taps' weights. Borders as in Conv.cpp: rows of taps by loop bounds, columns by the
+// tile's class, each pixel of which multiplies the taps that exist for it.
+//===----------------------------------------------------------------------===//
+#include "codegen/emit/ConvStage.h"
+#include "codegen/emit/TileOutput.h"
+
 using namespace mlir;
+using namespace tilewright::graph;
+using llvm::ArrayRef;
+using llvm::SmallVector;
+
 namespace tilewright::codegen {
-LogicalResult emitDepthwise(ValueEmitter &e, graph::ConvOp op, EmittedKernel &result) { return failure(); }
+namespace {
+
+Type elementOf(Value value) { return llvm::cast<RankedTensorType>(value.getType()).getElementType(); }
+
+class DepthwiseEmitter {
+public:
+  DepthwiseEmitter(ValueEmitter &e, ConvOp op, EmittedKernel &result);
+  void emit();
+
+private:
+  void enterRows(Value index);
+  void emitTile(Value y, Value channel, const TileClass &some, Value pixel);
+  Accumulators outerTaps(int64_t d, Value y, Value left, Value firstTap, const TileClass &some, Accumulators sums);
+  Accumulators lastTaps(Value left, Value firstTap, const TileClass &some, Accumulators sums);
+  Value loadLanes(Value address, bool padded);
+
+  ValueEmitter &e;
+  ConvOp op;
+  EmittedKernel &result;
+  ConvGeometry g;
+  ConvSchedule schedule;
+  std::optional<int64_t> panelArgument;
+  MicroKernel kernel;
+  ConvTiles tiles;
+  TileOutput output;
+  int64_t channels, bytes, weightPitch; ///< elements between taps
+  std::optional<StridedView> view;
+  std::optional<ConvStage> stage;
+  RowBlock rows;
+  PixelMemory pixels;
+  Value weights, channel, mask;
+};
+
+DepthwiseEmitter::DepthwiseEmitter(ValueEmitter &e, ConvOp op, EmittedKernel &result)
+    : e(e), op(op), result(result), g(op), schedule(convSchedule(op, e.kernel.target)),
+      panelArgument(scheduleInteger(e.kernel.kernel.getScheduleAttr(), "panel_argument")),
+      kernel(e, accumulatorType(elementOf(op.getResult())), elementOf(op.getResult())),
+      tiles(e, g, schedule.rows, schedule.staged), output(e, kernel, op, schedule.rows, kernel.lanes(), tiles.isFixed()),
+      channels(g.groups), bytes(kernel.accumulatorBytes()), weightPitch(channels) {
+  Value argument = panelArgument ? e.kernel.kernel.getBody().getArgument(*panelArgument) : viewOf(op.getRhs())->argument;
+  weights = e.kernel.pointers.lookup(argument);
+  if (panelArgument)
+    weightPitch = llvm::alignTo(channels, kernel.lanes());
 }
+
+void DepthwiseEmitter::emit() {
+  e.lanes = {kernel.lanes(), {}};
+  if (schedule.staged)
+    stage.emplace(e, kernel, g, schedule.rowsPerItem);
+  else
+    view = viewOf(op.getLhs());
+  // Channels are split only where there are too few rows for many threads; a group stays long enough to stream.
+  const int64_t vectors = llvm::divideCeil(channels, kernel.lanes());
+  const int64_t blocks = constantOf(RowBlock::count(g, schedule.rowsPerItem)).value_or(64);
+  const int64_t groups = stage ? 1 : std::clamp<int64_t>(llvm::divideCeil(64, std::max<int64_t>(blocks, 1)), 1, llvm::divideCeil(vectors, 4));
+  const int64_t perGroup = llvm::divideCeil(vectors, groups), count = llvm::divideCeil(vectors, perGroup);
+  result.extent = canonical(RowBlock::count(g, schedule.rowsPerItem) * count);
+  e.loop(e.kernel.begin, e.kernel.end, 1, [&](Value item) {
+    enterRows(e.divide(item, e.constant(count)));
+    Value first = e.mul(e.remainder(item, e.constant(count)), perGroup * kernel.lanes());
+    Value end = e.minimum(e.add(first, perGroup * kernel.lanes()), e.constant(channels));
+    e.loop(rows.first, rows.end, 1, [&](Value y) {
+      tiles.forEach([&](const TileClass &some, Value pixel) {
+        e.loop(first, end, kernel.lanes(), [&](Value channel) { emitTile(y, channel, some, pixel); });
+      });
+    });
+  });
+}
+
+void DepthwiseEmitter::enterRows(Value index) {
+  rows = RowBlock::decode(e, g, schedule.rowsPerItem, index);
+  if (stage) {
+    stage->fill(rows);
+    pixels = stage->pixels();
+  } else {
+    pixels = pixelsOf(e, g, *view, rows.image, bytes);
+  }
+}
+
+void DepthwiseEmitter::emitTile(Value y, Value channel, const TileClass &some, Value pixel) {
+  const bool exact = channels % kernel.lanes() == 0;
+  mask = exact ? Value() : e.laneMask(channel, e.constant(channels), kernel.lanes());
+  this->channel = channel;
+  output.enterPanel(channel, e.constant(channels), exact);
+  Value left = e.address(e.address(pixels.base, channel, bytes), e.mul(e.mul(pixel, g.strides.back()), pixels.pitches.back()), 1);
+  const MicroKernel::Tile tile{some.rows, 1};
+  const Accumulators sums = outerTaps(0, y, left, e.constant(0), some, kernel.zero(tile));
+  output.finish(tile, sums, [&](Value i, const Index &column) { return resultIndices(e, g, rows, y, e.add(pixel, i), column); });
+}
+
+Accumulators DepthwiseEmitter::outerTaps(int64_t d, Value y, Value left, Value firstTap, const TileClass &some, Accumulators sums) {
+  if (d == g.rank - 1)
+    return lastTaps(left, firstTap, some, std::move(sums));
+  Value index = rows.index(g, d, y), origin = index;
+  if (stage)
+    origin = d == g.rank - 2 ? e.sub(index, rows.first) : e.constant(0);
+  auto [lo, hi] = tapBounds(e, g, d, index);
+  return e.loop(lo, hi, 1, sums, [&](Value tap, ValueRange carried) {
+    Value row = e.add(e.mul(origin, g.strides[d]), e.mul(tap, g.rhsDilation[d]));
+    return outerTaps(d + 1, y, e.address(left, e.mul(row, pixels.pitches[d]), 1), e.mul(e.add(firstTap, tap), g.taps[d + 1]), some,
+                     Accumulators(carried));
+  });
+}
+
+Value DepthwiseEmitter::loadLanes(Value address, bool padded) {
+  if (!mask || padded)
+    return LLVM::LoadOp::create(e.b, e.loc, kernel.vectorType(), address, bytes);
+  Value zero = kernel.zero({1, 1}).front();
+  return LLVM::MaskedLoadOp::create(e.b, e.loc, kernel.vectorType(), address, mask, zero, e.b.getI32IntegerAttr(bytes));
+}
+
+Accumulators DepthwiseEmitter::lastTaps(Value left, Value firstTap, const TileClass &some, Accumulators sums) {
+  llvm::DenseMap<int64_t, Value> columns; // by distance from the tile's first pixel
+  for (const TapInterval &taps : some.taps)
+    for (int64_t tap = taps.firstTap; tap < taps.endTap; ++tap) {
+      Value offset = e.add(e.mul(e.add(firstTap, tap), weightPitch), channel);
+      Value weight = loadLanes(e.address(weights, offset, bytes), panelArgument.has_value());
+      for (int64_t row = taps.firstRow; row < taps.endRow; ++row) {
+        const int64_t x = row * g.strides.back() + tap * g.rhsDilation.back();
+        Value &column = columns[x];
+        if (!column)
+          column = loadLanes(e.address(left, e.mul(pixels.pitches.back(), x), 1), false);
+        sums[row] = kernel.multiplyAdd(column, weight, sums[row]);
+      }
+    }
+  return sums;
+}
+
+} // namespace
+
+LogicalResult emitDepthwise(ValueEmitter &e, ConvOp op, EmittedKernel &result) {
+  DepthwiseEmitter(e, op, result).emit();
+  return success();
+}
+
+} // namespace tilewright::codegen

@@ -77,6 +77,7 @@ Value MicroKernel::loadPanel(Value pointer, int64_t vectorIndex) {
 struct MicroKernel::Cursor {
   SmallVector<Value> rows; ///< address of each row's scalar
   Value panel;
+  Value ahead;
   bool prefetch = false;
   int64_t panelStride = 0;
 };
@@ -89,6 +90,8 @@ void MicroKernel::step(Tile tile, const Cursor &cursor, llvm::MutableArrayRef<Va
     for (int64_t byte = 0; byte < tile.vectors * lanes() * panelBytes(); byte += e.kernel.target.cacheLine)
       LLVM::Prefetch::create(e.b, e.loc, e.address(cursor.panel, e.constant(prefetchDistance * cursor.panelStride + byte), 1),
                              /*rw=*/0, /*hint=*/3, /*cache=*/1);
+  if (cursor.ahead)
+    LLVM::Prefetch::create(e.b, e.loc, cursor.ahead, /*rw=*/0, /*hint=*/2, /*cache=*/1);
   for (int64_t row = 0; row < tile.rows; ++row) {
     Value scalar = LLVM::LoadOp::create(e.b, e.loc, vector.getElementType(), cursor.rows[row], accumulatorBytes());
     Value spread = vector::BroadcastOp::create(e.b, e.loc, vector, scalar);
@@ -108,6 +111,8 @@ Accumulators MicroKernel::steps(Tile tile, const Run &run, Value k, int64_t coun
     Cursor cursor;
     cursor.panel = e.address(panel, e.constant(u * run.panelStride), 1);
     cursor.panelStride = run.panelStride;
+    if (run.ahead)
+      cursor.ahead = e.address(run.ahead, e.mul(e.add(k, u), run.aheadStride), 1);
     cursor.prefetch = tile.rows > 1; // one row: the panel streams, which the hardware sees by itself
     for (int64_t row = 0; row < tile.rows; ++row) {
       Value depth = e.mul(run.depthStride, u);

@@ -33,6 +33,9 @@ public:
     mlir::Value panel;
     int64_t panelStride = 0;
     mlir::Value depth; ///< how many k
+    /// What the next tile will read, fetched on the way: `ahead + k * aheadStride`. Null: nothing.
+    mlir::Value ahead;
+    int64_t aheadStride = 0;
   };
 
   Accumulators zero(Tile tile);
@@ -44,6 +47,9 @@ public:
   Accumulators load(Tile tile, mlir::Value pointer, int64_t pitch);
   void store(Tile tile, mlir::Value pointer, int64_t pitch, mlir::ValueRange sums);
 
+  /// sum + x * y of vectors.
+  mlir::Value multiplyAdd(mlir::Value x, mlir::Value y, mlir::Value sum);
+
   mlir::VectorType vectorType() const { return vector; }
   int64_t lanes() const { return vector.getNumElements(); }
   int64_t accumulatorBytes() const { return vector.getElementTypeBitWidth() / 8; }
@@ -54,7 +60,6 @@ private:
   void step(Tile tile, const Cursor &cursor, llvm::MutableArrayRef<mlir::Value> sums);
   Accumulators steps(Tile tile, const Run &run, mlir::Value k, int64_t count, int64_t sets,
                      mlir::ValueRange sums);
-  mlir::Value multiplyAdd(mlir::Value x, mlir::Value y, mlir::Value sum);
   mlir::Value loadPanel(mlir::Value pointer, int64_t vectorIndex);
 
   ValueEmitter &e;

@@ -12,6 +12,8 @@ namespace {
 
 /// Work items that give 64 threads something to balance, where the product is large enough to be split.
 constexpr int64_t wantedItems = 128;
+/// Row tiles of a block over which a panel that comes from afar is amortised.
+constexpr int64_t wantedTiles = 9;
 /// Multiply-adds below which a work item is not worth being split further.
 constexpr int64_t smallestItem = 1 << 16;
 
@@ -76,26 +78,30 @@ ProductSchedule chooseProduct(const ProductShape &shape, const TargetInfo &targe
   const RegisterTile tile = chooseTile(shape.m, shape.n, shape.bits, target);
   s.rows = tile.rows;
   s.columns = tile.columns;
+  s.staged = shape.stagedLeft;
   const int64_t bytes = shape.bits / 8, k = shape.k.value_or(512), m = shape.m.value_or(512), n = shape.n.value_or(1024);
   const int64_t panels = divideCeil(n, s.columns), tiles = splitEvenly(std::max<int64_t>(m, 1), s.rows).parts;
   const int64_t half = target.l2Bytes / 2, batch = shape.batch.value_or(8);
-  // A panel must stay in the second-level cache while the rows of a block pass; k is cut where it would not.
-  if (k * s.columns * bytes > half)
-    s.depthBlock = splitEvenly(k, std::max<int64_t>(256, half / (s.columns * bytes))).largest;
-  const bool rightFits = n * k * bytes <= half, leftFits = m * k * bytes <= half;
-  const int64_t rowsInCache = std::max<int64_t>(1, half / (k * bytes) / s.rows);
+  const bool rightFits = n * k * bytes <= half;
+  const int64_t tilesInCache = std::max<int64_t>(1, half / (k * bytes) / s.rows);
   if (!shape.packedRight) { // panels are packed by each thread: keep them for all rows
-    s.rowsOuter = false;
     s.panelsPerBlock = rightFits ? 0 : std::max<int64_t>(1, half / (k * s.columns * bytes));
     const int64_t groups = s.panelsPerBlock ? divideCeil(panels, s.panelsPerBlock) : 1;
     s.tilesPerBlock = tilesPerItem(tiles, batch * groups, s.rows * k * (s.panelsPerBlock ? s.panelsPerBlock * s.columns : n));
     return s;
   }
-  s.rowsOuter = shape.stagedLeft || (!leftFits && rowsInCache > 1) || rightFits;
   const int64_t fill = tilesPerItem(tiles, batch * panels, s.rows * k * s.columns);
-  s.tilesPerBlock = s.rowsOuter ? std::min(splitEvenly(tiles, std::min(rowsInCache, tiles)).largest, std::max<int64_t>(fill, 4)) : fill;
-  if (shape.stagedLeft)
-    s.tilesPerBlock = splitEvenly(tiles, std::min(rowsInCache, tiles)).largest;
+  if (tilesInCache < std::min<int64_t>(tiles, wantedTiles)) {
+    s.rowsOuter = true;
+    s.tilesPerBlock = splitEvenly(tiles, wantedTiles).largest;
+    s.depthBlock = splitEvenly(k, std::max<int64_t>(256, half / (s.tilesPerBlock * s.rows * bytes))).largest;
+    s.panelsPerBlock = splitEvenly(panels, 6).largest;
+    return s;
+  }
+  s.rowsOuter = s.staged || m * k * bytes > half || rightFits;
+  s.tilesPerBlock = s.staged      ? splitEvenly(tiles, std::min(tilesInCache, tiles)).largest
+                    : s.rowsOuter ? splitEvenly(tiles, std::min<int64_t>({tiles, tilesInCache, 4})).largest
+                                  : fill;
   return s;
 }
 
@@ -113,6 +119,7 @@ ProductSchedule overridden(ProductSchedule schedule, mlir::DictionaryAttr attrib
   schedule.tilesPerBlock = scheduleInteger(attribute, "row_tiles").value_or(schedule.tilesPerBlock);
   schedule.panelsPerBlock = scheduleInteger(attribute, "panels").value_or(schedule.panelsPerBlock);
   schedule.rowsOuter = scheduleInteger(attribute, "rows_outer").value_or(schedule.rowsOuter);
+  schedule.staged = scheduleInteger(attribute, "staged").value_or(schedule.staged);
   return schedule;
 }
 

@@ -27,6 +27,7 @@ struct ProductSchedule {
   int64_t tilesPerBlock = 1;  ///< row tiles of a work item
   int64_t panelsPerBlock = 1; ///< panels of a work item; 0: all
   bool rowsOuter = false;     ///< work items that follow each other share their rows (else their panels)
+  bool staged = false;        ///< rows of the left operand are copied to scratch
 };
 
 /// The register tile for a product of m rows and n columns: the one that does least work, counting what
@@ -35,7 +36,7 @@ RegisterTile chooseTile(std::optional<int64_t> m, std::optional<int64_t> n, unsi
 
 ProductSchedule chooseProduct(const ProductShape &shape, const TargetInfo &target);
 
-/// `schedule` with the fields that `attribute` has (mr, nr, kc, row_tiles, panels, rows_outer) taken from it.
+/// `schedule` with the fields that `attribute` has (mr, nr, kc, row_tiles, panels, rows_outer, staged) taken from it.
 ProductSchedule overridden(ProductSchedule schedule, mlir::DictionaryAttr attribute);
 
 /// An integer of a schedule attribute.

@@ -79,6 +79,10 @@ const Case cases[] = {
     {.name = "transposed", .images = 1, .in = {5, 6}, .channels = 18, .outputs = 20, .taps = {4, 4}, .low = {2, 2}, .high = {2, 2}, .lhsDilation = {2, 2}},
     {.name = "transposed 3", .images = 1, .in = {5, 6}, .channels = 18, .outputs = 20, .taps = {3, 2}, .low = {1, 0}, .high = {2, 1}, .lhsDilation = {3, 2}},
     {.name = "grouped", .images = 2, .in = {8, 8}, .channels = 24, .outputs = 36, .taps = {3, 3}, .low = {1, 1}, .high = {1, 1}, .groups = 4},
+    {.name = "depthwise", .images = 2, .in = {9, 20}, .channels = 40, .outputs = 40, .taps = {3, 3}, .low = {1, 1}, .high = {1, 1}, .groups = 40},
+    {.name = "depthwise stride 2", .images = 1, .in = {14, 15}, .channels = 32, .outputs = 32, .taps = {5, 5}, .strides = {2, 2}, .low = {2, 2}, .high = {2, 1}, .groups = 32},
+    {.name = "depthwise multiplier", .images = 1, .in = {6, 7}, .channels = 5, .outputs = 10, .taps = {3, 3}, .low = {1, 1}, .high = {1, 1}, .groups = 5},
+    {.name = "depthwise 1-d", .images = 2, .in = {50}, .channels = 33, .outputs = 33, .taps = {4}, .low = {3}, .groups = 33},
     {.name = "1-d", .images = 2, .in = {40}, .channels = 10, .outputs = 30, .taps = {5}, .low = {2}, .high = {2}},
     {.name = "3-d", .images = 1, .in = {5, 6, 7}, .channels = 10, .outputs = 16, .taps = {3, 3, 3}, .low = {1, 1, 1}, .high = {1, 1, 1}},
 };
