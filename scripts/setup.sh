@@ -161,6 +161,6 @@ build() {
   fi
   NINJA_STATUS='[%f/%t] ' run_logged "building $folder" "build-$preset" \
     ninja -C "$root/$folder" -j "$(build_jobs)" -k 20 "$@" ||
-    { grep -E '(error|FAILED):|error: ' "$logs/build-$preset.log" | head -n 20 >&2
+    { grep -E 'FAILED:|error: ' "$logs/build-$preset.log" | head -n 20 >&2 || true
       show_log "build-$preset"; die "the build of $folder failed" "The whole output is in build/logs/build-$preset.log"; }
 }
