@@ -127,7 +127,7 @@ void AttentionNode::finish() {
   n.result(0, GraphBuilder::rank(n.operand(0)) == 3 ? mergeHeads(n, y) : y);
   Value stages[] = {raw, capped, masked, weights};
   if (mode < 0 || mode > 3)
-    return n.fail("TW1220", "qk_matmul_output_mode is " + llvm::Twine(mode) + "; it must be 0 to 3");
+    return n.fail("TW1205", "qk_matmul_output_mode is " + llvm::Twine(mode) + "; it must be 0 to 3");
   if (n.wants(3))
     n.result(3, stages[mode]);
 }
@@ -162,7 +162,7 @@ static void importFlexAttention(NodeImporter &n) {
       return x;
     std::optional<SmallVector<Value>> results = n.subgraph(attribute->graph(), {x});
     if (!results || results->size() != 1)
-      return n.fail("TW1220", name + " must have one output"), Value();
+      return n.fail("TW1205", name + " must have one output"), Value();
     if (GraphBuilder::rank((*results)[0]) != 4 ||
         GraphBuilder::elementType((*results)[0]) != GraphBuilder::elementType(x))
       return n.fail("TW2005", name + " must keep its input's shape and type"), Value();
@@ -198,7 +198,7 @@ static void importRotaryEmbedding(NodeImporter &n) {
   if (!rotated)
     rotated = size.value_or(0);
   if (rotated <= 0 || rotated % 2 || (size && rotated > *size))
-    return n.fail("TW1220", "the rotated size is " + llvm::Twine(rotated) +
+    return n.fail("TW1205", "the rotated size is " + llvm::Twine(rotated) +
                                 "; it must be even and at most the head size");
   Value cosines = rotaryTable(n, n.operand(1), positions),
         sines = cosines ? rotaryTable(n, n.operand(2), positions) : Value();
@@ -247,12 +247,12 @@ static Value overTime(NodeImporter &n, Value x, int64_t heads) {
   return split ? n.cast(n.transpose(split, {2, 0, 1, 3}), Float32Type::get(n.b.getContext())) : Value();
 }
 
-/// Operands that the update rule needs, and no others (TW1206, TW1220).
+/// Operands that the update rule needs, and no others (TW1206, TW1205).
 static bool readGates(NodeImporter &n, LinearRecurrence &r, int64_t heads) {
   std::string rule = n.stringAttr("update_rule", "gated_delta");
   bool gated = rule == "gated" || rule == "gated_delta", delta = rule == "delta" || rule == "gated_delta";
   if (!gated && !delta && rule != "linear")
-    return n.fail("TW1220", "update_rule is '" + rule + "'; it must be linear, gated, delta or gated_delta"),
+    return n.fail("TW1205", "update_rule is '" + rule + "'; it must be linear, gated, delta or gated_delta"),
            false;
   if (gated != n.has(4) || delta != n.has(5))
     return n.fail("TW1206", "update_rule " + rule + " and the operands decay and beta do not fit together"),
@@ -272,7 +272,7 @@ static void importLinearAttention(NodeImporter &n) {
     return;
   int64_t heads = n.intAttr("q_num_heads", 0), shared = n.intAttr("kv_num_heads", 0);
   if (heads < 1 || shared < 1 || heads % shared)
-    return n.fail("TW1220", "q_num_heads must be a positive multiple of kv_num_heads");
+    return n.fail("TW1205", "q_num_heads must be a positive multiple of kv_num_heads");
   LinearRecurrence r{
       n, overTime(n, n.operand(0), heads), {}, {}, {}, {}, heads / shared, n.floatAttr("scale", 0)};
   r.key = r.query ? overTime(n, n.operand(1), shared) : Value();

@@ -18,7 +18,7 @@ Value splitHeads(NodeImporter &n, Value x, int64_t heads) {
   Dims shape = dimsOf(x);
   std::optional<AffineExpr> size = heads > 0 ? divideExactly(shape[2], n.dim(heads)) : std::nullopt;
   if (!size) {
-    n.fail("TW1220", "the number of heads, " + llvm::Twine(heads) + ", does not divide the hidden size of " +
+    n.fail("TW1205", "the number of heads, " + llvm::Twine(heads) + ", does not divide the hidden size of " +
                          shapeText(n, x));
     return {};
   }

@@ -26,7 +26,7 @@ static Value scaled(NodeImporter &n, Value x, float factor, llvm::StringRef name
   if (factor == 1)
     return x;
   if (!isFloat(x) && factor != std::trunc(factor)) {
-    n.unsupported("TW1221", name + " is " + std::to_string(factor) + " for integer operands",
+    n.unsupported("TW1203", name + " is " + std::to_string(factor) + " for integer operands",
                   "use floating-point operands");
     return {};
   }

@@ -72,7 +72,7 @@ static std::optional<TransposedSizes> transposedSizes(NodeImporter &n, const Spa
   if (wanted && wanted->size() == count + 2) // some exporters include batch and channels
     wanted->erase(wanted->begin(), wanted->begin() + 2);
   if (wanted && !wanted->empty() && wanted->size() != count)
-    return n.fail("TW1220", "output_shape has " + llvm::Twine(wanted->size()) + " entries"), std::nullopt;
+    return n.fail("TW1205", "output_shape has " + llvm::Twine(wanted->size()) + " entries"), std::nullopt;
   std::string mode = n.stringAttr("auto_pad", "NOTSET");
   bool same = mode == "SAME_UPPER" || mode == "SAME_LOWER", given = wanted && !wanted->empty();
   TransposedSizes result;
@@ -90,7 +90,7 @@ static std::optional<TransposedSizes> transposedSizes(NodeImporter &n, const Spa
     result.output.push_back(canonical(size));
     result.low.push_back(canonical(extent - 1 - low));
     if (n.symbols.upperBound(result.output.back()) < 0)
-      return n.fail("TW2020", "the pads leave nothing of spatial dimension " + llvm::Twine(i)), std::nullopt;
+      return n.fail("TW2005", "the pads leave nothing of spatial dimension " + llvm::Twine(i)), std::nullopt;
   }
   return result;
 }
@@ -105,7 +105,7 @@ void importConvTranspose(NodeImporter &n) {
     return;
   AffineExpr channels = dimsOf(w)[0];
   if (groups < 1 || !divideExactly(channels, n.dim(groups)))
-    return n.fail("TW1220",
+    return n.fail("TW1205",
                   "group is " + llvm::Twine(groups) + "; it must be positive and divide the input channels");
   if (!requireSameSize(n, dimsOf(x)[1], channels, "the input's channels and the weight's"))
     return;
@@ -203,47 +203,53 @@ static Value multiplyColumns(NodeImporter &n, Value columns, Value w, int64_t gr
   return n.reshape(product, result);
 }
 
+/// The sampled and masked inputs of every tap: [N, offset groups, channels a group, taps * outputs].
+static Value deformedColumns(NodeImporter &n, const Spatial &s, ArrayRef<int64_t> kernel,
+                             ArrayRef<AffineExpr> sizes) {
+  Value x = n.operand(0), offset = n.operand(2);
+  Dims shape = dimsOf(x);
+  AffineExpr groups = n.dim(n.intAttr("offset_group", 1)), taps = productOf(s.kernel, n.b.getContext());
+  AffineExpr samples = canonical(taps * productOf(sizes, n.b.getContext()));
+  Dims split = {shape[0], groups, taps, n.dim(s.input.size())};
+  split.append(sizes.begin(), sizes.end());
+  AffineExpr wanted = productOf(split, n.b.getContext());
+  if (!requireSameSize(n, elementCount(offset.getType()), wanted, "the offset's elements"))
+    return {};
+  offset = n.reshape(offset, split);
+  AffineExpr channels = *divideExactly(shape[1], groups), plane = productOf(s.input, n.b.getContext());
+  DeformableSampler sampler{n, n.reshape(x, {shape[0], groups, channels, plane}), s.input, {}};
+  for (size_t d = 0; d < kernel.size(); ++d)
+    sampler.positions.push_back(
+        n.reshape(tapPositions(n, s, offset, d, kernel), {shape[0], groups, samples}));
+  Value columns = sampler.sample();
+  if (!n.has(4))
+    return columns;
+  if (!requireSameElements(n, {columns, n.operand(4)}) ||
+      !requireSameSize(n, elementCount(n.operand(4).getType()), canonical(shape[0] * groups * samples),
+                       "the mask's elements"))
+    return {};
+  return n.mul(columns, n.reshape(n.operand(4), {shape[0], groups, n.dim(1), samples}));
+}
+
 void importDeformConv(NodeImporter &n) {
   if (!require(n, 3) || !requireSameElements(n, {n.operand(0), n.operand(1), n.operand(2)}))
     return;
-  Value x = n.operand(0), w = n.operand(1), offset = n.operand(2);
+  Value x = n.operand(0), w = n.operand(1);
   int64_t groups = n.intAttr("group", 1), offsetGroups = n.intAttr("offset_group", 1),
           rank = GraphBuilder::rank(x);
   if (!requireFloat(n, x) || !requireConvolution(n, x, w, groups) ||
-      !requireRank(n, offset, rank, rank, "the offset"))
+      !requireRank(n, n.operand(2), rank, rank, "the offset"))
     return;
+  if (offsetGroups < 1 || !divideExactly(dimsOf(n.operand(0))[1], n.dim(offsetGroups)) ||
+      !divideExactly(dimsOf(w)[0], n.dim(groups)))
+    return n.fail("TW1205", "offset_group must divide the input channels, and group the output channels");
   std::optional<Spatial> s = spatialAttributes(n, spatialDims(x), spatialDims(w));
   std::optional<SmallVector<int64_t>> kernel = s ? constantKernel(n, *s) : std::nullopt;
   std::optional<Dims> sizes = kernel ? outputSizes(n, *s) : std::nullopt;
-  Dims shape = dimsOf(x);
-  std::optional<AffineExpr> perGroup =
-      offsetGroups > 0 ? divideExactly(shape[1], n.dim(offsetGroups)) : std::nullopt;
   if (!sizes)
     return;
-  if (!perGroup || !divideExactly(dimsOf(w)[0], n.dim(groups)))
-    return n.fail("TW1220", "offset_group must divide the input channels, and group the output channels");
-  AffineExpr taps = productOf(s->kernel, n.b.getContext()), groupsOfOffsets = n.dim(offsetGroups);
-  AffineExpr area = productOf(*sizes, n.b.getContext());
-  Dims split = {shape[0], groupsOfOffsets, taps, n.dim(s->input.size())},
-       maskShape = {shape[0], groupsOfOffsets, taps};
-  split.append(*sizes), maskShape.append(*sizes);
-  if (!requireSameSize(n, elementCount(offset.getType()), productOf(split, n.b.getContext()),
-                       "the offset's elements"))
-    return;
-  offset = n.reshape(offset, split);
-  DeformableSampler sampler{
-      n,
-      n.reshape(x, {shape[0], groupsOfOffsets, *perGroup, productOf(s->input, n.b.getContext())}),
-      s->input,
-      {}};
-  for (size_t d = 0; d < kernel->size(); ++d)
-    sampler.positions.push_back(n.reshape(tapPositions(n, *s, offset, d, *kernel),
-                                          {shape[0], groupsOfOffsets, canonical(taps * area)}));
-  Value columns = sampler.sample(); // [N, offset groups, channels, taps * outputs]
-  if (n.has(4))
-    columns = n.mul(columns,
-                    n.reshape(n.operand(4), {shape[0], groupsOfOffsets, n.dim(1), canonical(taps * area)}));
-  n.result(0, addBias(n, multiplyColumns(n, columns, w, groups, *sizes), 3));
+  if (Value columns = deformedColumns(n, *s, *kernel, *sizes))
+    n.result(0, addBias(n, multiplyColumns(n, columns, w, groups, *sizes), 3));
 }
 
 //===- CausalConvWithState ------------------------------------------------------------===//
@@ -258,7 +264,7 @@ void importCausalConvWithState(NodeImporter &n) {
   std::optional<int64_t> channels = constantOf(dimsOf(w)[0]);
   std::string activation = n.stringAttr("activation", "none");
   if (activation != "none" && activation != "silu" && activation != "swish")
-    return n.fail("TW1220", "activation is '" + activation + "'; it must be none, silu or swish");
+    return n.fail("TW1205", "activation is '" + activation + "'; it must be none, silu or swish");
   if (!channels)
     return n.unsupported("TW2006", "the weight's channels must be known when the model is compiled");
   if (!requireConvolution(n, x, w, *channels))

@@ -66,7 +66,7 @@ std::optional<Labels> Einsum::parseTerm(StringRef text, std::optional<int64_t> r
     } else if (llvm::isAlpha(letters[i])) {
       labels.push_back(letters[i]);
     } else {
-      n.fail("TW1220", "the equation has an unexpected '" + llvm::Twine(letters[i]) + "'");
+      n.fail("TW1205", "the equation has an unexpected '" + llvm::Twine(letters[i]) + "'");
       return std::nullopt;
     }
   }
@@ -99,7 +99,7 @@ bool Einsum::parse(StringRef text) {
   SmallVector<StringRef> parts;
   left.split(parts, ',');
   if (parts.size() != n.operandCount()) {
-    n.fail("TW1220", "the equation '" + text + "' has " + llvm::Twine(parts.size()) + " terms for " +
+    n.fail("TW1205", "the equation '" + text + "' has " + llvm::Twine(parts.size()) + " terms for " +
                          llvm::Twine(n.operandCount()) + " operands");
     return false;
   }
@@ -136,7 +136,7 @@ bool Einsum::bindSizes() {
     }
   for (int label : output)
     if (!sizes.count(label)) {
-      n.fail("TW1220", "the output names a label that no operand has");
+      n.fail("TW1205", "the output names a label that no operand has");
       return false;
     }
   for (Term &term : terms)
@@ -271,7 +271,7 @@ void Einsum::run() {
   for (int label : output)
     perm.push_back(positionOf(sum.labels, label));
   if (perm.size() != sum.labels.size())
-    return n.fail("TW1220", "the output of the equation '" + equation + "' names a label twice");
+    return n.fail("TW1205", "the output of the equation '" + equation + "' names a label twice");
   Value result = n.transpose(sum.value, perm);
   n.result(0, result);
 }

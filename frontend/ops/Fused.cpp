@@ -67,7 +67,7 @@ static Value namedActivation(NodeImporter &n, Value x) {
     Value line = n.add(n.mul(x, parameter(0, 0.2f)), parameter(1, 0.5f));
     return n.minimum(n.maximum(line, n.like(x, 0)), n.like(x, 1));
   }
-  n.unsupported("TW1221", "the fused activation '" + name + "' is not supported");
+  n.unsupported("TW1203", "the fused activation '" + name + "' is not supported");
   return {};
 }
 
@@ -141,9 +141,9 @@ static void importMatMulNBits(NodeImporter &n) {
     return;
   BlockedWeight w{n, n.intAttr("K", 0), n.intAttr("N", 0), n.intAttr("bits", 4), n.intAttr("block_size", 0)};
   if (w.depth < 1 || w.columns < 1 || w.blockSize < 8 || (w.bits != 2 && w.bits != 4 && w.bits != 8))
-    return n.fail("TW1220", "K, N and block_size must be positive, bits 2, 4 or 8");
+    return n.fail("TW1205", "K, N and block_size must be positive, bits 2, 4 or 8");
   if (n.has(4))
-    return n.unsupported("TW1221", "a group index (g_idx) is not supported");
+    return n.unsupported("TW1203", "a group index (g_idx) is not supported");
   Value x = n.operand(0);
   int64_t last = GraphBuilder::rank(x) - 1;
   int64_t bytes = w.columns * w.blocks() * (w.blockSize * w.bits / 8);
@@ -232,7 +232,7 @@ static void skipNormalization(NodeImporter &n, bool centered) {
   if (bias)
     sum = n.add(sum, bias);
   if (n.wants(1) || n.wants(2))
-    return n.unsupported("TW1221", "saved statistics are not supported", "export the model for inference");
+    return n.unsupported("TW1203", "saved statistics are not supported", "export the model for inference");
   n.result(0,
            normalizedRows(n, sum, gamma, beta, n.floatAttr("epsilon", centered ? 1e-12f : 1e-5f), centered));
   n.result(3, sum);

@@ -21,7 +21,7 @@ static bool addKeyMask(NodeImporter &n, AttentionMask &mask, Value given, const 
   if (shape.size() == 1) {
     std::optional<int64_t> entries = constantOf(shape[0]), batches = constantOf(batch);
     if (entries && batches && *entries != *batches)
-      return n.unsupported("TW1221", "key masks of start and end positions are not supported"), false;
+      return n.unsupported("TW1203", "key masks of start and end positions are not supported"), false;
     visible = lengthCondition(n, withSize(n, given, 0, batch), keys);
   } else {
     if (!requireSameSize(n, shape.back(), keys, "the key mask and the keys"))
@@ -107,7 +107,7 @@ static void importMultiHeadAttention(NodeImporter &n) {
     return;
   if (!n.has(1) || !n.has(2) || GraphBuilder::rank(n.operand(0)) != 3 ||
       GraphBuilder::rank(n.operand(1)) == 5)
-    return n.unsupported("TW1221", "query, key and value packed into one operand are not supported",
+    return n.unsupported("TW1203", "query, key and value packed into one operand are not supported",
                          "export the model for CPU");
   int64_t count = n.intAttr("num_heads", 0);
   AffineExpr start = n.dim(0);
@@ -151,7 +151,7 @@ static std::optional<Heads> projectedHeads(NodeImporter &n, int64_t count) {
     widths.assign(3, *total / 3);
   if (widths.size() != 3 ||
       !requireSameSize(n, dimsOf(w)[1], n.dim(widths[0] + widths[1] + widths[2]), "the weights' columns"))
-    return n.fail("TW1220", "the weights must have columns for query, key and value"), std::nullopt;
+    return n.fail("TW1205", "the weights must have columns for query, key and value"), std::nullopt;
   Value parts[3];
   int64_t start = 0;
   for (size_t i = 0; i < 3; ++i) {
@@ -170,7 +170,7 @@ static void importFusedAttention(NodeImporter &n) {
   if (!heads)
     return;
   if (n.intAttr("do_rotary", 0) || n.intAttr("past_present_share_buffer", 0))
-    return n.unsupported("TW1221", "do_rotary and past_present_share_buffer are not supported");
+    return n.unsupported("TW1203", "do_rotary and past_present_share_buffer are not supported");
   if (n.has(4)) { // [2, B, heads, P, size]
     if (!requireRank(n, n.operand(4), 5, 5, "the past"))
       return;
@@ -308,7 +308,7 @@ static std::optional<Heads> groupQueryHeads(NodeImporter &n, int64_t heads, int6
     std::optional<int64_t> width =
         requireRank(n, q, 3, 3, "the query") ? constantOf(dimsOf(q)[2]) : std::nullopt;
     if (!width || heads + 2 * shared <= 0 || *width % (heads + 2 * shared))
-      return n.fail("TW1220", "the packed query does not fit the heads"), std::nullopt;
+      return n.fail("TW1205", "the packed query does not fit the heads"), std::nullopt;
     int64_t size = *width / (heads + 2 * shared);
     auto part = [&](int64_t start, int64_t count) {
       return n.sliceAxis(n.operand(0), 2, n.dim(start * size), n.dim(count * size));
@@ -326,7 +326,7 @@ static void importGroupQueryAttention(NodeImporter &n) {
     if (!n.has(index))
       return n.fail("TW1206", "operand " + llvm::Twine(index) + " is missing");
   if (n.intAttr("smooth_softmax", 0) || n.has(11))
-    return n.unsupported("TW1221", "attention sinks are not supported");
+    return n.unsupported("TW1203", "attention sinks are not supported");
   int64_t heads = n.intAttr("num_heads", 0), shared = n.intAttr("kv_num_heads", 0);
   std::optional<Heads> parts = groupQueryHeads(n, heads, shared);
   if (!parts)

@@ -69,7 +69,7 @@ static void importQLinearSoftmax(NodeImporter &n) {
   if (!axis)
     return;
   if (n.intAttr("opset", 13) < 13)
-    return n.unsupported("TW1221", "softmax over merged dimensions (opset before 13) is not supported");
+    return n.unsupported("TW1203", "softmax over merged dimensions (opset before 13) is not supported");
   quantizedResult(n, softmax(n, x, *axis), 3, 0);
 }
 
@@ -78,7 +78,7 @@ static void importQLinearAveragePool(NodeImporter &n) {
   if (!x)
     return;
   if (n.intAttr("channels_last", 0))
-    return n.unsupported("TW1221", "channels_last is not supported",
+    return n.unsupported("TW1203", "channels_last is not supported",
                          "export the model before layout optimisation");
   quantizedResult(n, averagePool(n, x), 3, 0);
 }

@@ -83,7 +83,7 @@ static void importBatchNormalization(NodeImporter &n) {
   if (n.intAttr("training_mode", 0))
     return trainBatch(n, x, *p);
   if (n.wants(1))
-    return n.unsupported("TW1221", "training outputs need training_mode (opset 14)",
+    return n.unsupported("TW1203", "training outputs need training_mode (opset 14)",
                          "export the model for inference");
   // One multiplication and one addition: factor and shift are constants in every trained model.
   Value factor = n.div(p->scale, n.unary(UnaryKind::sqrt, plusEpsilon(n, p->variance)));
@@ -114,7 +114,7 @@ static Type stageType(NodeImporter &n, Type element) {
   Type stash = n.elementTypeOf(n.intAttr("stash_type", 1));
   if (stash && isFloat(stash))
     return accumulationType(stash);
-  n.fail("TW1220", "stash_type must be a floating-point type");
+  n.fail("TW1205", "stash_type must be a floating-point type");
   return {};
 }
 
@@ -128,7 +128,7 @@ static void importGroupNormalization(NodeImporter &n) {
   if (!stage)
     return;
   if (!perGroup)
-    return n.fail("TW1220",
+    return n.fail("TW1205",
                   "num_groups is " + llvm::Twine(groups) + "; it must be positive and divide the channels");
   // Up to opset 20 scale and bias have one entry a group.
   bool perChannel = n.opset >= 21;
@@ -214,7 +214,7 @@ static void importLrn(NodeImporter &n) {
     return;
   int64_t size = n.intAttr("size", 0);
   if (size < 1)
-    return n.fail("TW1220", "size must be positive");
+    return n.fail("TW1205", "size must be positive");
   Type element = GraphBuilder::elementType(n.operand(0));
   Value x = n.cast(n.operand(0), accumulationType(element));
   Dims shape = dimsOf(x);
@@ -236,7 +236,7 @@ static void importLpNormalization(NodeImporter &n) {
   if (!axis)
     return;
   if (p != 1 && p != 2)
-    return n.fail("TW1220", "p is " + llvm::Twine(p) + "; it must be 1 or 2");
+    return n.fail("TW1205", "p is " + llvm::Twine(p) + "; it must be 1 or 2");
   Type element = GraphBuilder::elementType(n.operand(0));
   Value x = n.cast(n.operand(0), accumulationType(element));
   Value powers = p == 2 ? n.mul(x, x) : n.unary(UnaryKind::abs, x);

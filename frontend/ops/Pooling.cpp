@@ -134,7 +134,7 @@ static std::optional<int64_t> normOrder(NodeImporter &n) {
   int64_t p = n.intAttr("p", 2);
   if (p >= 1)
     return p;
-  n.fail("TW1220", "p is " + llvm::Twine(p) + "; it must be positive");
+  n.fail("TW1205", "p is " + llvm::Twine(p) + "; it must be positive");
   return std::nullopt;
 }
 
@@ -212,7 +212,7 @@ static void importMaxUnpool(NodeImporter &n) {
     for (auto [to, from] : llvm::zip_equal(wanted, shape))
       high.push_back(canonical(to - from));
     if (llvm::any_of(high, [&](AffineExpr pad) { return n.symbols.upperBound(pad) < 0; }))
-      return n.fail("TW2020", "output_shape is smaller than what kernel, strides and pads come to");
+      return n.fail("TW2005", "output_shape is smaller than what kernel, strides and pads come to");
     y = n.pad(y, low, high, PadMode::constant, n.like(y, 0));
   }
   n.result(0, y);

@@ -41,7 +41,7 @@ static void importQuantizeLinear(NodeImporter &n) {
   if (!target || !type)
     return;
   if (!isa<IntegerType>(target) && !isSmallFloat(target))
-    return n.unsupported("TW1221", "quantisation to " + typeName(target));
+    return n.unsupported("TW1203", "quantisation to " + typeName(target));
   Value scale = quantizationParameter(n, n.operand(1), x, axis, block, "the scale"), point;
   // A zero point of a float8 type only names the type.
   bool used = n.has(2) && (isa<IntegerType>(target) || target.getIntOrFloatBitWidth() < 8);

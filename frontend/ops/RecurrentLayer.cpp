@@ -66,7 +66,7 @@ bool RecurrentLayer::readActivations(ArrayRef<StringRef> defaults) {
   size_t wanted = defaults.size() * directions;
   bool given = names && !names->strings.empty();
   if (given && names->strings.size() != wanted) {
-    n.fail("TW1220", "activations has " + llvm::Twine(names->strings.size()) +
+    n.fail("TW1205", "activations has " + llvm::Twine(names->strings.size()) +
                          " entries; this direction needs " + llvm::Twine(wanted));
     return false;
   }
@@ -78,7 +78,7 @@ bool RecurrentLayer::readActivations(ArrayRef<StringRef> defaults) {
         StringRef(given ? names->strings[i] : std::string_view(defaults[i % defaults.size()])).lower();
     const ActivationRule *rule = ruleOf(name);
     if (!rule) {
-      n.unsupported("TW1221",
+      n.unsupported("TW1203",
                     "the activation function '" + name + "' is not one that the specification lists");
       return false;
     }
@@ -131,7 +131,7 @@ bool RecurrentLayer::read(int64_t gateCount, ArrayRef<StringRef> defaults, Affin
   gates = gateCount;
   std::string direction = StringRef(n.stringAttr("direction", "forward")).lower();
   if (direction != "forward" && direction != "reverse" && direction != "bidirectional") {
-    n.fail("TW1220", "direction is '" + direction + "'; it must be forward, reverse or bidirectional");
+    n.fail("TW1205", "direction is '" + direction + "'; it must be forward, reverse or bidirectional");
     return false;
   }
   directions = direction == "bidirectional" ? 2 : 1;

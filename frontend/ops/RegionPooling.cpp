@@ -54,7 +54,7 @@ void importMaxRoiPool(NodeImporter &n) {
   if (!requireRegions(n, 2, 5))
     return;
   if (!pooled || pooled->size() != 2 || (*pooled)[0] < 1 || (*pooled)[1] < 1)
-    return n.fail("TW1220", "pooled_shape must be two positive sizes");
+    return n.fail("TW1205", "pooled_shape must be two positive sizes");
   Type element = GraphBuilder::elementType(n.operand(0));
   Value x = n.cast(n.operand(0), accumulationType(element)),
         regions = n.cast(n.operand(1), accumulationType(element));
@@ -184,7 +184,7 @@ void importRoiAlign(NodeImporter &n) {
   std::string pixels =
       n.stringAttr("coordinate_transformation_mode", n.opset < 16 ? "output_half_pixel" : "half_pixel");
   if (height < 1 || width < 1 || (mode != "avg" && mode != "max"))
-    return n.fail("TW1220", "output sizes must be positive and mode avg or max");
+    return n.fail("TW1205", "output sizes must be positive and mode avg or max");
   Type element = GraphBuilder::elementType(n.operand(0));
   Value x = n.cast(n.operand(0), accumulationType(element)),
         regions = n.cast(n.operand(1), accumulationType(element));

@@ -238,9 +238,9 @@ static void importStft(NodeImporter &n) {
     return;
   std::optional<int64_t> knownStep = constantOf(*step);
   if (knownStep && *knownStep < 1)
-    return n.fail("TW1220", "frame_step must be positive");
+    return n.fail("TW1205", "frame_step must be positive");
   if (n.symbols.upperBound(canonical(dimsOf(x)[1] - *length)) < 0)
-    return n.fail("TW2020", "the signal is shorter than one frame");
+    return n.fail("TW2005", "the signal is shorter than one frame");
   AffineExpr frequencies = n.intAttr("onesided", 1) ? canonical(length->floorDiv(2) + 1) : *length;
   Value table = FourierTable{*length, frequencies, *length, *parts, 2, false}.build(n);
   if (n.has(2)) {

@@ -23,7 +23,7 @@ std::optional<SmallVector<int64_t>> spatialInts(NodeImporter &n, llvm::StringRef
     return SmallVector<int64_t>(count, fallback);
   if (values->size() == count)
     return values;
-  n.fail("TW1220", "attribute '" + name + "' has " + llvm::Twine(values->size()) +
+  n.fail("TW1205", "attribute '" + name + "' has " + llvm::Twine(values->size()) +
                        " entries; the tensor's rank asks for " + llvm::Twine(count));
   return std::nullopt;
 }
@@ -54,7 +54,7 @@ static bool addPads(NodeImporter &n, Spatial &s) {
   if (mode == "VALID")
     pads->assign(2 * count, 0);
   else if (mode != "NOTSET" && !mode.empty()) {
-    n.fail("TW1220", "auto_pad is '" + mode + "'; it must be NOTSET, SAME_UPPER, SAME_LOWER or VALID");
+    n.fail("TW1205", "auto_pad is '" + mode + "'; it must be NOTSET, SAME_UPPER, SAME_LOWER or VALID");
     return false;
   }
   for (size_t i = 0; i < count; ++i) {
@@ -74,7 +74,7 @@ std::optional<Spatial> spatialAttributes(NodeImporter &n, ArrayRef<AffineExpr> i
   else if (shape)
     s.kernel = n.dims(ArrayRef<int64_t>(*shape));
   if (s.kernel.size() != input.size() || (shape && !shape->empty() && shape->size() != input.size())) {
-    n.fail("TW1220", "kernel_shape has " + llvm::Twine(shape ? shape->size() : s.kernel.size()) +
+    n.fail("TW1205", "kernel_shape has " + llvm::Twine(shape ? shape->size() : s.kernel.size()) +
                          " entries; the tensor has " + llvm::Twine(input.size()) + " spatial dimensions");
     return std::nullopt;
   }
@@ -88,7 +88,7 @@ std::optional<Spatial> spatialAttributes(NodeImporter &n, ArrayRef<AffineExpr> i
   s.strides = *strides, s.dilations = *dilations;
   for (size_t i = 0; i < input.size(); ++i)
     if (s.strides[i] < 1 || s.dilations[i] < 1 || constantOf(s.kernel[i]).value_or(1) < 1) {
-      n.fail("TW1220", "kernel sizes, strides and dilations must be positive");
+      n.fail("TW1205", "kernel sizes, strides and dilations must be positive");
       return std::nullopt;
     }
   if (!addPads(n, s))
@@ -104,7 +104,7 @@ std::optional<Dims> outputSizes(NodeImporter &n, const Spatial &s, bool ceil) {
     if (ceil) // windows that would begin in the padding at the end are dropped
       size = n.symbols.minimum(size, canonical((s.input[i] + s.low[i] - 1).floorDiv(s.strides[i]) + 1));
     if (n.symbols.upperBound(size) < 0) {
-      n.fail("TW2020", "the window of extent " + toText(canonical(windowExtent(s, i)), n.symbols.names()) +
+      n.fail("TW2005", "the window of extent " + toText(canonical(windowExtent(s, i)), n.symbols.names()) +
                            " is larger than the padded input in spatial dimension " + llvm::Twine(i));
       return std::nullopt;
     }
@@ -131,7 +131,7 @@ bool requireConvolution(NodeImporter &n, Value &x, Value w, int64_t groups) {
     return false;
   std::optional<int64_t> outputs = constantOf(dimsOf(w)[0]);
   if (groups < 1 || (outputs && *outputs % groups)) {
-    n.fail("TW1220",
+    n.fail("TW1205",
            "group is " + llvm::Twine(groups) + "; it must be positive and divide the output channels");
     return false;
   }

@@ -15,13 +15,13 @@ struct Spatial {
 
 /// The attributes kernel_shape, strides, dilations, pads and auto_pad for operands of these spatial sizes.
 /// `kernel`: the sizes that weights give, or empty when only kernel_shape does. Reports what does not fit
-/// (TW1220) and gives nothing.
+/// (TW1205) and gives nothing.
 std::optional<Spatial> spatialAttributes(NodeImporter &n, llvm::ArrayRef<mlir::AffineExpr> input,
                                          llvm::ArrayRef<mlir::AffineExpr> kernel = {});
 /// (kernel - 1) * dilation + 1
 mlir::AffineExpr windowExtent(const Spatial &s, size_t dim);
 /// The output sizes. With `ceil` the last window may hang over the end, but must begin before it. Reports
-/// sizes that are known to be negative (TW2020) and gives nothing.
+/// sizes that are known to be negative (TW2005) and gives nothing.
 std::optional<Dims> outputSizes(NodeImporter &n, const Spatial &s, bool ceil = false);
 /// The spatial dimensions of a channels-first tensor.
 Dims spatialDims(mlir::Value x);

@@ -74,7 +74,7 @@ Value ClassLoss::reduced() const {
   if (reduction == "sum")
     return n.reduce(ReduceKind::sum, loss, all);
   if (reduction != "mean")
-    return n.fail("TW1220", "reduction is '" + reduction + "'; it must be none, sum or mean"), Value();
+    return n.fail("TW1205", "reduction is '" + reduction + "'; it must be none, sum or mean"), Value();
   if (!weight)
     return n.mean(loss, all);
   return n.div(n.reduce(ReduceKind::sum, loss, all),
@@ -195,7 +195,7 @@ static void importMomentum(NodeImporter &n) {
   if (!o.read())
     return;
   if (mode != "standard" && mode != "nesterov")
-    return n.fail("TW1220", "mode is '" + mode + "'; it must be standard or nesterov");
+    return n.fail("TW1205", "mode is '" + mode + "'; it must be standard or nesterov");
   for (size_t i = 0; i < o.count; ++i) {
     Value x = o.at(0, i), gradient = o.regularized(i), alpha = n.like(x, n.floatAttr("alpha", 0));
     Value later = n.compare(CompareKind::gt, o.updates, n.like(o.updates, 0));

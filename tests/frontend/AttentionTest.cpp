@@ -77,7 +77,7 @@ TEST_F(Attention, RefusesHeadsThatDoNotDivide) {
   graph.node("Attention", {"q", "k", "v"}, {"y"},
              {attributeInt("q_num_heads", 3), attributeInt("kv_num_heads", 1)});
   graph.output("y");
-  EXPECT_THAT(import(graph, 23), HasSubstr("TW1220"));
+  EXPECT_THAT(import(graph, 23), HasSubstr("TW1205"));
 }
 
 TEST_F(Attention, RotationsTurnPairs) {

@@ -139,7 +139,7 @@ TEST_F(Recurrent, GruResetsAfterItsProduct) {
 TEST_F(Recurrent, RefusesWhatTheSpecificationDoesNotList) {
   Numbers w = random(hidden * inputs), r = random(hidden * hidden), bias = random(2 * hidden);
   EXPECT_THAT(import(layer("RNN", 1, 1, w, r, bias, {attributeStrings("activations", {"Swish"})}, {"y"})),
-              HasSubstr("TW1221"));
+              HasSubstr("TW1203"));
   EXPECT_THAT(import(layer("RNN", 1, 1, w, r, bias, {attributeString("direction", "bidirectional")}, {"y"})),
               HasSubstr("TW2005"));
 }
