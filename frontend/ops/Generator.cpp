@@ -134,9 +134,11 @@ static void importRange(NodeImporter &n) {
 //===- One-hot, identity ---------------------------------------------------------------------===//
 
 static void importOneHot(NodeImporter &n) {
-  if (!require(n, 3) || elementCount(n.operand(1).getType()) != n.dim(1) ||
-      elementCount(n.operand(2).getType()) != n.dim(2))
-    return n.fail("TW2004", "depth must be a scalar and values a vector of two elements");
+  if (!require(n, 3) || !requireRank(n, n.operand(2), 1, 1, "values") ||
+      !requireSameSize(n, dimsOf(n.operand(2))[0], n.dim(2), "off and on value, and their number"))
+    return;
+  if (elementCount(n.operand(1).getType()) != n.dim(1))
+    return n.fail("TW2004", "depth must be a scalar");
   Value index = n.cast(n.operand(0), si64(n));
   Value depthValue = n.cast(n.reshape(n.operand(1), {}), si64(n));
   std::optional<int64_t> axis = n.axis(n.intAttr("axis", -1), n.rank(index) + 1);
@@ -147,7 +149,7 @@ static void importOneHot(NodeImporter &n) {
   shape.insert(shape.begin() + *axis, (*depth)[0]);
   index = n.select(n.compare(CompareKind::lt, index, n.like(index, 0)), n.add(index, depthValue), index);
   Value hit = n.compare(CompareKind::eq, n.unsqueeze(index, {*axis}), n.iota(shape, si64(n), *axis));
-  Value values = n.operand(2);
+  Value values = withSize(n, n.operand(2), 0, n.dim(2));
   auto pick = [&](int64_t which) { return n.reshape(n.sliceAxis(values, 0, n.dim(which), n.dim(1)), {}); };
   n.result(0, n.select(hit, pick(1), pick(0)));
 }
