@@ -13,9 +13,8 @@ namespace {
 constexpr int64_t prefetchDistance = 16;
 /// Independent sums that keep two FMA ports busy over a latency of four cycles.
 constexpr int64_t independentSums = 8;
-/// Steps of the inner loop where each row has a pointer of its own: they do not fit in registers, so each
-/// reload is used this often.
-constexpr int64_t pointerUnroll = 4;
+/// Depths that are not worth a loop.
+constexpr int64_t straightDepth = 4;
 
 } // namespace
 
@@ -106,7 +105,7 @@ Accumulators MicroKernel::steps(Tile tile, const Run &run, Value k, int64_t coun
   Accumulators sums(given);
   const int64_t perSet = tile.rows * tile.vectors;
   Value panel = e.address(run.panel, k, run.panelStride);
-  Value left = run.rows.empty() ? e.address(run.left, e.mul(k, run.depthStride), 1) : Value();
+  Value left = e.address(run.left, e.mul(k, run.depthStride), 1);
   for (int64_t u = 0; u < count; ++u) {
     Cursor cursor;
     cursor.panel = e.address(panel, e.constant(u * run.panelStride), 1);
@@ -114,13 +113,8 @@ Accumulators MicroKernel::steps(Tile tile, const Run &run, Value k, int64_t coun
     if (run.ahead)
       cursor.ahead = e.address(run.ahead, e.mul(e.add(k, u), run.aheadStride), 1);
     cursor.prefetch = tile.rows > 1; // one row: the panel streams, which the hardware sees by itself
-    for (int64_t row = 0; row < tile.rows; ++row) {
-      Value depth = e.mul(run.depthStride, u);
-      if (run.rows.empty())
-        cursor.rows.push_back(e.address(left, e.add(e.mul(run.rowStride, row), depth), 1));
-      else
-        cursor.rows.push_back(e.address(e.address(run.rows[row], e.mul(k, run.depthStride), 1), depth, 1));
-    }
+    for (int64_t row = 0; row < tile.rows; ++row)
+      cursor.rows.push_back(e.address(left, e.add(e.mul(run.rowStride, row), e.mul(run.depthStride, u)), 1));
     step(tile, cursor, llvm::MutableArrayRef<Value>(sums).slice((u % sets) * perSet, perSet));
   }
   return sums;
@@ -129,17 +123,16 @@ Accumulators MicroKernel::steps(Tile tile, const Run &run, Value k, int64_t coun
 Accumulators MicroKernel::accumulate(Tile tile, const Run &run, ValueRange given) {
   const int64_t perSet = tile.rows * tile.vectors;
   const auto depth = e.constantOf(run.depth);
-  if (depth && *depth <= pointerUnroll)
+  if (depth && *depth <= straightDepth)
     return steps(tile, run, e.constant(0), *depth, 1, given);
   int64_t sets = 1;
   while (sets * perSet < independentSums && sets < 4)
     sets *= 2;
-  const int64_t unroll = run.rows.empty() ? sets : std::max(sets, pointerUnroll);
   Accumulators sums(given);
   for (int64_t set = 1; set < sets; ++set)
     llvm::append_range(sums, zero(tile));
-  Value tail = e.sub(run.depth, e.remainder(run.depth, e.constant(unroll)));
-  sums = e.loop(e.constant(0), tail, unroll, sums, [&](Value k, ValueRange carried) { return steps(tile, run, k, unroll, sets, carried); });
+  Value tail = e.sub(run.depth, e.remainder(run.depth, e.constant(sets)));
+  sums = e.loop(e.constant(0), tail, sets, sums, [&](Value k, ValueRange carried) { return steps(tile, run, k, sets, sets, carried); });
   for (int64_t half = sets / 2; half > 0; half /= 2)
     for (int64_t i = 0; i < half * perSet; ++i) {
       Value x = sums[i], y = sums[i + half * perSet];

@@ -25,11 +25,10 @@ public:
     int64_t rows = 0, vectors = 0;
   };
 
-  /// One run of the contracted dimension: A[row][k] at `left + row * rowStride + k * depthStride`, or at
-  /// `rows[row] + k * depthStride` when `rows` is set; B[k][...] at `panel + k * panelStride`. Bytes, i64.
+  /// One run of the contracted dimension: A[row][k] at `left + row * rowStride + k * depthStride`, B[k][...] at
+  /// `panel + k * panelStride`. Bytes, i64.
   struct Run {
     mlir::Value left, rowStride, depthStride;
-    llvm::SmallVector<mlir::Value> rows;
     mlir::Value panel;
     int64_t panelStride = 0;
     mlir::Value depth; ///< how many k

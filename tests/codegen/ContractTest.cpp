@@ -33,5 +33,120 @@ TEST(Contract, OnEveryTarget) {
       checkLinear(cpu, 29, 70, 33);
 }
 
+TEST(Contract, RightOperandPackedByEachThread) {
+  for (auto [m, n, k] : {std::tuple{1, 100, 64}, {49, 96, 40}, {33, 130, 7}})
+    checkLinear(target(), m, n, k, /*pack=*/false);
+}
+
+TEST(Contract, RowsKnownAtRunTime) {
+  KernelCase c(1);
+  Value x = c.argument(llvm::ArrayRef<AffineExpr>{c.symbol(0), c.g->dim(48)}, c.f32()), w = c.weight({48, 40}), bias = c.weight({40});
+  c.yield(c.g->add(c.g->matmul(x, w), bias));
+  c.compile(target());
+  for (int64_t m : {0, 1, 2, 7, 13, 14, 15, 29, 100})
+    c.check({m}, 3, 1e-5);
+}
+
+TEST(Contract, EverySizeKnownAtRunTime) {
+  KernelCase c(3);
+  AffineExpr m = c.symbol(0), n = c.symbol(1), k = c.symbol(2);
+  Value x = c.argument(llvm::ArrayRef<AffineExpr>{m, k}, c.f32()), y = c.argument(llvm::ArrayRef<AffineExpr>{k, n}, c.f32());
+  c.yield(c.g->matmul(x, y));
+  c.compile(target());
+  for (auto [rows, columns, depth] : {std::tuple{1, 1, 1}, {5, 33, 20}, {30, 64, 3}, {17, 100, 0}, {0, 5, 5}})
+    c.check({rows, columns, depth}, 3, 1e-5);
+}
+
+/// Heads of attention: x[batch * sequence, heads * size] seen as [batch, heads, sequence, size].
+Value heads(KernelCase &c, Value x, int64_t batch, int64_t sequence, int64_t heads, int64_t size) {
+  Value split = c.g->reshape(x, c.g->dims(llvm::ArrayRef<int64_t>{batch, sequence, heads, size}));
+  return c.g->transpose(split, {0, 2, 1, 3});
+}
+
+TEST(Contract, AttentionScores) {
+  for (auto [sequence, size] : {std::pair{19, 16}, {32, 64}, {7, 10}}) {
+    KernelCase c;
+    Value q = heads(c, c.argument({2 * sequence, 3 * size}), 2, sequence, 3, size);
+    Value k = heads(c, c.argument({2 * sequence, 3 * size}), 2, sequence, 3, size);
+    Value scores = c.g->contract(q, k, {0, 1}, {0, 1}, {3}, {3});
+    c.yield(c.g->mul(scores, c.g->like(scores, 0.125)));
+    c.compile(target());
+    c.check({}, 3, 1e-5);
+  }
+}
+
+TEST(Contract, AttentionValuesMergeHeads) {
+  for (auto [sequence, size] : {std::pair{19, 16}, {32, 64}, {7, 10}}) {
+    KernelCase c;
+    Value p = c.argument({2, 3, sequence, sequence});
+    Value v = heads(c, c.argument({2 * sequence, 3 * size}), 2, sequence, 3, size);
+    Value mixed = c.g->contract(p, v, {0, 1}, {0, 1}, {3}, {2});
+    Value merged = c.g->transpose(mixed, {0, 2, 1, 3});
+    c.yield(c.g->reshape(merged, c.g->dims(llvm::ArrayRef<int64_t>{2 * sequence, 3 * size})));
+    c.compile(target());
+    c.check({}, 3, 1e-5);
+  }
+}
+
+TEST(Contract, TransposedOperands) {
+  KernelCase c;
+  Value x = c.g->transpose(c.argument({40, 31}), {1, 0}), w = c.g->transpose(c.weight({70, 40}), {1, 0});
+  c.yield(c.g->matmul(x, w));
+  c.compile(target());
+  c.check({}, 3, 1e-5);
+}
+
+TEST(Contract, ComputedLeftOperandAndTransposedResult) {
+  KernelCase c;
+  Value x = c.argument({5, 9, 24}), scale = c.argument({24});
+  Value y = c.g->matmul(c.g->unary(graph::UnaryKind::tanh, c.g->mul(x, scale)), c.weight({24, 35}));
+  c.yield(c.g->transpose(y, {2, 0, 1}));
+  c.compile(target());
+  c.check({}, 3, 1e-5);
+}
+
+TEST(Contract, HeavyEpilogueAndTwoResults) {
+  KernelCase c;
+  Value y = c.g->matmul(c.argument({37, 24}), c.weight({24, 50}));
+  Value half = c.g->mul(y, c.g->like(y, 0.5));
+  Value gelu = c.g->mul(half, c.g->add(c.g->unary(graph::UnaryKind::erf, c.g->mul(y, c.g->like(y, 0.70710678))), c.g->like(y, 1)));
+  Value residual = c.g->add(gelu, c.argument({37, 50}));
+  c.yield({residual, y});
+  c.compile(target());
+  c.check({}, 3, 1e-5);
+}
+
+TEST(Contract, DepthInBlocks) {
+  KernelCase c;
+  c.yield(c.g->matmul(c.argument({150, 900}), c.weight({900, 80})));
+  OpBuilder &b = c.g->b;
+  c.kernel.setScheduleAttr(b.getDictionaryAttr({b.getNamedAttr("kc", b.getI64IntegerAttr(256)), b.getNamedAttr("panels", b.getI64IntegerAttr(2)),
+                                                b.getNamedAttr("row_tiles", b.getI64IntegerAttr(4))}));
+  c.compile(target());
+  c.check({}, 3, 1e-4);
+}
+
+TEST(Contract, OtherElementTypes) {
+  for (auto makeType : {+[](OpBuilder &b) { return Type(b.getF64Type()); }, +[](OpBuilder &b) { return Type(b.getF16Type()); },
+                        +[](OpBuilder &b) { return Type(b.getBF16Type()); }}) {
+    KernelCase c;
+    Type type = makeType(c.g->b);
+    c.yield(c.g->matmul(c.argument({21, 30}, type), c.weight({30, 41}, type)));
+    c.compile(target());
+    c.check({}, 3, type.isF64() ? 1e-12 : 1e-2);
+  }
+}
+
+TEST(Contract, Integers) {
+  for (auto [left, right] : {std::pair{true, true}, {false, true}, {true, false}, {false, false}})
+    for (bool pack : {true, false}) {
+      KernelCase c;
+      Value x = c.argument({21, 37}, c.integer(8, left)), w = c.weight({37, 41}, c.integer(8, right));
+      c.yield(c.g->contract(x, w, {}, {}, {1}, {0}));
+      c.compile(target(), pack);
+      c.check({}, 3, 0);
+    }
+}
+
 } // namespace
 } // namespace tilewright::codegen::testing
