@@ -33,6 +33,18 @@ bool isDear(Operation *op) {
   return isGather(op) || isa<WindowOp>(op);
 }
 
+/// Whether the innermost dimension (without ones) of the operand is not the result's.
+bool movesInnermost(TransposeOp transpose) {
+  Dims from = dimsOf(transpose.getOperand());
+  auto innermost = [&](auto order) {
+    for (int64_t i = from.size(); i-- > 0;)
+      if (constantOf(from[order(i)]) != 1)
+        return order(i);
+    return int64_t(-1);
+  };
+  return innermost([](int64_t i) { return i; }) != innermost([&](int64_t i) { return transpose.getPerm()[i]; });
+}
+
 bool sameCount(Value a, ArrayRef<AffineExpr> dims) { return elementCount(a.getType()) == productOf(dims, a.getContext()); }
 
 } // namespace
@@ -127,6 +139,10 @@ StringRef FusionPlanner::heroObstacle(Operation *op, FusionGroup &group) const {
       bool moves = isa<ReshapeOp, TransposeOp>(user);
       if (!moves && !isElementwise(user))
         return "between them the index changes in a way an epilogue cannot follow";
+      if (auto transpose = dyn_cast<TransposeOp>(user)) {
+        if (movesInnermost(transpose))
+          return "its rows would be stored element by element";
+      }
       if (moves && !current->hasOneUse())
         return "its value is used both before and after it is permuted";
       pending.push_back(user);
@@ -252,7 +268,8 @@ void FusionPlanner::place(Operation *op) {
 std::vector<std::unique_ptr<FusionGroup>> FusionPlanner::plan() {
   for (Operation &op : llvm::reverse(block)) {
     bool control = isa<DefineOp, IfOp, LoopOp>(op) || op.hasTrait<OpTrait::IsTerminator>();
-    if (control || op.getNumResults() == 0 || isConstant(op.getResult(0)) || !isa_and_present<GraphDialect>(op.getDialect()))
+    bool isOutput = llvm::any_of(op.getUsers(), [](Operation *user) { return user->hasTrait<OpTrait::IsTerminator>(); });
+    if (control || op.getNumResults() == 0 || (isConstant(op.getResult(0)) && !isOutput) || !isa_and_present<GraphDialect>(op.getDialect()))
       continue;
     place(&op);
   }

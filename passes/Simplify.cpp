@@ -234,6 +234,72 @@ struct PadIntoConv : OpRewritePattern<ConvOp> {
   }
 };
 
+/// A transposed convolution whose windows do not overlap (kernel = spreading, no padding) is a product and a permutation:
+/// [N, H, W, C] x [C, kh, kw, O] -> [N, H, W, kh, kw, O] -> [N, H, kh, W, kw, O].
+struct ConvToContract : OpRewritePattern<ConvOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
+    size_t spatial = op.getStrides().size();
+    if (!op.getChannelsLast() || op.getGroups() != 1 || llvm::all_of(op.getLhsDilation(), [](int64_t d) { return d == 1; }))
+      return failure();
+    Dims x = dimsOf(op.getLhs()), w = dimsOf(op.getRhs()), out = dimsOf(op.getResult());
+    for (size_t i = 0; i < spatial; ++i) {
+      auto taps = constantOf(w[i]);
+      bool fits = taps && *taps == op.getLhsDilation()[i] && op.getStrides()[i] == 1 && op.getRhsDilation()[i] == 1 &&
+                  constantOf(op.getLow().getResult(i)) == *taps - 1 && provablyEqual(out[i + 1], x[i + 1] * *taps);
+      if (!fits)
+        return failure();
+    }
+    ModuleOp module = op->getParentOfType<ModuleOp>();
+    SymbolTable symbols(module);
+    GraphBuilder g(rewriter, op.getLoc(), symbols);
+    // Tap t of output k * taps + r is taps - 1 - r: reversed. Rows of the product: input channels.
+    Dims starts(w.size(), g.dim(0));
+    SmallVector<int64_t> steps(w.size(), 1);
+    for (size_t i = 0; i < spatial; ++i) {
+      starts[i] = w[i] - 1;
+      steps[i] = -1;
+    }
+    Value weights = g.slice(op.getRhs(), starts, steps, w);
+    Value product = g.contract(op.getLhs(), weights, {}, {}, {int64_t(spatial) + 1}, {int64_t(spatial)}, tensorOf(op.getResult()).getElementType());
+    SmallVector<int64_t> perm{0}; // [N, spatial..., taps..., O] -> [N, (spatial, tap)..., O]
+    for (size_t i = 0; i < spatial; ++i)
+      perm.append({int64_t(1 + i), int64_t(1 + spatial + i)});
+    perm.push_back(1 + 2 * spatial);
+    rewriter.replaceOp(op, g.reshape(g.transpose(product, perm), out));
+    return success();
+  }
+};
+
+/// A spatial dimension of size 1 under a kernel of size 1 is no dimension: register tiles run along the innermost one that is left.
+struct DropUnitSpatial : OpRewritePattern<ConvOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
+    size_t spatial = op.getStrides().size();
+    if (!op.getChannelsLast() || spatial < 2)
+      return failure();
+    Dims x = dimsOf(op.getLhs()), w = dimsOf(op.getRhs()), out = dimsOf(op.getResult()), low(op.getLow().getResults());
+    for (size_t i = 0; i < spatial; ++i) {
+      if (constantOf(x[i + 1]) != 1 || constantOf(w[i]) != 1 || constantOf(out[i + 1]) != 1 || constantOf(low[i]) != 0)
+        continue;
+      auto without = [&](auto list, size_t at) {
+        list.erase(list.begin() + at);
+        return list;
+      };
+      auto attribute = [&](ArrayRef<int64_t> list) { return without(SmallVector<int64_t>(list), i); };
+      SymbolTable symbols(op->getParentOfType<ModuleOp>());
+      GraphBuilder g(rewriter, op.getLoc(), symbols);
+      Value narrow = ConvOp::create(rewriter, op.getLoc(), tensorType(without(out, i + 1), tensorOf(op.getResult()).getElementType()),
+                                    g.reshape(op.getLhs(), without(x, i + 1)), g.reshape(op.getRhs(), without(w, i)), attribute(op.getStrides()),
+                                    mapOf(without(low, i), op.getContext()), attribute(op.getLhsDilation()), attribute(op.getRhsDilation()), op.getGroups(),
+                                    /*channelsLast=*/true);
+      rewriter.replaceOp(op, g.reshape(narrow, out));
+      return success();
+    }
+    return failure();
+  }
+};
+
 /// Reads of an if or loop that is never entered, and other dead control flow, are left to the program; dead pure ops go.
 void eraseDead(Block &block) {
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
@@ -251,7 +317,7 @@ LogicalResult simplify(ModuleOp module, uint64_t foldLimit) {
   MLIRContext *context = module.getContext();
   RewritePatternSet patterns(context);
   patterns.add<FoldConstants>(context, foldLimit);
-  patterns.add<MergeReshapes, MergeTransposes, MergeBroadcasts, DropCasts, NeutralElements, ExactReciprocals, PadIntoConv>(context);
+  patterns.add<MergeReshapes, MergeTransposes, MergeBroadcasts, DropCasts, NeutralElements, ExactReciprocals, PadIntoConv, ConvToContract, DropUnitSpatial>(context);
   FrozenRewritePatternSet frozen(std::move(patterns));
   GreedyRewriteConfig config;
   config.enableFolding(false); // constants are ours to fold

@@ -281,6 +281,16 @@ Value floatToInteger(ValueEmitter &e, Value x, Type to, bool saturate) {
   return selectOf(e, below, lowValue, selectOf(e, above, highValue, converted));
 }
 
+/// Keeps the low bits that a type below a byte has, sign or zero extended to 8.
+Value wrapSubByte(ValueEmitter &e, Value x, Type to) {
+  unsigned declared = llvm::cast<IntegerType>(to).getWidth();
+  if (declared >= 8)
+    return x;
+  Value spare = splatInteger(e, x.getType(), 8 - declared);
+  x = arith::ShLIOp::create(e.b, e.loc, x, spare);
+  return isUnsigned(to) ? Value(arith::ShRUIOp::create(e.b, e.loc, x, spare)) : Value(arith::ShRSIOp::create(e.b, e.loc, x, spare));
+}
+
 Value integerToInteger(ValueEmitter &e, Value x, Type from, Type to) {
   Type result = withElement(x.getType(), ValueEmitter::computeType(to));
   unsigned source = scalarType(x.getType()).getIntOrFloatBitWidth(), width = scalarType(result).getIntOrFloatBitWidth();
@@ -290,12 +300,7 @@ Value integerToInteger(ValueEmitter &e, Value x, Type from, Type to) {
     x = isUnsigned(from) ? Value(arith::ExtUIOp::create(e.b, e.loc, result, x)) : Value(arith::ExtSIOp::create(e.b, e.loc, result, x));
   else if (width < source)
     x = arith::TruncIOp::create(e.b, e.loc, result, x);
-  unsigned declared = llvm::cast<IntegerType>(to).getWidth();
-  if (declared >= 8)
-    return x;
-  Value spare = splatInteger(e, x.getType(), 8 - declared); // sub-byte: keep the low bits, sign or zero extended
-  x = arith::ShLIOp::create(e.b, e.loc, x, spare);
-  return isUnsigned(to) ? Value(arith::ShRUIOp::create(e.b, e.loc, x, spare)) : Value(arith::ShRSIOp::create(e.b, e.loc, x, spare));
+  return wrapSubByte(e, x, to);
 }
 
 } // namespace
@@ -309,7 +314,7 @@ Value emitCast(ValueEmitter &e, Value x, Type from, Type to, bool saturate) {
   else if (to.isInteger(1))
     return truthOf(e, arith::CmpFPredicate::UNE, x, splatConstant(e, x.getType(), 0));
   else if (!isFloat(to))
-    return floatToInteger(e, x, to, saturate);
+    return wrapSubByte(e, floatToInteger(e, x, to, saturate), to);
   else if (result != x.getType())
     x = scalarType(result).isF64() ? Value(arith::ExtFOp::create(e.b, e.loc, result, x)) : Value(arith::TruncFOp::create(e.b, e.loc, result, x));
   // A cast to a narrow float is where its rounding is meant to happen.

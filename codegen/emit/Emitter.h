@@ -200,6 +200,7 @@ public:
 
 private:
   mlir::Value compute(mlir::Value v, llvm::ArrayRef<Index> indices);
+  mlir::Value rounded(mlir::Value value, mlir::Value v);
   mlir::Value keptRow(mlir::Value v, llvm::ArrayRef<Index> indices);
   Key keyOf(const void *tag, mlir::Value v, llvm::ArrayRef<Index> indices);
   unsigned floorDepth = 0; ///< values are placed no further out than what a root defined last

@@ -34,7 +34,10 @@ LogicalResult emitLoops(ValueEmitter &e, Operation *, EmittedKernel &result) {
   }
   AffineExpr rows = productOf(ArrayRef(dims).drop_back(), context), inner = dims.back();
   auto innerSize = tilewright::constantOf(inner);
-  bool split = !computesPerRow(e.kernel.kernel) && (!innerSize || *innerSize > blockElements);
+  auto concat = shapeOf.getDefiningOp<ConcatOp>();
+  if (concat && (concat.getAxis() + 1 != dims.size() || yield.getNumOperands() != 1))
+    concat = {};
+  bool split = !concat && !computesPerRow(e.kernel.kernel) && (!innerSize || *innerSize > blockElements);
   AffineExpr blocks = split ? canonical((inner + (blockElements - 1)).floorDiv(blockElements)) : constantDim(context, 1);
   result.extent = canonical(rows * blocks);
   SmallVector<Value> sizes = e.dims(shapeOf);
@@ -43,6 +46,20 @@ LogicalResult emitLoops(ValueEmitter &e, Operation *, EmittedKernel &result) {
     Value blockCount = e.dim(blocks), row = e.divide(item, blockCount), block = e.remainder(item, blockCount);
     Indices indices = e.delinearize(ArrayRef(sizes).drop_back(), e.uniform(row));
     indices.push_back(e.uniform(e.constant(0)));
+    if (concat) { // piece by piece: nothing is chosen by lane
+      Value start = e.constant(0);
+      for (Value piece : concat.getOperands()) {
+        Value size = e.dims(piece).back();
+        e.laneLoop(e.constant(0), size, width, [&](Value base) {
+          indices.back() = e.lane(base);
+          Value value = e.at(piece, indices);
+          indices.back() = e.lane(e.add(start, base));
+          e.store(llvm::cast<RankedTensorType>(shapeOf.getType()), e.kernel.results[0], indices, value);
+        });
+        start = e.add(start, size);
+      }
+      return;
+    }
     Value lo = split ? e.mul(block, blockElements) : e.constant(0);
     Value hi = split ? e.minimum(e.add(lo, blockElements), sizes.back()) : sizes.back();
     e.laneLoop(lo, hi, width, [&](Value base) {

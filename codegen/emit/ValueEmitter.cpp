@@ -339,10 +339,19 @@ Value ValueEmitter::at(Value v, ArrayRef<Index> given) {
   Lanes saved = lanes;
   if (uniform)
     lanes.mask = {};
-  Value result = placedAt(target, [&] { return compute(v, indices); });
+  Value result = placedAt(target, [&] { return rounded(compute(v, indices), v); });
   lanes = saved;
   remember(std::min(target, depth()), std::move(key), result);
   return result;
+}
+
+/// Types narrower than f32 round after every op that computes, as the graph dialect says: fusion changes no result.
+Value ValueEmitter::rounded(Value value, Value v) {
+  Type element = llvm::cast<RankedTensorType>(v.getType()).getElementType();
+  bool narrow = llvm::isa<FloatType>(element) && !element.isF32() && !element.isF64();
+  if (!narrow || !isa_and_present<UnaryOp, BinaryOp, ReduceOp, WindowOp, ContractOp, ConvOp>(v.getDefiningOp()))
+    return value;
+  return fromStorage(*this, toStorage(*this, value, element), element);
 }
 
 Value ValueEmitter::compute(Value v, ArrayRef<Index> indices) {

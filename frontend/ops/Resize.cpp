@@ -241,12 +241,11 @@ static bool repeats(const Axis &a, const Settings &s, int64_t &factor) {
                                                  (centred && s.nearest.rfind("round_prefer", 0) == 0));
 }
 
+/// A gather rather than a broadcast and a reshape: layouts pass through it, and its index costs nothing where it is the same for all lanes.
 static Value repeated(NodeImporter &n, Value data, int64_t axis, int64_t factor) {
-  Dims shape = dimsOf(data), split = shape, wide = shape;
-  split.insert(split.begin() + axis + 1, n.dim(1));
-  wide.insert(wide.begin() + axis + 1, n.dim(factor));
-  shape[axis] = canonical(shape[axis] * factor);
-  return n.reshape(n.broadcastTo(n.reshape(data, split), wide), shape);
+  Type index = IntegerType::get(n.b.getContext(), 64, IntegerType::Signed);
+  Dims size{canonical(dimsOf(data)[axis] * factor)};
+  return n.gather(data, n.div(n.iota(size, index, 0), n.scalarInt(index, factor)), axis);
 }
 
 static Value resizedAlong(NodeImporter &n, Value data, const Axis &a, const Settings &s) {
