@@ -203,6 +203,15 @@ template <class Op> struct SinkThrough : OpRewritePattern<Op> {
     return success();
   }
 
+  /// Broadcasts that keep the rank: sizes that are checked when the model runs.
+  static LogicalResult sink(BroadcastOp op, TransposeOp t, PatternRewriter &b) {
+    if (op.getDims().size() != t.getPerm().size() || op.getDims().size() != dimsOf(op.getResult()).size())
+      return failure();
+    auto moved = BroadcastOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())), t.getOperand(), op.getDims());
+    b.replaceOp(op, transposed(b, op.getLoc(), moved, t.getPerm()));
+    return success();
+  }
+
   static LogicalResult sink(GatherOp op, TransposeOp t, PatternRewriter &b) {
     // Only one-dimensional (or scalar-free) index lists keep the rank: resizes by axis.
     if (llvm::cast<RankedTensorType>(op.getIndices().getType()).getRank() != 1)
@@ -265,7 +274,7 @@ LogicalResult channelsLast(ModuleOp module) {
     return success();
   RewritePatternSet patterns(context);
   patterns.add<ConvLast, WindowLast, SinkThroughElementwise, SinkThroughConcat, CancelTransposes, SinkThrough<PadOp>, SinkThrough<SliceOp>, SinkThrough<ReduceOp>,
-               SinkThrough<GatherOp>>(context);
+               SinkThrough<GatherOp>, SinkThrough<BroadcastOp>>(context);
   GreedyRewriteConfig config;
   config.enableFolding(false);
   return applyPatternsGreedily(module, std::move(patterns), config);

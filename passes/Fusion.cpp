@@ -142,6 +142,9 @@ StringRef FusionPlanner::heroObstacle(Operation *op, FusionGroup &group) const {
       if (auto transpose = dyn_cast<TransposeOp>(user)) {
         if (movesInnermost(transpose))
           return "its rows would be stored element by element";
+        auto run = constantOf(withoutOnes(dimsOf(transpose.getOperand())).back());
+        if (run && *run % 16 != 0)
+          return "its rows would be cut into pieces shorter than a vector";
       }
       if (moves && !current->hasOneUse())
         return "its value is used both before and after it is permuted";
