@@ -107,7 +107,7 @@ bool Compilation::lower(bool graphOnly) {
   main = module->lookupSymbol<func::FuncOp>("main");
   if (!graphOnly) {
     SymbolTable symbols(*module);
-    plan = passes::planProgram(main, symbols);
+    plan = codegen::planProgram(main, symbols);
     planConstants();
     cache = std::make_unique<codegen::KernelCache>(codegen::CacheOptions{options.cacheDir});
   }
@@ -227,7 +227,7 @@ codegen::ArtifactDescription Compilation::describe() {
   d.weightBytes = weightBytes;
   for (unsigned i = 0; i < symbols.size(); ++i)
     d.symbols.push_back({symbols[i].name, symbols[i].lo, symbols[i].hi, symbols[i].origin != Symbol::Input});
-  for (const passes::PlannedBuffer &buffer : plan->buffers)
+  for (const codegen::PlannedBuffer &buffer : plan->buffers)
     d.buffers.push_back({uint32_t(buffer.kind), buffer.io, buffer.birth, buffer.death, UINT32_MAX, 64});
   auto nameOf = [&](StringRef list, unsigned i) { return llvm::cast<StringAttr>(main->getAttrOfType<ArrayAttr>(list)[i]).getValue(); };
   for (auto [i, argument] : llvm::enumerate(main.getArguments()))

@@ -3,10 +3,10 @@
 #include "codegen/cpu/Artifact.h"
 #include "codegen/cpu/KernelCache.h"
 #include "codegen/program/Program.h"
+#include "codegen/program/ProgramPlan.h"
 #include "codegen/target/Target.h"
 #include "frontend/Importer.h"
 #include "mlir/IR/MLIRContext.h"
-#include "passes/ProgramPlan.h"
 
 namespace tilewright::compiler {
 
@@ -57,7 +57,7 @@ private:
   mlir::OwningOpRef<mlir::ModuleOp> module;
   codegen::TargetInfo target;
   mlir::func::FuncOp main;
-  std::optional<passes::ProgramPlan> plan;
+  std::optional<codegen::ProgramPlan> plan;
   llvm::StringMap<CompiledKernel> kernels; ///< by kernel.func name
   llvm::StringMap<Binding> bindings;
   std::vector<uint64_t> constantOffsets;
@@ -70,7 +70,7 @@ private:
 /// tw_dtype of an element type.
 int32_t dtypeOf(mlir::Type elementType);
 /// What an inspect shows of a kernel: FLOPs and bytes as expressions, the schedule, what limits it.
-std::string kernelReport(mlir::ModuleOp module, const passes::ProgramPlan &plan, const SymbolTable &symbols, const codegen::TargetInfo &target,
+std::string kernelReport(mlir::ModuleOp module, const codegen::ProgramPlan &plan, const SymbolTable &symbols, const codegen::TargetInfo &target,
                          uint64_t weightBytes);
 
 } // namespace tilewright::compiler

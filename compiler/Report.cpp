@@ -90,7 +90,7 @@ json::Object kernelObject(kernel::FuncOp kernel, unsigned launches, const codege
 
 } // namespace
 
-std::string kernelReport(ModuleOp module, const passes::ProgramPlan &plan, const SymbolTable &symbols, const codegen::TargetInfo &target,
+std::string kernelReport(ModuleOp module, const codegen::ProgramPlan &plan, const SymbolTable &symbols, const codegen::TargetInfo &target,
                          uint64_t weightBytes) {
   auto names = symbols.names();
   auto main = module.lookupSymbol<func::FuncOp>("main");
@@ -121,8 +121,8 @@ std::string kernelReport(ModuleOp module, const passes::ProgramPlan &plan, const
     kernels.push_back(kernelObject(kernel, launches.lookup(kernel.getSymName()), target));
   // What the arena would be without sharing; the runtime's plan is smaller.
   AffineExpr arena = getAffineConstantExpr(0, module.getContext());
-  for (const passes::PlannedBuffer &buffer : plan.buffers)
-    if (buffer.kind == passes::PlannedBuffer::Arena)
+  for (const codegen::PlannedBuffer &buffer : plan.buffers)
+    if (buffer.kind == codegen::PlannedBuffer::Arena)
       arena = arena + buffer.bytes;
   json::Object report{{"target", target.name}, {"inputs", std::move(inputs)}, {"outputs", std::move(outputs)}, {"nodes", std::move(nodes)},
                       {"kernels", std::move(kernels)},

@@ -177,7 +177,7 @@ private:
     auto op = function("tilewright_sizes", {s.pointer(), s.pointer()}, {});
     s.symbolArray = op.getArgument(0);
     for (auto [i, buffer] : llvm::enumerate(in.plan.buffers)) {
-      bool growable = buffer.kind == passes::PlannedBuffer::Growable || buffer.kind == passes::PlannedBuffer::GrowableOutput;
+      bool growable = buffer.kind == PlannedBuffer::Growable || buffer.kind == PlannedBuffer::GrowableOutput;
       s.store(growable ? s.i64(0) : s.value(buffer.bytes), s.offset(op.getArgument(1), int64_t(i) * 8));
     }
     // Scratch: the most that any launch needs. Launches that use defined symbols are bounded by asking when those are known: see grow.
@@ -252,7 +252,7 @@ private:
   }
 
   Value addressOf(Value value) { return addressOf(in.plan.placeOf(value)); }
-  Value addressOf(passes::Place place) {
+  Value addressOf(Place place) {
     if (place.constant)
       return s.offset(weights, int64_t(in.constantOffsets[place.index]));
     return bufferAddress(place.index);
@@ -261,7 +261,7 @@ private:
 
   bool isGrowable(unsigned buffer) {
     auto kind = in.plan.buffers[buffer].kind;
-    return kind == passes::PlannedBuffer::Growable || kind == passes::PlannedBuffer::GrowableOutput;
+    return kind == PlannedBuffer::Growable || kind == PlannedBuffer::GrowableOutput;
   }
 
   void grow(unsigned buffer, Value bytes) { callHost(offsetof(tw_host_table, grow), b.getI32Type(), {frame, s.i32(buffer), bytes}); }
@@ -277,7 +277,7 @@ private:
   void checkSymbols() {
     for (unsigned i = 0; i < in.symbols.size(); ++i) {
       const Symbol &symbol = in.symbols[i];
-      if (symbol.rule != Symbol::Broadcast || passes::definedByProgram(symbol.a, in.symbols) || passes::definedByProgram(symbol.b, in.symbols))
+      if (symbol.rule != Symbol::Broadcast || definedByProgram(symbol.a, in.symbols) || definedByProgram(symbol.b, in.symbols))
         continue;
       Value x = s.value(symbol.a), y = s.value(symbol.b), one = s.i64(1);
       auto differs = [&](Value p, Value q) { return s.compare(arith::CmpIPredicate::ne, p, q); };
