@@ -78,8 +78,9 @@ bool FusionPlanner::isConstant(Value value) const {
   if (!fresh)
     return it->second;
   Operation *op = value.getDefiningOp();
+  // A repeated constant is not stored repeated: the broadcast joins the kernels that use it.
   bool result = op && (isa<ConstantOp, WeightOp>(op) ||
-                       (isa_and_present<GraphDialect>(op->getDialect()) && isPure(op) && op->getNumOperands() && !op->getNumRegions() &&
+                       (!isa<BroadcastOp>(op) && isa_and_present<GraphDialect>(op->getDialect()) && isPure(op) && op->getNumOperands() && !op->getNumRegions() &&
                         llvm::all_of(op->getResultTypes(), [](Type t) { return llvm::cast<RankedTensorType>(t).hasStaticShape(); }) &&
                         llvm::all_of(op->getOperands(), [&](Value operand) { return isConstant(operand); })));
   return constants[value] = result;
