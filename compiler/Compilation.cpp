@@ -109,6 +109,9 @@ bool Compilation::lower(bool graphOnly) {
     SymbolTable symbols(*module);
     plan = codegen::planProgram(main, symbols);
     planConstants();
+    if (uint64_t need = leastRunMemory(*plan, symbols, weightBytes); options.maxMemory && need > options.maxMemory)
+      return fail(Problem::Unsupported, "TW3501", "a run needs at least " + llvm::Twine(need) + " bytes, more than the " + llvm::Twine(options.maxMemory) + " allowed",
+                  "raise --max-memory, or give smaller dimensions with --dim");
     cache = std::make_unique<codegen::KernelCache>(codegen::CacheOptions{options.cacheDir});
   }
   return true;
@@ -213,6 +216,14 @@ static codegen::TensorDescription describeTensor(StringRef name, Type type, unsi
   return tensor;
 }
 
+/// Dimensions that are left out when they are 1 are marked in what users read, too.
+static void markSqueezed(codegen::TensorDescription &tensor, uint64_t mask) {
+  tensor.squeezedDims = uint32_t(mask);
+  for (auto [axis, dim] : llvm::enumerate(tensor.dims))
+    if (mask >> axis & 1)
+      dim.text += "?";
+}
+
 /// "op:node" as the importer writes locations.
 static codegen::SiteDescription siteOf(StringRef name) {
   auto [op, node] = name.split(':');
@@ -232,8 +243,12 @@ codegen::ArtifactDescription Compilation::describe() {
   auto nameOf = [&](StringRef list, unsigned i) { return llvm::cast<StringAttr>(main->getAttrOfType<ArrayAttr>(list)[i]).getValue(); };
   for (auto [i, argument] : llvm::enumerate(main.getArguments()))
     d.inputs.push_back(describeTensor(nameOf("graph.input_names", i), argument.getType(), plan->placeOf(argument).index, names));
-  for (auto [i, value] : llvm::enumerate(main.getBody().front().getTerminator()->getOperands()))
+  auto squeezed = main->getAttrOfType<DenseI64ArrayAttr>("graph.squeezed_dims");
+  for (auto [i, value] : llvm::enumerate(main.getBody().front().getTerminator()->getOperands())) {
     d.outputs.push_back(describeTensor(nameOf("graph.output_names", i), value.getType(), plan->placeOf(value).index, names));
+    if (squeezed)
+      markSqueezed(d.outputs.back(), squeezed[i]);
+  }
   d.sites = sites;
   for (kernel::LaunchOp launch : plan->launches)
     d.launches.push_back(launch.getKernel().str());

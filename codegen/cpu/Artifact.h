@@ -34,6 +34,7 @@ struct TensorDescription {
   int32_t dtype = 0; ///< tw_dtype
   std::vector<DimensionDescription> dims;
   uint32_t buffer = 0;
+  uint32_t squeezedDims = 0; ///< see tw_io_info::squeezed_dims
 };
 struct SymbolDescription {
   std::string name;

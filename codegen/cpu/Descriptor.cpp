@@ -103,7 +103,7 @@ Constant *DescriptorBuilder::tensor(const TensorDescription &tensor) {
     return record({number64(dim.value), number32(dim.symbol), number32(0), textOrNull(dim.text)});
   });
   return record({string(tensor.name), number32(static_cast<uint32_t>(tensor.dtype)),
-                 number32(tensor.dims.size()), dims, number32(tensor.buffer), number32(0)});
+                 number32(tensor.dims.size()), dims, number32(tensor.buffer), number32(tensor.squeezedDims)});
 }
 
 Constant *DescriptorBuilder::symbolTable(const ArtifactDescription &description) {

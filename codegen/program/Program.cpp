@@ -365,7 +365,7 @@ private:
         const Symbol &info = in.symbols[symbol];
         Value below = s.compare(arith::CmpIPredicate::slt, number, s.i64(info.lo)), above = s.compare(arith::CmpIPredicate::sgt, number, s.i64(info.hi));
         Value bad = arith::OrIOp::create(b, loc, below, above);
-        when(bad, [&] { callHost(offsetof(tw_host_table, fail), {}, {frame, s.i32(TW_FAIL_SIZE), s.i32(in.controlSite), number, s.i64(info.hi)}); });
+        when(bad, [&] { callHost(offsetof(tw_host_table, fail), {}, {frame, s.i32(info.lo == info.hi ? TW_FAIL_ASSUMPTION : TW_FAIL_SIZE), s.i32(in.controlSite), number, s.i64(info.hi)}); });
         s.store(s.select(bad, s.i64(info.lo), number), s.offset(s.symbolArray, symbol * 8));
       }
     });

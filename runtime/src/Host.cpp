@@ -141,6 +141,12 @@ void describeFailure(const Failure &failure, Text &text, tw_status &status) {
   case TW_FAIL_UNSUPPORTED:
     status = TW_UNSUPPORTED;
     return text.append("a value only known at run time (%lld) asks for what was not compiled", a);
+  case TW_FAIL_ASSUMPTION:
+    status = TW_UNSUPPORTED;
+    return text.append(
+        "a condition or size that follows from the inputs is %lld, but the model was compiled for "
+        "%lld only: what it does otherwise has results of another rank or element type",
+        a, b);
   default:
     status = TW_INTERNAL;
     return text.append("the program reported the unknown failure %d; please report this", failure.code);
@@ -157,9 +163,9 @@ tw_status reportFailure(const tw_descriptor &descriptor, const Failure &failure,
   if (failure.site < 0 || static_cast<uint32_t>(failure.site) >= descriptor.site_count)
     return reportError(error, status, code, "%s", what.c_str());
   const tw_site_info &site = descriptor.sites[failure.site];
-  const bool named = site.node && site.node[0];
+  const bool named = site.node && site.node[0], known = named || (site.op && site.op[0]);
   reportError(error, status, code, "%s%s%s%s%s%s", site.op ? site.op : "", named ? " '" : "",
-              named ? site.node : "", named ? "'" : "", site.op || named ? ": " : "", what.c_str());
+              named ? site.node : "", named ? "'" : "", known ? ": " : "", what.c_str());
   if (error) {
     copyText(error->node, sizeof error->node, site.node);
     copyText(error->op, sizeof error->op, site.op);

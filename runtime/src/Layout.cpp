@@ -75,6 +75,8 @@ private:
       if (dim.value < (input ? -1 : -2))
         return "a dimension is neither a constant nor a symbol";
     }
+    if (input ? io.squeezed_dims != 0 : io.squeezed_dims >> io.rank != 0)
+      return "a dimension is squeezed that does not exist";
     return nullptr;
   }
 

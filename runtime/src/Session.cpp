@@ -15,6 +15,18 @@ alignas(64) uint8_t emptyMemory[2 * readableSlack];
 /// Scratch of different threads never shares a page.
 constexpr uint64_t scratchGrain = 4096;
 
+/// What the caller sees of an output: its dimensions without those of size 1 that it squeezes.
+struct VisibleShape {
+  VisibleShape(const tw_io_info &io, const int64_t *dims) {
+    for (int32_t axis = 0; axis < io.rank; ++axis)
+      if (dims[axis] != 1 || !(io.squeezed_dims >> axis & 1))
+        sizes[rank++] = dims[axis];
+  }
+
+  int32_t rank = 0;
+  int64_t sizes[TW_MAX_RANK];
+};
+
 uint8_t *orEmpty(void *data) { return data ? static_cast<uint8_t *>(data) : emptyMemory; }
 
 tw_status outOfMemory(tw_error *error, const char *what, uint64_t bytes) {
@@ -154,14 +166,15 @@ tw_status tw_session::checkOutputs(const Plan &plan, const tw_tensor *outputs, u
 tw_status tw_session::checkOutputShape(uint32_t output, const int64_t *dims, const tw_tensor &tensor,
                                        tw_error *error) const {
   const tw_tensor_info &info = model.outputs[output];
+  const VisibleShape shape(descriptor.outputs[output], dims);
   Text computed, given;
-  if (tensor.rank == info.rank && std::equal(dims, dims + info.rank, tensor.shape)) {
+  if (tensor.rank == shape.rank && std::equal(shape.sizes, shape.sizes + shape.rank, tensor.shape)) {
     if (isDense(tensor))
       return TW_OK;
     return reportError(error, TW_UNSUPPORTED, 4211,
                        "the buffer for output '%s' has strides; outputs are written row-major", info.name);
   }
-  describeShape(dims, info.rank, computed);
+  describeShape(shape.sizes, shape.rank, computed);
   describeShape(tensor.shape, std::clamp(tensor.rank, 0, TW_MAX_RANK), given);
   reportError(error, TW_INVALID, 4210, "output '%s' has shape %s, the buffer given is for %s", info.name,
               computed.c_str(), given.c_str());
@@ -286,10 +299,10 @@ tw_status tw_session::finishOutputs(const Plan &plan, tw_tensor *outputs, tw_err
     } else if (tensor.data != outputTargets[output] && plan.outputBytes[output]) {
       memcpy(tensor.data, outputTargets[output], plan.outputBytes[output]);
     }
-    const tw_tensor_info &info = model.outputs[output];
-    tensor.dtype = info.dtype;
-    tensor.rank = info.rank;
-    std::copy(dims, dims + info.rank, tensor.shape);
+    const VisibleShape shape(descriptor.outputs[output], dims);
+    tensor.dtype = model.outputs[output].dtype;
+    tensor.rank = shape.rank;
+    std::copy(shape.sizes, shape.sizes + shape.rank, tensor.shape);
     tensor.strides = nullptr;
     tensor.device = {0, 0};
   }

@@ -237,6 +237,7 @@ TEST(LoadError, Descriptor) {
   EXPECT_STREQ(loadError(artifactPath("affine_magic")).code, "TW4007");
   EXPECT_STREQ(loadError(artifactPath("affine_size")).code, "TW4007");
   EXPECT_STREQ(loadError(artifactPath("affine_tables")).code, "TW4014");
+  EXPECT_STREQ(loadError(artifactPath("dynamic_squeezed_rank")).code, "TW4014");
   const tw_error abi = loadError(artifactPath("affine_abi"));
   EXPECT_STREQ(abi.code, "TW4008");
   EXPECT_EQ(abi.status, TW_UNSUPPORTED);

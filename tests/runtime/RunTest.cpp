@@ -81,6 +81,7 @@ TEST(Failure, IsWordedAndPlaced) {
       {TW_FAIL_MEMORY, 1 << 20, 0, TW_IO, "TW4405", "1048576 bytes of memory cannot be allocated"},
       {TW_FAIL_DIVIDE, 0, 0, TW_INVALID, "TW4406", "integer division by zero"},
       {TW_FAIL_UNSUPPORTED, 4, 0, TW_UNSUPPORTED, "TW4407", "asks for what was not compiled"},
+      {TW_FAIL_ASSUMPTION, 0, 1, TW_UNSUPPORTED, "TW4409", "is 0, but the model was compiled for 1 only"},
       {77, 0, 0, TW_INTERNAL, "TW9401", "unknown failure 77"},
   };
   Control control(1);
@@ -243,6 +244,35 @@ TEST(Memory, WhatTheSystemRefusesIsAnError) {
   ASSERT_EQ(dynamic.reserve(1 << 10, 1 << 20), TW_IO); // 24 TiB
   EXPECT_STREQ(dynamic.error.code, "TW4302");
   ASSERT_EQ(dynamic.run(2, 3), TW_OK) << dynamic.error.message;
+}
+
+TEST(Squeezed, DimensionsOfSizeOneAreLeftOut) {
+  Dynamic dynamic(2, "dynamic_squeezed");
+  const auto shape = [&] {
+    return std::vector<int64_t>(dynamic.output.shape, dynamic.output.shape + dynamic.output.rank);
+  };
+  ASSERT_EQ(dynamic.run(2, 5), TW_OK) << dynamic.error.message;
+  EXPECT_THAT(shape(), testing::ElementsAre(2, 3, 5));
+  ASSERT_EQ(dynamic.run(1, 5), TW_OK) << dynamic.error.message;
+  EXPECT_THAT(shape(), testing::ElementsAre(3, 5));
+  ASSERT_EQ(dynamic.run(1, 1), TW_OK) << dynamic.error.message;
+  EXPECT_THAT(shape(), testing::ElementsAre(3));
+  EXPECT_EQ(tw_model_output(dynamic.model.get(), 0)->rank, 3);
+}
+
+TEST(Squeezed, CallersBufferIsOfTheShapeTheCallerSees) {
+  Dynamic dynamic(1, "dynamic_squeezed");
+  const float a[6] = {1, 1, 1, 1, 1, 1}, b[6] = {2, 2, 2, 2, 2, 2};
+  float out[6] = {};
+  tw_tensor inputs[] = {tensorOf(TW_F32, {1, 3, 2}, a), tensorOf(TW_F32, {1, 3, 2}, b)};
+  dynamic.output = tensorOf(TW_F32, {3, 2}, out);
+  ASSERT_EQ(tw_session_run(dynamic.session.get(), inputs, 2, &dynamic.output, 1, &dynamic.error), TW_OK)
+      << dynamic.error.message;
+  EXPECT_EQ(out[5], 4);
+  dynamic.output = tensorOf(TW_F32, {1, 3, 2}, out);
+  EXPECT_EQ(tw_session_run(dynamic.session.get(), inputs, 2, &dynamic.output, 1, &dynamic.error), TW_INVALID);
+  EXPECT_STREQ(dynamic.error.code, "TW4210");
+  EXPECT_THAT(dynamic.error.message, HasSubstr("has shape [3, 2]"));
 }
 
 TEST(Growable, OutputsFollowTheData) {

@@ -24,13 +24,14 @@ typedef struct tw_frame tw_frame;
 
 /// Run-time failures that generated code reports. The runtime words the message; `a` and `b` are its numbers.
 enum {
-  TW_FAIL_INDEX = 1,      ///< index a is outside [-b, b)
-  TW_FAIL_SHAPE = 2,      ///< dimension a where b was needed
-  TW_FAIL_RESHAPE = 3,    ///< a elements cannot be reshaped into b
-  TW_FAIL_SIZE = 4,       ///< a value a used as a size or count is negative or above the limit b
-  TW_FAIL_MEMORY = 5,     ///< a bytes cannot be allocated
-  TW_FAIL_DIVIDE = 6,     ///< integer division by zero
-  TW_FAIL_UNSUPPORTED = 7 ///< a value only known at run time asks for what was not compiled
+  TW_FAIL_INDEX = 1,       ///< index a is outside [-b, b)
+  TW_FAIL_SHAPE = 2,       ///< dimension a where b was needed
+  TW_FAIL_RESHAPE = 3,     ///< a elements cannot be reshaped into b
+  TW_FAIL_SIZE = 4,        ///< a value a used as a size or count is negative or above the limit b
+  TW_FAIL_MEMORY = 5,      ///< a bytes cannot be allocated
+  TW_FAIL_DIVIDE = 6,      ///< integer division by zero
+  TW_FAIL_UNSUPPORTED = 7, ///< a value only known at run time asks for what was not compiled
+  TW_FAIL_ASSUMPTION = 9   ///< a condition or size is a where the program was compiled for b only
 };
 
 /// Functions the runtime lends to generated code. All may be called from every thread of the team unless said
@@ -96,7 +97,7 @@ struct tw_frame {
   const tw_host_table *host;
   uint8_t **buffers; ///< [buffer_count] base addresses
   int64_t *symbols;  ///< [symbol_count] values of the symbolic dimensions, bound from inputs or stored by the
-                    ///< program (until then: their maximum)
+                     ///< program (until then: their maximum)
   const uint8_t *weights; ///< the constants, 64-byte aligned
   uint8_t **scratch;      ///< [threads] private scratch of scratch_bytes, 64-byte aligned
   int32_t failed;         ///< written by fail(); what counts is the answer of barrier()
@@ -138,7 +139,8 @@ typedef struct tw_io_info {
   int32_t rank;  ///< 0 .. TW_MAX_RANK
   const tw_io_dim *dims;
   uint32_t buffer;
-  uint32_t pad;
+  uint32_t squeezed_dims; ///< outputs only; bit d: dimension d is left out of the shape that the caller sees
+                          ///< when it is 1
 } tw_io_info;
 
 typedef struct tw_symbol_info {

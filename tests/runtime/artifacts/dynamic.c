@@ -5,6 +5,9 @@
 #ifndef FACTOR
 #define FACTOR 1
 #endif
+#ifndef SQUEEZED
+#define SQUEEZED 0
+#endif
 
 enum { BATCH, WIDTH };
 static const tw_symbol_info symbols[] = {{.name = "batch", .min = 1, .max = 1 << 20},
@@ -12,7 +15,8 @@ static const tw_symbol_info symbols[] = {{.name = "batch", .min = 1, .max = 1 <<
 static const tw_io_dim dims[] = {SYMBOL(BATCH, "batch"), CONSTANT(3), SYMBOL(WIDTH, "width")};
 static const tw_io_info inputs[] = {{.name = "a", .dtype = TW_F32, .rank = 3, .dims = dims, .buffer = 0},
                                     {.name = "b", .dtype = TW_F32, .rank = 3, .dims = dims, .buffer = 1}};
-static const tw_io_info outputs[] = {{.name = "out", .dtype = TW_F32, .rank = 3, .dims = dims, .buffer = 4}};
+static const tw_io_info outputs[] = {
+    {.name = "out", .dtype = TW_F32, .rank = 3, .dims = dims, .buffer = 4, .squeezed_dims = SQUEEZED}};
 static const tw_buffer_info buffers[] = {INPUT_BUFFER(0), INPUT_BUFFER(1), ARENA_BUFFER(0, 1),
                                          ARENA_BUFFER(1, 2), OUTPUT_BUFFER(0)};
 static const tw_launch_info launches[] = {{"add"}, {"double"}, {"subtract"}};
