@@ -202,6 +202,7 @@ void GraphImporter::finishMain(func::FuncOp function, const Scope &scope, ArrayR
   function.setType(builder.getFunctionType(function.getBody().getArgumentTypes(), types));
   function->setAttr("graph.input_names", builder.getArrayAttr(inputNames));
   function->setAttr("graph.output_names", builder.getArrayAttr(names));
+  markOutputs(function, results);
 }
 
 //===- Scopes ---------------------------------------------------------------------===//
@@ -341,7 +342,11 @@ void GraphImporter::importOperator(const onnx::Node &node, Scope &scope, int ops
   }
   NodeImporter importer(*this, node, builder, locationOf(node), symbols, opset);
   Block *block = builder.getBlock();
-  row->second(importer);
+  std::optional<uint64_t> squeezed = squeezedOperands(importer);
+  if (squeezed) {
+    row->second(importer);
+    keepSqueezed(importer, *squeezed);
+  }
   builder.setInsertionPointToEnd(block); // wherever a failed If or Loop left off
   for (size_t index = 0; index < node.outputs.size(); ++index) {
     std::string_view name = node.outputs[index];
@@ -410,11 +415,47 @@ std::optional<SmallVector<Value>> GraphImporter::subgraph(const onnx::Graph &gra
       problem.message = "nothing defines the output '" + std::string(output.name) + "' of its subgraph";
       report(problem);
     }
+    if (value && *value && squeezedDims.contains(*value)) {
+      problem = {Diagnostic::Unsupported,
+                 "TW2007",
+                 "the rank of the subgraph's output '" + std::string(output.name) +
+                     "' is only known at run time, because a Squeeze has no axes",
+                 "export Squeeze with axes",
+                 problem.node,
+                 problem.op,
+                 std::string(output.name)};
+      report(problem);
+      return std::nullopt;
+    }
     if (!value || !*value)
       return std::nullopt;
     results.push_back(*value);
   }
   return results;
+}
+
+void GraphImporter::keepBranch(Operation *op, Region &region) {
+  Block *outer = op->getBlock(), *inner = &region.front();
+  inner->getTerminator()->erase();
+  outer->getOperations().splice(op->getIterator(), inner->getOperations());
+  // Nothing may be remembered about values and blocks that go: others will have their addresses.
+  SmallVector<Value> forgotten;
+  for (auto &[value, definition] : definitions) {
+    if (definition.block == inner)
+      definition.block = outer;
+    else if (op->isAncestor(definition.block->getParentOp()))
+      forgotten.push_back(value);
+  }
+  for (Value value : forgotten)
+    definitions.erase(value);
+  op->walk([&](Operation *gone) {
+    for (Value value : gone->getResults()) {
+      weights.erase(value);
+      squeezedDims.erase(value);
+    }
+  });
+  evaluator.clear();
+  op->erase();
 }
 
 bool GraphImporter::bindCall(const onnx::Node &node, const onnx::Function &function, const Scope &caller,

@@ -37,6 +37,8 @@ public:
   mlir::Value sparse(const onnx::SparseTensor &tensor, mlir::Location location);
   std::optional<llvm::SmallVector<mlir::Value>>
   subgraph(const onnx::Graph &graph, llvm::ArrayRef<mlir::Value> arguments, const onnx::Node &owner);
+  /// See NodeImporter::keepBranch.
+  void keepBranch(mlir::Operation *op, mlir::Region &region);
   void report(Diagnostic diagnostic);
   const ImportOptions &options;
 
@@ -74,6 +76,12 @@ private:
   bool bindCall(const onnx::Node &node, const onnx::Function &function, const Scope &caller, Scope &body);
   void define(Scope &scope, std::string_view name, mlir::Value value, const onnx::Node *node);
   void poison(const onnx::Node &node, Scope &scope);
+  /// The dimensions that the node's results drop at run time because an operand does; nothing, with a
+  /// diagnostic, where the operator needs to know the rank.
+  std::optional<uint64_t> squeezedOperands(NodeImporter &n);
+  std::string unknownRank(NodeImporter &n, mlir::Value squeezed);
+  void keepSqueezed(NodeImporter &n, uint64_t dims);
+  void markOutputs(mlir::func::FuncOp function, llvm::ArrayRef<mlir::Value> outputs);
   void unknownOperator(const onnx::Node &node, int64_t opset);
   mlir::Value embedded(mlir::RankedTensorType type, onnx::ElementType elementType, llvm::ArrayRef<char> bytes,
                        mlir::Location location);
@@ -91,7 +99,8 @@ private:
   interpreter::ConstantEvaluator evaluator;
   llvm::DenseMap<mlir::Value, onnx::Tensor> weights;
   llvm::DenseMap<mlir::Value, Definition> definitions;
-  llvm::StringMap<const onnx::Function *> functions; ///< "domain:name:overload"
+  llvm::DenseMap<mlir::Value, uint64_t> squeezedDims; ///< see NodeImporter::squeezeAtRunTime
+  llvm::StringMap<const onnx::Function *> functions;  ///< "domain:name:overload"
   llvm::StringSet<> usedOverrides;
   Scope *current = nullptr;
   friend class NodeImporter;

@@ -35,9 +35,10 @@ struct ImportResult {
 };
 
 /// Build the module: func.func @main(inputs) -> outputs, with attributes graph.input_names,
-/// graph.output_names (array of strings) and graph.symbols on the module. Every op's location is a NameLoc
-/// "op:node" of the ONNX node it came from. Imports as much as it can so that every unsupported or invalid
-/// node is reported; `module` is set only when there were none.
+/// graph.output_names (array of strings) and graph.symbols on the module. graph.squeezed_dims, where present,
+/// has a bit mask for each output: dimensions that users do not see when they are 1. Every op's location is a
+/// NameLoc "op:node" of the ONNX node it came from. Imports as much as it can so that every unsupported or
+/// invalid node is reported; `module` is set only when there were none.
 ImportResult importModel(const onnx::Model &model, mlir::MLIRContext &context, const ImportOptions &options);
 
 class GraphImporter;
@@ -78,6 +79,10 @@ public:
   std::optional<Dims> elements(mlir::Value value, llvm::StringRef name, int64_t lo = 0,
                                int64_t hi = INT64_MAX);
 
+  /// `value`, whose dimensions in the bit mask `dims` are dropped when they are 1 at run time. Only
+  /// element-wise operators, those that number dimensions from the front and the model's outputs may use it.
+  mlir::Value squeezeAtRunTime(mlir::Value value, uint64_t dims);
+
   /// axis in [-rank, rank) made non-negative, else a diagnostic and nothing.
   std::optional<int64_t> axis(int64_t value, int64_t rank);
   /// The elements of an integer operand that must be known at compile time (constants only).
@@ -92,6 +97,11 @@ public:
   std::optional<llvm::SmallVector<mlir::Value>> subgraph(const onnx::Graph &graph,
                                                          llvm::ArrayRef<mlir::Value> arguments);
 
+  /// The rank that the model declares for a result; nothing where it declares none.
+  std::optional<int64_t> declaredRank(size_t index) const;
+  /// Put the ops of one of `op`'s regions, which yields at its end, in the op's place.
+  void keepBranch(mlir::Operation *op, mlir::Region &region);
+
   void fail(llvm::StringRef code, const llvm::Twine &message, llvm::StringRef hint = "");
   void unsupported(llvm::StringRef code, const llvm::Twine &message, llvm::StringRef hint = "");
 
@@ -102,6 +112,7 @@ public:
 
 private:
   friend class GraphImporter;
+  void alignSecondOperand();
   void report(Diagnostic::Kind kind, llvm::StringRef code, const llvm::Twine &message, llvm::StringRef hint);
   GraphImporter &graph;
   llvm::SmallVector<mlir::Value, 4> operands, results;

@@ -11,6 +11,22 @@ NodeImporter::NodeImporter(GraphImporter &graph, const onnx::Node &node, OpBuild
       results(node.outputs.size()) {
   for (std::string_view name : node.inputs)
     operands.push_back(name.empty() ? Value() : graph.lookup(name).value_or(Value()));
+  if (node.domain.empty() && opset < 7)
+    alignSecondOperand();
+}
+
+/// Before opset 7 the second operand of a binary operator lines up with the dimensions of the first from
+/// `axis` on; since then with the last ones. Ones behind it say the same.
+void NodeImporter::alignSecondOperand() {
+  if (operands.size() != 2 || !has(0) || !has(1) || !attr("axis") || intAttr("broadcast", 0) == 0)
+    return;
+  std::optional<int64_t> from = axis(intAttr("axis", 0), rank(operands[0]));
+  int64_t behind = from ? rank(operands[0]) - *from - rank(operands[1]) : 0;
+  Dims shape = dimsOf(operands[1]);
+  if (behind < 0)
+    return fail("TW2002", "the second operand does not fit behind axis " + llvm::Twine(*from));
+  shape.append(behind, dim(1));
+  operands[1] = reshape(operands[1], shape);
 }
 
 //===- Operands and results -------------------------------------------------------===//
@@ -201,6 +217,17 @@ std::optional<SmallVector<Value>> NodeImporter::subgraph(const onnx::Graph &body
   failed |= !values;
   return values;
 }
+
+std::optional<int64_t> NodeImporter::declaredRank(size_t index) const {
+  const onnx::Graph &main = graph.model.graph;
+  for (const auto *list : {&main.valueInfos, &main.outputs})
+    for (const onnx::ValueInfo &info : *list)
+      if (wants(index) && info.name == node.outputs[index] && info.type.hasShape)
+        return int64_t(info.type.shape.size());
+  return std::nullopt;
+}
+
+void NodeImporter::keepBranch(Operation *op, Region &region) { graph.keepBranch(op, region); }
 
 bool NodeImporter::strict() const { return graph.options.strict; }
 

@@ -35,13 +35,16 @@ static void importLeakyRelu(NodeImporter &n) {
 }
 
 static void importPRelu(NodeImporter &n) {
-  if (!require(n, 2) || !requireSameElements(n, {n.operand(0), n.operand(1)}) ||
-      !requireBroadcast(n, {n.operand(0), n.operand(1)}))
+  if (!require(n, 2))
     return;
-  Value x = n.operand(0);
-  if (n.rank(n.operand(1)) > n.rank(x))
+  Value x = n.operand(0), slope = n.operand(1);
+  if (n.opset < 7 && n.rank(x) > 1 && n.rank(slope) == 1) // one for each channel; since then for each column
+    slope = alongAxis(n, slope, 1, n.rank(x));
+  if (!requireSameElements(n, {x, slope}) || !requireBroadcast(n, {x, slope}))
+    return;
+  if (n.rank(slope) > n.rank(x))
     return n.fail("TW2004", "slope has a higher rank than the operand");
-  n.result(0, n.select(isNegative(n, x), n.mul(x, n.operand(1)), x));
+  n.result(0, n.select(isNegative(n, x), n.mul(x, slope), x));
 }
 
 static void importElu(NodeImporter &n) {

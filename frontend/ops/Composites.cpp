@@ -25,6 +25,12 @@ Value dimValue(GraphBuilder &g, AffineExpr expr, Type elementType) {
   return g.cast(g.dims(ArrayRef<AffineExpr>{reduced}, /*scalar=*/true), elementType);
 }
 
+void assume(GraphBuilder &g, Value value, int64_t expected) {
+  auto symbol = cast<AffineSymbolExpr>(g.symbols.defined("assumed", expected, expected));
+  graph::DefineOp::create(g.b, g.loc, g.cast(value, signedType(g, 64)),
+                          ArrayRef<int64_t>{int64_t(symbol.getPosition())});
+}
+
 Value filled(GraphBuilder &g, ArrayRef<AffineExpr> shape, Type elementType, double value) {
   return g.broadcastTo(g.scalar(elementType, value), shape);
 }
@@ -43,6 +49,17 @@ Value withSize(GraphBuilder &g, Value x, int64_t axis, AffineExpr size) {
     return x;
   shape[axis] = size;
   return g.reshape(x, shape);
+}
+
+bool requireFitsInto(NodeImporter &n, Value value, ArrayRef<AffineExpr> shape, llvm::StringRef what) {
+  if (!requireRank(n, value, 0, shape.size(), what))
+    return false;
+  Dims own = dimsOf(value);
+  for (size_t i = 0; i < own.size(); ++i)
+    if (constantOf(own[i]) != 1 &&
+        !requireSameSize(n, own[i], shape[shape.size() - own.size() + i], "the sizes of " + what))
+      return false;
+  return true;
 }
 
 Value clamp(GraphBuilder &g, Value x, double low, double high) {

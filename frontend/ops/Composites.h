@@ -19,6 +19,11 @@ mlir::Value alongAxis(GraphBuilder &g, mlir::Value vector, int64_t axis, int64_t
 /// `x` with dimension `axis` written as `size`: the same value, whose equality is checked at run time where
 /// it is not provable.
 mlir::Value withSize(GraphBuilder &g, mlir::Value x, int64_t axis, mlir::AffineExpr size);
+/// `value` broadcasts to `shape` without changing it (TW2004, TW2005).
+bool requireFitsInto(NodeImporter &n, mlir::Value value, llvm::ArrayRef<mlir::AffineExpr> shape,
+                     llvm::StringRef what);
+/// Have the program fail where the rank-0 integer or bool is not `expected`.
+void assume(GraphBuilder &g, mlir::Value value, int64_t expected);
 mlir::Value clamp(GraphBuilder &g, mlir::Value x, double low, double high);
 /// x read backwards along `axis`.
 mlir::Value flip(GraphBuilder &g, mlir::Value x, int64_t axis);

@@ -47,8 +47,12 @@ static AffineExpr joined(NodeImporter &n, Join &join, AffineExpr onTrue, AffineE
   return fresh;
 }
 
+static bool canJoin(NodeImporter &n, Value onTrue, Value onFalse) {
+  return n.elementType(onTrue) == n.elementType(onFalse) && n.rank(onTrue) == n.rank(onFalse);
+}
+
 static Type joinedType(NodeImporter &n, Join &join, Value onTrue, Value onFalse, size_t index) {
-  if (n.elementType(onTrue) != n.elementType(onFalse) || n.rank(onTrue) != n.rank(onFalse)) {
+  if (!canJoin(n, onTrue, onFalse)) {
     Dims dims = dimsOf(onTrue);
     dims.append(dimsOf(onFalse));
     n.unsupported("TW1203",
@@ -92,6 +96,65 @@ static void inlineBranch(NodeImporter &n, const onnx::Graph &branch) {
     n.result(index, value);
 }
 
+static void joinBranches(NodeImporter &n, graph::IfOp draft, ArrayRef<Value> onTrue,
+                         ArrayRef<Value> onFalse) {
+  Join join;
+  SmallVector<Type> types;
+  for (auto [index, a, b] : llvm::enumerate(onTrue, onFalse))
+    types.push_back(joinedType(n, join, a, b, index));
+  if (n.hasFailed())
+    return;
+  auto op =
+      graph::IfOp::create(n.b, n.loc, types, draft.getCondition(), join.symbols,
+                          mapOf(join.thenDims, n.b.getContext()), mapOf(join.elseDims, n.b.getContext()));
+  op.getThenRegion().takeBody(draft.getThenRegion());
+  op.getElseRegion().takeBody(draft.getElseRegion());
+  draft.erase();
+  for (auto [index, value] : llvm::enumerate(op.getResults()))
+    n.result(index, value);
+}
+
+//===- If of branches that cannot be joined ------------------------------------------===//
+
+/// Whether each result has the rank that the model declares for it; false also where it declares none.
+static bool ranksAsDeclared(NodeImporter &n, ArrayRef<Value> values) {
+  for (auto [index, value] : llvm::enumerate(values))
+    if (n.declaredRank(index) != n.rank(value))
+      return false;
+  return true;
+}
+
+/// `if size == 1: squeeze(x) else: x`, and its reverse: what exporters write for tensors that had the
+/// squeezed (or unsqueezed) rank when the model was traced.
+static bool changesRank(const onnx::Graph &branch) {
+  return llvm::any_of(branch.outputs, [&](const onnx::ValueInfo &output) {
+    return llvm::any_of(branch.nodes, [&](const onnx::Node &node) {
+      return (node.opType == "Squeeze" || node.opType == "Unsqueeze") && !node.outputs.empty() &&
+             node.outputs[0] == output.name;
+    });
+  });
+}
+
+/// The branch that is meant, when results of different rank or element type leave room for one only.
+static std::optional<bool> chosenBranch(NodeImporter &n, ArrayRef<Value> onTrue, ArrayRef<Value> onFalse,
+                                        const onnx::Graph &thenGraph, const onnx::Graph &elseGraph) {
+  bool thenFits = ranksAsDeclared(n, onTrue), elseFits = ranksAsDeclared(n, onFalse);
+  if (thenFits != elseFits)
+    return thenFits;
+  bool thenChanges = changesRank(thenGraph), elseChanges = changesRank(elseGraph);
+  if (thenChanges || elseChanges)
+    return thenChanges;
+  return std::nullopt;
+}
+
+/// Keep one branch, and have the program check that the condition chooses it.
+static void assumeBranch(NodeImporter &n, graph::IfOp draft, bool onTrue) {
+  OpBuilder::InsertionGuard guard(n.b);
+  n.b.setInsertionPoint(draft);
+  assume(n, draft.getCondition(), onTrue);
+  n.keepBranch(draft, onTrue ? draft.getThenRegion() : draft.getElseRegion());
+}
+
 static void importIf(NodeImporter &n) {
   if (!require(n, 1))
     return;
@@ -110,19 +173,15 @@ static void importIf(NodeImporter &n) {
   auto onFalse = importBranch(n, *elseGraph, draft.getElseRegion().emplaceBlock());
   if (!onTrue || !onFalse)
     return;
-  Join join;
-  SmallVector<Type> types;
-  for (auto [index, a, b] : llvm::enumerate(*onTrue, *onFalse))
-    types.push_back(joinedType(n, join, a, b, index));
-  if (n.hasFailed())
+  bool joins = llvm::all_of(llvm::zip_equal(*onTrue, *onFalse),
+                            [&](auto pair) { return canJoin(n, std::get<0>(pair), std::get<1>(pair)); });
+  if (auto chosen = joins ? std::nullopt : chosenBranch(n, *onTrue, *onFalse, *thenGraph, *elseGraph)) {
+    assumeBranch(n, draft, *chosen);
+    for (auto [index, value] : llvm::enumerate(*chosen ? *onTrue : *onFalse))
+      n.result(index, value);
     return;
-  auto op = graph::IfOp::create(n.b, n.loc, types, condition, join.symbols, mapOf(join.thenDims, context),
-                                mapOf(join.elseDims, context));
-  op.getThenRegion().takeBody(draft.getThenRegion());
-  op.getElseRegion().takeBody(draft.getElseRegion());
-  draft.erase();
-  for (auto [index, value] : llvm::enumerate(op.getResults()))
-    n.result(index, value);
+  }
+  joinBranches(n, draft, *onTrue, *onFalse);
 }
 
 //===- Loop ------------------------------------------------------------------------------------===//

@@ -207,9 +207,21 @@ static void castTo(NodeImporter &n, Type type) {
   n.result(0, n.cast(n.operand(0), type, narrowFloat || (isFloat8(type) && n.intAttr("saturate", 1))));
 }
 
+/// Until opset 5 the type is written out: "FLOAT".
+static void importCastToNamed(NodeImporter &n) {
+  std::string wanted = n.stringAttr("to", "");
+  for (int64_t type = 1; type < 32; ++type)
+    if (wanted != "" && StringRef(onnx::elementTypeName(onnx::ElementType(type))).equals_insensitive(wanted))
+      if (Type known = n.elementTypeOf(type))
+        return castTo(n, known);
+  n.fail("TW1205", "there is no element type '" + wanted + "'");
+}
+
 static void importCast(NodeImporter &n) {
   if (!require(n, 1))
     return;
+  if (n.opset < 6)
+    return importCastToNamed(n);
   if (Type type = n.elementTypeOf(n.intAttr("to", 0)))
     castTo(n, type);
 }

@@ -93,12 +93,24 @@ static std::optional<Dims> reshapeTarget(NodeImporter &n, Value x, Value target,
   return shape;
 }
 
+/// The shape as an operand; an attribute until opset 4.
+static Value shapeToReshapeTo(NodeImporter &n) {
+  if (n.opset >= 5)
+    return require(n, 2) ? n.operand(1) : Value();
+  auto sizes = n.intsAttr("shape");
+  if (sizes && require(n, 1))
+    return n.intVector(*sizes);
+  n.fail("TW1206", "the attribute shape is missing");
+  return {};
+}
+
 static void importReshape(NodeImporter &n) {
-  if (!require(n, 2))
+  Value sizes = shapeToReshapeTo(n);
+  if (!sizes)
     return;
   Value x = n.operand(0);
   bool copyZeros = n.intAttr("allowzero", 0) == 0;
-  std::optional<Dims> shape = reshapeTarget(n, x, n.operand(1), copyZeros);
+  std::optional<Dims> shape = reshapeTarget(n, x, sizes, copyZeros);
   if (!shape || (copyZeros && !copySizes(n, x, *shape)) || !inferSize(n, x, *shape))
     return;
   for (AffineExpr size : *shape)
@@ -169,20 +181,27 @@ static void importSqueeze(NodeImporter &n) {
     return;
   if (given && !(axes = normalizedAxes(n, *given, n.rank(x))))
     return;
-  for (size_t index = 0; index < shape.size(); ++index) {
-    if (given && llvm::is_contained(*axes, int64_t(index)) &&
-        !requireSameSize(n, shape[index], n.dim(1), "squeezed dimension and 1"))
-      return;
-    if (given)
-      continue;
-    if (constantOf(shape[index]) == 1)
-      axes->push_back(index);
-    else if (n.symbols.lowerBound(shape[index]) <= 1 && n.symbols.upperBound(shape[index]) >= 1)
-      return n.unsupported("TW2007",
-                           "the rank depends on whether " + toText(shape[index], n.symbols.names()) + " is 1",
-                           fixDimensions(n, {shape[index]}) + ", or export Squeeze with axes");
+  if (given) {
+    for (int64_t axis : *axes)
+      if (!requireSameSize(n, shape[axis], n.dim(1), "squeezed dimension and 1"))
+        return;
+    return n.result(0, n.squeeze(x, *axes));
   }
-  n.result(0, n.squeeze(x, *axes));
+  uint64_t atRunTime = 0;
+  for (auto [index, size] : llvm::enumerate(shape)) {
+    size_t place = index - axes->size();
+    if (constantOf(size) == 1)
+      axes->push_back(index);
+    else if (n.symbols.lowerBound(size) > 1 || n.symbols.upperBound(size) < 1)
+      continue;
+    else if (place < 32)
+      atRunTime |= uint64_t(1) << place;
+    else
+      return n.unsupported("TW2007",
+                           "the rank depends on whether " + toText(size, n.symbols.names()) + " is 1",
+                           "export Squeeze with axes");
+  }
+  n.result(0, n.squeezeAtRunTime(n.squeeze(x, *axes), atRunTime));
 }
 
 static void importUnsqueeze(NodeImporter &n) {
@@ -348,11 +367,29 @@ static void importExpand(NodeImporter &n) {
   n.result(0, n.broadcastTo(x, shape));
 }
 
+/// Until opset 5: the operands are how often, and along which axis.
+static std::optional<Dims> repeatsOfOneAxis(NodeImporter &n) {
+  auto along = require(n, 3) ? intsFrom(n, 2, "") : std::nullopt;
+  std::optional<Dims> count = along ? shapeOperand(n, n.operand(1), "tiles") : std::nullopt;
+  if (!count)
+    return std::nullopt;
+  if (along->size() != 1 || count->size() != 1) {
+    n.fail("TW2004", "tiles and axis must be scalars");
+    return std::nullopt;
+  }
+  std::optional<int64_t> axis = n.axis(along->front(), n.rank(n.operand(0)));
+  if (!axis)
+    return std::nullopt;
+  Dims repeats(n.rank(n.operand(0)), n.dim(1));
+  repeats[*axis] = count->front();
+  return repeats;
+}
+
 static void importTile(NodeImporter &n) {
   if (!require(n, 2))
     return;
   Value x = n.operand(0);
-  std::optional<Dims> repeats = shapeOperand(n, n.operand(1), "repeats");
+  std::optional<Dims> repeats = n.opset < 6 ? repeatsOfOneAxis(n) : shapeOperand(n, n.operand(1), "repeats");
   if (!repeats)
     return;
   Dims shape = dimsOf(x), split, repeated, joined;

@@ -241,7 +241,8 @@ static bool repeats(const Axis &a, const Settings &s, int64_t &factor) {
                                                  (centred && s.nearest.rfind("round_prefer", 0) == 0));
 }
 
-/// A gather rather than a broadcast and a reshape: layouts pass through it, and its index costs nothing where it is the same for all lanes.
+/// A gather rather than a broadcast and a reshape: layouts pass through it, and its index costs nothing where
+/// it is the same for all lanes.
 static Value repeated(NodeImporter &n, Value data, int64_t axis, int64_t factor) {
   Type index = IntegerType::get(n.b.getContext(), 64, IntegerType::Signed);
   Dims size{canonical(dimsOf(data)[axis] * factor)};
@@ -460,6 +461,8 @@ static void importUpsample(NodeImporter &n) {
   Value scales = n.operand(1);
   if (n.opset < 9) {
     auto values = n.floatsAttr("scales");
+    if (n.opset < 7) // images only
+      values = SmallVector<float>{1, 1, n.floatAttr("height_scale", 1), n.floatAttr("width_scale", 1)};
     if (!values)
       return n.fail("TW1206", "scales are missing");
     scales = n.constant(DenseElementsAttr::get(

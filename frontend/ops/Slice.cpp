@@ -256,7 +256,7 @@ static std::optional<Dims> padSizes(NodeImporter &n) {
       pads = padsOfAllAxes(n, pads);
     return pads ? n.elements(pads, "pads", INT64_MIN) : std::nullopt;
   }
-  auto pads = n.intsAttr("pads");
+  auto pads = n.intsAttr(n.opset < 2 ? "paddings" : "pads");
   if (!pads) {
     n.fail("TW1206", "pads are missing");
     return std::nullopt;

@@ -260,7 +260,7 @@ struct MetadataEntry {
 };
 
 /// The oldest and newest opset of the default domain that checkModel() admits.
-constexpr int64_t oldestOpset = 7, newestOpset = 28;
+constexpr int64_t oldestOpset = 1, newestOpset = 28;
 
 struct Model {
   Model();

@@ -188,6 +188,96 @@ TEST_F(Importer, BranchesOfDifferentSizesGetOneSymbol) {
   EXPECT_EQ(symbols.upperBound(size), 6);
 }
 
+TEST_F(Importer, SqueezesOfSizesKnownAtRunTimeAreLeftToTheOutputs) {
+  GraphWriter graph("g");
+  graph.input("x", ElementType::Float32, {"N", 1, 3})
+      .initializer(tensorFloatData("half", ElementType::Float32, {}, {0.5f}))
+      .node("Squeeze", {"x"}, {"flat"})
+      .node("Sigmoid", {"flat"}, {"s"})
+      .node("Mul", {"half", "s"}, {"y"})
+      .node("Relu", {"x"}, {"z"})
+      .output("y", ElementType::Float32, {})
+      .output("z", ElementType::Float32, {});
+  auto imported = import(graph, {}, 11);
+  ASSERT_TRUE(imported.ok()) << imported.problems;
+  auto main = imported.main();
+  EXPECT_EQ(llvm::cast<mlir::RankedTensorType>(main.getResultTypes()[0]).getRank(), 2);
+  EXPECT_THAT(main->getAttrOfType<mlir::DenseI64ArrayAttr>("graph.squeezed_dims").asArrayRef(),
+              testing::ElementsAre(1, 0));
+  imported = import(graph, {{{"N", 2, 8}}}, 11);
+  ASSERT_TRUE(imported.ok()) << imported.problems;
+  EXPECT_FALSE(imported.main()->hasAttr("graph.squeezed_dims"));
+}
+
+TEST_F(Importer, OperatorsThatNeedTheRankRefuseSuchASqueeze) {
+  auto withUse = [&](const char *op, int64_t rows) {
+    return import(GraphWriter("g")
+                      .input("x", ElementType::Float32, {"N", 3})
+                      .initializer(
+                          tensorFloatData("w", ElementType::Float32, {rows}, std::vector<float>(rows, 1)))
+                      .node("Squeeze", {"x"}, {"flat"})
+                      .node(op, {"flat", "w"}, {"y"})
+                      .output("y", ElementType::Float32, {}),
+                  {}, 11)
+        .problems;
+  };
+  EXPECT_EQ(withUse("Add", 3), "") << "a row lines up whether or not the batch is dropped";
+  EXPECT_THAT(withUse("MatMul", 3), HasSubstr("TW2007"));
+}
+
+TEST_F(Importer, OperatorsThatCountFromTheFrontAssumeTheSqueezedRank) {
+  auto imported =
+      import(GraphWriter("g")
+                 .input("x", ElementType::Float32, {"N", 3})
+                 .node("Squeeze", {"x"}, {"flat"})
+                 .node("Slice", {"flat"}, {"y"},
+                       {attributeInts("axes", {0}), attributeInts("starts", {1}), attributeInts("ends", {3})})
+                 .output("y", ElementType::Float32, {}),
+             {}, 9);
+  ASSERT_TRUE(imported.ok()) << imported.problems;
+  EXPECT_EQ(llvm::cast<mlir::RankedTensorType>(imported.main().getResultTypes()[0]).getShape(),
+            llvm::ArrayRef<int64_t>{2});
+  int64_t checks = 0;
+  imported.main().walk([&](graph::DefineOp) { ++checks; });
+  EXPECT_EQ(checks, 1);
+}
+
+TEST_F(Importer, BranchesOfDifferentRankLeaveTheOneThatChangesIt) {
+  auto branches = [&](std::string onTrue, std::string onFalse) {
+    return import(GraphWriter("g")
+                      .input("x", ElementType::Float32, {1, 4})
+                      .input("which", ElementType::Bool, {})
+                      .node("If", {"which"}, {"y"},
+                            {attributeGraph("then_branch", std::move(onTrue)),
+                             attributeGraph("else_branch", std::move(onFalse))})
+                      .output("y", ElementType::Float32, {"rows", "columns", "more"}),
+                  {}, 11);
+  };
+  auto imported = branches(branch("Identity", {"x"}, "a"), branch("Squeeze", {"x"}, "b"));
+  ASSERT_TRUE(imported.ok()) << imported.problems;
+  imported.main().walk([](graph::IfOp) { ADD_FAILURE() << "an If is left"; });
+  EXPECT_EQ(llvm::cast<mlir::RankedTensorType>(imported.main().getResultTypes()[0]).getRank(), 1);
+  SymbolTable symbols(*imported.result.module);
+  imported.main().walk([&](graph::DefineOp op) {
+    EXPECT_EQ(symbols[op.getSymbols()[0]].lo, 0);
+    EXPECT_EQ(symbols[op.getSymbols()[0]].hi, 0);
+  });
+  EXPECT_THAT(branches(branch("Relu", {"x"}, "a"), branch("Size", {"x"}, "b")).problems, HasSubstr("TW1203"));
+}
+
+TEST_F(Importer, OldBroadcastsLineUpFromTheirAxis) {
+  auto imported =
+      import(GraphWriter("g")
+                 .input("x", ElementType::Float32, {2, 3, 4})
+                 .initializer(tensorFloatData("w", ElementType::Float32, {3}, {1, 2, 3}))
+                 .node("Add", {"x", "w"}, {"y"}, {attributeInt("broadcast", 1), attributeInt("axis", 1)})
+                 .output("y", ElementType::Float32, {}),
+             {}, 6);
+  ASSERT_TRUE(imported.ok()) << imported.problems;
+  EXPECT_EQ(llvm::cast<mlir::RankedTensorType>(imported.main().getResultTypes()[0]).getShape(),
+            llvm::ArrayRef<int64_t>({2, 3, 4}));
+}
+
 TEST_F(Importer, GrowingCarriedValuesAreRefused) {
   std::string body = GraphWriter("body")
                          .input("i", ElementType::Int64, {})
