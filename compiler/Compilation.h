@@ -69,6 +69,9 @@ private:
 
 /// tw_dtype of an element type.
 int32_t dtypeOf(mlir::Type elementType);
+/// Bytes that a run holds at once at least: weights, and the largest sum of values alive in one phase, for the smallest dimensions the
+/// symbols allow.
+uint64_t leastRunMemory(const codegen::ProgramPlan &plan, const SymbolTable &symbols, uint64_t weightBytes);
 /// What an inspect shows of a kernel: FLOPs and bytes as expressions, the schedule, what limits it.
 std::string kernelReport(mlir::ModuleOp module, const codegen::ProgramPlan &plan, const SymbolTable &symbols, const codegen::TargetInfo &target,
                          uint64_t weightBytes);
