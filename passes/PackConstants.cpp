@@ -1,7 +1,8 @@
 //===- PackConstants.cpp - weights in the order in which kernels read them ----------------===//
 //
-// Every right operand is seen as [batch, k, n] (batch: batch dimensions, or groups of a convolution). Packing is
-// pad n, reshape, transpose; the kernel's body gets the inverse. Both are written once, for the two directions.
+// Every right operand is seen as [batch, taps, k, n] (batch: batch dimensions, or groups of a convolution).
+// Packing is pad, reshape, transpose; the kernel's body gets the inverse. Both are written once, for the two
+// directions.
 //===----------------------------------------------------------------------===//
 #include "passes/PackConstants.h"
 
@@ -19,15 +20,17 @@ namespace {
 
 /// How the right operand of a root lies in memory, and what it should be packed to.
 struct RightOperand {
-  OpOperand *use = nullptr;    ///< of the root
-  SmallVector<int64_t> order;  ///< its dimensions in the order batch..., k..., n...
-  int64_t batch = 1, k = 1, n = 1;
-  int64_t columns = 0;         ///< panel width
-  bool panels = true;          ///< else [k][n padded to a multiple of columns]
+  OpOperand *use = nullptr;                  ///< of the root
+  SmallVector<int64_t> order;                ///< its dimensions in the order batch..., k..., n...
+  int64_t batch = 1, taps = 1, k = 1, n = 1; ///< k within a tap
+  int64_t group = 1;                         ///< k of one step, stored together
+  int64_t columns = 0;                       ///< panel width
+  bool panels = true;                        ///< else [k][n padded to a multiple of columns]
   SmallVector<NamedAttribute> schedule;
 };
 
-/// The movement ops between a kernel's argument and `value`, outermost last; nothing when there is other work.
+/// The movement ops between a kernel's argument and `value`, outermost last; nothing when there is other
+/// work.
 std::optional<SmallVector<Operation *>> movementsFromArgument(Value value) {
   SmallVector<Operation *> chain;
   while (!llvm::isa<BlockArgument>(value)) {
@@ -43,7 +46,9 @@ std::optional<SmallVector<Operation *>> movementsFromArgument(Value value) {
   return chain;
 }
 
-Dims sizes(GraphBuilder &g, std::initializer_list<int64_t> values) { return g.dims(ArrayRef<int64_t>(values)); }
+Dims sizes(GraphBuilder &g, std::initializer_list<int64_t> values) {
+  return g.dims(ArrayRef<int64_t>(values));
+}
 
 class Packer {
 public:
@@ -58,9 +63,9 @@ private:
   Value pack(GraphBuilder &g, Value weight);
   Value unpack(GraphBuilder &g, Value packed, RankedTensorType type);
   SmallVector<int64_t> orderedSizes(RankedTensorType type) const;
-  int64_t paddedColumns() const { return llvm::alignTo(right.n, right.columns); }
   void note(StringRef name, int64_t value) {
-    right.schedule.emplace_back(StringAttr::get(context, name), IntegerAttr::get(IntegerType::get(context, 64), value));
+    right.schedule.emplace_back(StringAttr::get(context, name),
+                                IntegerAttr::get(IntegerType::get(context, 64), value));
   }
 
   kernel::FuncOp kernel;
@@ -82,12 +87,18 @@ bool Packer::describe(ContractOp op) {
   right.batch = *constantOf(dims.batch);
   right.k = *constantOf(dims.k);
   right.n = *constantOf(dims.n);
-  codegen::ProductShape shape = dims.shape(context, codegen::accumulatorType(GraphBuilder::elementType(op.getResult())));
+  Type accumulator = codegen::accumulatorType(GraphBuilder::elementType(op.getResult()));
+  const codegen::DotKind kind = codegen::dotKindFor(
+      GraphBuilder::elementType(op.getLhs()), GraphBuilder::elementType(op.getRhs()), accumulator, target);
+  right.group = codegen::groupOf(kind);
+  codegen::ProductShape shape = dims.shape(accumulator, kind);
   shape.packedRight = true;
-  const codegen::ProductSchedule schedule = codegen::overridden(codegen::chooseProduct(shape, target), kernel.getScheduleAttr());
+  const codegen::ProductSchedule schedule =
+      codegen::overridden(codegen::chooseProduct(shape, target), kernel.getScheduleAttr());
   right.columns = schedule.columns;
   note("mr", schedule.rows);
   note("nr", schedule.columns);
+  note("group", right.group);
   note("kc", schedule.depthBlock);
   note("row_tiles", schedule.tilesPerBlock);
   note("panels", schedule.panelsPerBlock);
@@ -105,7 +116,9 @@ bool Packer::describe(ConvOp op) {
   for (int64_t d = 0; d < type.getRank(); ++d)
     right.order.push_back(d);
   right.batch = weights.groups;
+  right.taps = weights.taps;
   right.k = weights.depth;
+  right.group = weights.group;
   right.n = weights.columns;
   right.columns = weights.panelColumns;
   right.panels = !weights.depthwise;
@@ -121,35 +134,44 @@ SmallVector<int64_t> Packer::orderedSizes(RankedTensorType type) const {
   return sizes;
 }
 
-/// [batch, k, n] of a convolution's weights is [k, batch, n] in memory: the output channels of a group lie
-/// together, groups beside each other.
+/// [batch, taps, k, n] of a convolution's weights is [taps, k, batch, n] in memory: the output channels of a
+/// group lie together, groups beside each other.
 static bool batchInside(Operation *root) { return isa<ConvOp>(root); }
 
+/// [batch, taps, k, n], k and n padded, to panels.
 Value Packer::pack(GraphBuilder &g, Value weight) {
-  const int64_t batch = right.batch, k = right.k, n = right.n, padded = paddedColumns();
+  const int64_t batch = right.batch, taps = right.taps, k = right.k, n = right.n, columns = right.columns,
+                group = right.group;
+  const int64_t paddedN = llvm::alignTo(n, columns), paddedK = llvm::alignTo(k, group),
+                panels = paddedN / columns;
   Value x = g.transpose(weight, right.order);
   if (batchInside(right.use->getOwner()))
-    x = g.transpose(g.reshape(x, sizes(g, {k, batch, n})), {1, 0, 2});
+    x = g.transpose(g.reshape(x, sizes(g, {taps, k, batch, n})), {2, 0, 1, 3});
   else
-    x = g.reshape(x, sizes(g, {batch, k, n}));
-  if (padded != n)
-    x = g.pad(x, sizes(g, {0, 0, 0}), sizes(g, {0, 0, padded - n}), PadMode::constant, g.like(x, 0));
+    x = g.reshape(x, sizes(g, {batch, taps, k, n}));
+  if (paddedN != n || paddedK != k)
+    x = g.pad(x, sizes(g, {0, 0, 0, 0}), sizes(g, {0, 0, paddedK - k, paddedN - n}), PadMode::constant,
+              g.like(x, 0));
   if (!right.panels)
-    return g.reshape(x, sizes(g, {k, padded}));
-  x = g.transpose(g.reshape(x, sizes(g, {batch, k, padded / right.columns, right.columns})), {0, 2, 1, 3});
-  return g.reshape(x, sizes(g, {batch * (padded / right.columns), k, right.columns}));
+    return g.reshape(x, sizes(g, {taps * k, paddedN}));
+  const int64_t steps = taps * paddedK / group;
+  x = g.transpose(g.reshape(x, sizes(g, {batch, steps, group, panels, columns})), {0, 3, 1, 4, 2});
+  return g.reshape(x, sizes(g, {batch * panels, steps, columns * group}));
 }
 
 Value Packer::unpack(GraphBuilder &g, Value packed, RankedTensorType type) {
-  const int64_t batch = right.batch, k = right.k, n = right.n, padded = paddedColumns();
+  const int64_t batch = right.batch, taps = right.taps, k = right.k, n = right.n, columns = right.columns,
+                group = right.group;
+  const int64_t paddedN = llvm::alignTo(n, columns), paddedK = llvm::alignTo(k, group),
+                panels = paddedN / columns;
   Value x = packed;
   if (right.panels)
-    x = g.transpose(g.reshape(x, sizes(g, {batch, padded / right.columns, k, right.columns})), {0, 2, 1, 3});
-  x = g.reshape(x, sizes(g, {batch, k, padded}));
-  if (padded != n)
-    x = g.sliceAxis(x, 2, g.dim(0), g.dim(n));
+    x = g.transpose(g.reshape(x, sizes(g, {batch, panels, taps * paddedK / group, columns, group})),
+                    {0, 2, 4, 1, 3});
+  x = g.reshape(x, sizes(g, {batch, taps, paddedK, paddedN}));
+  x = g.sliceAxis(g.sliceAxis(x, 2, g.dim(0), g.dim(k)), 3, g.dim(0), g.dim(n));
   if (batchInside(right.use->getOwner()))
-    x = g.transpose(x, {1, 0, 2});
+    x = g.transpose(x, {1, 2, 0, 3});
   x = g.reshape(x, g.dims(llvm::ArrayRef<int64_t>(orderedSizes(type))));
   SmallVector<int64_t> inverse(right.order.size());
   for (auto [i, d] : llvm::enumerate(right.order))
@@ -161,9 +183,9 @@ void Packer::run() {
   Operation *root = codegen::rootOf(kernel);
   if (auto conv = dyn_cast_or_null<ConvOp>(root); conv && codegen::convToContract(conv))
     root = codegen::rootOf(kernel);
-  const bool described = isa_and_present<ContractOp>(root)   ? describe(cast<ContractOp>(root))
-                         : isa_and_present<ConvOp>(root) ? describe(cast<ConvOp>(root))
-                                                         : false;
+  const bool described = isa_and_present<ContractOp>(root) ? describe(cast<ContractOp>(root))
+                         : isa_and_present<ConvOp>(root)   ? describe(cast<ConvOp>(root))
+                                                           : false;
   if (!described)
     return;
   Value logical = right.use->get();

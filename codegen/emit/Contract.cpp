@@ -1,9 +1,9 @@
 //===- Contract.cpp - matrix products -------------------------------------===//
 //
 // The dimensions of a contraction collapse to batch x m x n x k. Rows of the result are cut into tiles of
-// nearly equal size, columns into panels of the right operand; some tiles and panels of one batch element make
-// a work item. Work items are numbered so that consecutive ones share what is costly to bring near the core
-// (staged rows, packed panels), whatever share of them a thread gets.
+// nearly equal size, columns into panels of the right operand; some tiles and panels of one batch element
+// make a work item. Work items are numbered so that consecutive ones share what is costly to bring near the
+// core (staged rows, packed panels), whatever share of them a thread gets.
 //===----------------------------------------------------------------------===//
 #include "codegen/emit/Contract.h"
 #include "codegen/emit/RowTiles.h"
@@ -41,11 +41,16 @@ ContractDims::ContractDims(ContractOp op) {
     return dims;
   };
   left = {op.getLhs(), DimGroup(op.getLhs(), op.getLhsBatch()),
-          DimGroup(op.getLhs(), free(op.getLhs(), op.getLhsBatch(), leftContract)), DimGroup(op.getLhs(), leftContract)};
+          DimGroup(op.getLhs(), free(op.getLhs(), op.getLhsBatch(), leftContract)),
+          DimGroup(op.getLhs(), leftContract)};
   right = {op.getRhs(), DimGroup(op.getRhs(), op.getRhsBatch()),
-           DimGroup(op.getRhs(), free(op.getRhs(), op.getRhsBatch(), rightContract)), DimGroup(op.getRhs(), rightContract)};
-  const int64_t batches = left.batch.dims.size(), rows = left.free.dims.size(), columns = right.free.dims.size();
-  auto positions = [&](int64_t from, int64_t count) { return llvm::to_vector(llvm::seq(from, from + count)); };
+           DimGroup(op.getRhs(), free(op.getRhs(), op.getRhsBatch(), rightContract)),
+           DimGroup(op.getRhs(), rightContract)};
+  const int64_t batches = left.batch.dims.size(), rows = left.free.dims.size(),
+                columns = right.free.dims.size();
+  auto positions = [&](int64_t from, int64_t count) {
+    return llvm::to_vector(llvm::seq(from, from + count));
+  };
   Value result = op.getResult();
   resultBatch = DimGroup(result, positions(0, batches));
   resultRows = DimGroup(result, positions(batches, rows));
@@ -67,28 +72,40 @@ static bool aliases(AffineExpr stride, int64_t bytes) {
   return known && *known * bytes % 4096 == 0;
 }
 
-bool ContractDims::mustStageLeft(MLIRContext *context) const {
+bool ContractDims::mustStageLeft(DotKind kind) const {
   auto view = viewOf(left.value);
   Type element = elementOf(left.value);
-  if (!view || !(element.isF32() || element.isF64()) || !canReadInPlace(*view, left))
+  const bool quads = kind == DotKind::Quads && element.isUnsignedInteger(8);
+  if (!view || !(quads || (kind == DotKind::Plain && (element.isF32() || element.isF64()))) ||
+      !canReadInPlace(*view, left))
     return true;
   AffineExpr row = *strideOf(*view, left.free), depth = *strideOf(*view, left.contracted);
-  auto rows = constantOf(m), unitDepth = constantOf(depth);
-  const int64_t bytes = byteWidth(element);
+  const bool together = constantOf(depth) == std::optional<int64_t>(1);
+  auto rows = constantOf(m), size = constantOf(k);
+  if (quads && !(together && size && *size % 4 == 0)) // steps read four bytes
+    return true;
   if (rows && *rows < 8)
     return false;
-  return aliases(unitDepth == std::optional<int64_t>(1) ? row : depth, bytes);
+  return aliases(together ? row : depth, byteWidth(element));
 }
 
-ProductShape ContractDims::shape(MLIRContext *context, Type accumulator) const {
+ProductShape ContractDims::shape(Type accumulator, DotKind kind) const {
   ProductShape shape;
   shape.batch = constantOf(batch);
   shape.m = constantOf(m);
   shape.n = constantOf(n);
-  shape.k = constantOf(k);
+  if (auto size = constantOf(k))
+    shape.k = llvm::divideCeil(*size, groupOf(kind));
   shape.bits = accumulator.getIntOrFloatBitWidth();
-  shape.stagedLeft = mustStageLeft(context);
+  shape.stagedLeft = mustStageLeft(kind);
   return shape;
+}
+
+DotKind dotKindOf(Operation *root) {
+  auto function = root->getParentOfType<kernel::FuncOp>();
+  const int64_t group =
+      scheduleInteger(function ? function.getScheduleAttr() : DictionaryAttr(), "group").value_or(1);
+  return group == 4 ? DotKind::Quads : group == 2 ? DotKind::Pairs : DotKind::Plain;
 }
 
 //===- The emitter ------------------------------------------------------------------------===//
@@ -112,8 +129,10 @@ private:
   void emitBlock(const Block &block);
   void emitBlockedDepth(const Block &block);
   void enterPanel(Value panel);
+  Accumulators startOf(const Block &block, Value panel);
   Indices indicesAt(const Block &block, Value row, const Index &column);
-  MicroKernel::Run runOf(const Block &block, Value panel, int64_t rows, Value row, Value firstDepth, Value depth);
+  MicroKernel::Run runOf(const Block &block, Value panel, int64_t rows, Value row, Value firstDepth,
+                         Value depth);
 
   ValueEmitter &e;
   ContractOp op;
@@ -125,8 +144,8 @@ private:
   MicroKernel kernel;
   RowTiles tiles;
   TileOutput output;
-  Value m, n, k;
-  AffineExpr panelCount;
+  Value m, n, k; ///< k in steps
+  AffineExpr steps, panelCount;
   int64_t vectors;
   // The left operand: element (row, k) at leftBase + (row - leftFirstRow) * row stride + k * depth stride.
   std::optional<StridedView> leftView;
@@ -142,22 +161,29 @@ ContractEmitter::ContractEmitter(ValueEmitter &e, ContractOp op, EmittedKernel &
       schedule(contractSchedule(op, e.kernel.target)),
       panelArgument(scheduleInteger(e.kernel.kernel.getScheduleAttr(), "panel_argument")),
       kernel(e, accumulatorType(elementOf(op.getResult())),
-             panelArgument ? elementOf(e.kernel.kernel.getBody().getArgument(*panelArgument)) : accumulatorType(elementOf(op.getResult()))),
-      tiles(e, dims.m, schedule.rows), output(e, kernel, op, schedule.rows, schedule.columns, tiles.isFixed()) {
+             panelArgument ? elementOf(e.kernel.kernel.getBody().getArgument(*panelArgument))
+                           : accumulatorType(elementOf(op.getResult())),
+             dotKindOf(op)),
+      tiles(e, dims.m, schedule.rows),
+      output(e, kernel, op, schedule.rows, schedule.columns, tiles.isFixed()) {
   m = e.dim(dims.m);
   n = e.dim(dims.n);
-  k = e.dim(dims.k);
+  steps = canonical((dims.k + (kernel.group() - 1)).floorDiv(kernel.group()));
+  k = e.dim(steps);
   vectors = schedule.columns / kernel.lanes();
   panelCount = canonical((dims.n + (schedule.columns - 1)).floorDiv(schedule.columns));
 }
 
 void ContractEmitter::emit() {
   e.lanes = {kernel.lanes(), {}};
-  AffineExpr rowBlocks = canonical((tiles.countExpr + (schedule.tilesPerBlock - 1)).floorDiv(schedule.tilesPerBlock));
-  AffineExpr panelsPerBlock = schedule.panelsPerBlock ? constantDim(context, schedule.panelsPerBlock) : panelCount;
-  AffineExpr panelBlocks = schedule.panelsPerBlock
-                               ? canonical((panelCount + (schedule.panelsPerBlock - 1)).floorDiv(schedule.panelsPerBlock))
-                               : constantDim(context, 1);
+  AffineExpr rowBlocks =
+      canonical((tiles.countExpr + (schedule.tilesPerBlock - 1)).floorDiv(schedule.tilesPerBlock));
+  AffineExpr panelsPerBlock =
+      schedule.panelsPerBlock ? constantDim(context, schedule.panelsPerBlock) : panelCount;
+  AffineExpr panelBlocks =
+      schedule.panelsPerBlock
+          ? canonical((panelCount + (schedule.panelsPerBlock - 1)).floorDiv(schedule.panelsPerBlock))
+          : constantDim(context, 1);
   AffineExpr blockRows = constantDim(context, schedule.tilesPerBlock * schedule.rows);
   const int64_t bytes = kernel.accumulatorBytes();
   if (schedule.staged) {
@@ -166,15 +192,16 @@ void ContractEmitter::emit() {
     leftScratch = e.reserveScratch(size);
   } else {
     leftView = viewOf(dims.left.value);
-    leftLayout = {e.mul(e.dim(*strideOf(*leftView, dims.left.free)), bytes),
-                  e.mul(e.dim(*strideOf(*leftView, dims.left.contracted)), bytes)};
+    leftLayout = {
+        e.mul(e.dim(*strideOf(*leftView, dims.left.free)), kernel.leftBytes()),
+        e.mul(e.dim(*strideOf(*leftView, dims.left.contracted)), kernel.leftBytes() * kernel.group())};
   }
-  AffineExpr panelDepth = dims.k;
+  AffineExpr panelDepth = steps;
   if (!panelArgument) {
     panelDepth = canonical((dims.k + (kernel.lanes() - 1)).floorDiv(kernel.lanes()) * kernel.lanes());
     rightScratch = e.reserveScratch(canonical(panelsPerBlock * panelDepth * (schedule.columns * bytes)));
   }
-  panelPitch = e.dim(canonical(panelDepth * (schedule.columns * kernel.panelBytes())));
+  panelPitch = e.dim(canonical(panelDepth * kernel.panelStride(schedule.columns)));
   if (schedule.depthBlock)
     partial = e.reserveScratch(canonical(panelsPerBlock * blockRows * (schedule.columns * bytes)));
   result.extent = canonical(dims.batch * rowBlocks * panelBlocks);
@@ -183,7 +210,8 @@ void ContractEmitter::emit() {
 
 void ContractEmitter::emitItems(AffineExpr rowBlocks, AffineExpr panelBlocks) {
   const bool rowsOuter = schedule.rowsOuter;
-  AffineExpr outerCount = rowsOuter ? rowBlocks : panelBlocks, innerCount = rowsOuter ? panelBlocks : rowBlocks;
+  AffineExpr outerCount = rowsOuter ? rowBlocks : panelBlocks,
+             innerCount = rowsOuter ? panelBlocks : rowBlocks;
   Value inner = e.dim(innerCount), begin = e.kernel.begin, end = e.kernel.end;
   Value tileCount = tiles.count, panels = e.dim(panelCount);
   auto setRows = [&](Block &block, Value index) {
@@ -193,7 +221,9 @@ void ContractEmitter::emitItems(AffineExpr rowBlocks, AffineExpr panelBlocks) {
   };
   auto setPanels = [&](Block &block, Value index) {
     block.firstPanel = schedule.panelsPerBlock ? e.mul(index, schedule.panelsPerBlock) : e.constant(0);
-    block.endPanel = schedule.panelsPerBlock ? e.minimum(e.add(block.firstPanel, schedule.panelsPerBlock), panels) : panels;
+    block.endPanel = schedule.panelsPerBlock
+                         ? e.minimum(e.add(block.firstPanel, schedule.panelsPerBlock), panels)
+                         : panels;
     prepareRight(block);
   };
   Value lastOuter = e.divide(e.add(end, e.add(inner, -1)), inner);
@@ -217,7 +247,7 @@ void ContractEmitter::prepareLeft(const Block &block) {
     Value offset = e.dim(leftView->offset);
     for (auto [index, stride] : llvm::zip(batch, leftView->strides))
       offset = e.add(offset, e.mul(index.base, e.dim(stride)));
-    leftBase = e.address(e.kernel.pointers.lookup(leftView->argument), offset, kernel.accumulatorBytes());
+    leftBase = e.address(e.kernel.pointers.lookup(leftView->argument), offset, kernel.leftBytes());
     leftFirstRow = e.constant(0);
     return;
   }
@@ -235,21 +265,24 @@ void ContractEmitter::prepareRight(const Block &block) {
     return;
   }
   rightBase = rightScratch;
-  packPanels(e, kernel, dims.right, block.batch, schedule.columns, block.firstPanel, block.endPanel, k, rightScratch, panelPitch);
+  packPanels(e, kernel, dims.right, block.batch, schedule.columns, block.firstPanel, block.endPanel, k,
+             rightScratch, panelPitch);
 }
 
-MicroKernel::Run ContractEmitter::runOf(const Block &block, Value panel, int64_t rows, Value row, Value firstDepth, Value depth) {
+MicroKernel::Run ContractEmitter::runOf(const Block &block, Value panel, int64_t rows, Value row,
+                                        Value firstDepth, Value depth) {
   MicroKernel::Run run;
   Value left = e.address(leftBase, e.mul(e.sub(row, leftFirstRow), leftLayout.rowStride), 1);
   run.left = e.address(left, e.mul(firstDepth, leftLayout.depthStride), 1);
   run.rowStride = leftLayout.rowStride;
   run.depthStride = leftLayout.depthStride;
-  run.panelStride = schedule.columns * kernel.panelBytes();
+  run.panelStride = kernel.panelStride(schedule.columns);
   Value panelAddress = e.address(rightBase, e.mul(e.sub(panel, block.firstPanel), panelPitch), 1);
   run.panel = e.address(panelAddress, firstDepth, run.panelStride);
   run.depth = depth;
   // Rows behind each other: over its k, a tile fetches as many bytes of the next one.
-  const auto rowStride = e.constantOf(leftLayout.rowStride), unit = e.constantOf(leftLayout.depthStride), whole = e.constantOf(k);
+  const auto rowStride = e.constantOf(leftLayout.rowStride), unit = e.constantOf(leftLayout.depthStride),
+             whole = e.constantOf(k);
   if (leftView && rowStride && unit && whole && rows > 1 && *rowStride == *unit * *whole) {
     run.ahead = e.address(run.left, e.constant(rows * *rowStride), 1);
     run.aheadStride = rows * *unit;
@@ -263,15 +296,26 @@ void ContractEmitter::enterPanel(Value panel) {
 }
 
 void ContractEmitter::emitBlock(const Block &block) {
-  const auto vectors = schedule.columns / kernel.lanes();
   e.loop(block.firstPanel, block.endPanel, 1, [&](Value panel) {
     enterPanel(panel);
+    const Accumulators start = startOf(block, panel);
     tiles.forEach(block.firstTile, block.endTile, [&](int64_t rows, Value row) {
       const MicroKernel::Tile tile{rows, vectors};
-      const Accumulators sums = kernel.accumulate(tile, runOf(block, panel, rows, row, e.constant(0), k), kernel.zero(tile));
-      output.finish(tile, sums, [&](Value i, const Index &column) { return indicesAt(block, e.add(row, i), column); });
+      const Accumulators sums = kernel.accumulate(tile, runOf(block, panel, rows, row, e.constant(0), k),
+                                                  kernel.repeated(start, rows));
+      output.finish(tile, sums,
+                    [&](Value i, const Index &column) { return indicesAt(block, e.add(row, i), column); });
     });
   });
+}
+
+/// What a row of sums starts from.
+Accumulators ContractEmitter::startOf(const Block &block, Value panel) {
+  const int64_t stride = kernel.panelStride(schedule.columns);
+  if (!kernel.needsCorrection(elementOf(dims.left.value)))
+    return kernel.zero({1, vectors});
+  return kernel.signedCorrection(
+      vectors, e.address(rightBase, e.mul(e.sub(panel, block.firstPanel), panelPitch), 1), stride, k);
 }
 
 Indices ContractEmitter::indicesAt(const Block &block, Value row, const Index &column) {
@@ -296,23 +340,29 @@ void ContractEmitter::emitBlockedDepth(const Block &block) {
       tiles.forEach(block.firstTile, block.endTile, [&](int64_t rows, Value row) { body(panel, rows, row); });
     });
   };
-  each([&](Value panel, int64_t rows, Value row) {
-    kernel.store({rows, vectors}, partialOf(panel, row), pitch, kernel.zero({rows, vectors}));
+  e.loop(block.firstPanel, block.endPanel, 1, [&](Value panel) {
+    const Accumulators start = startOf(block, panel);
+    e.loop(e.constant(0), e.sub(tiles.firstRow(block.endTile), firstRow), 1,
+           [&](Value i) { kernel.store({1, vectors}, partialOf(panel, e.add(firstRow, i)), pitch, start); });
   });
   e.loop(e.constant(0), k, schedule.depthBlock, [&](Value first) {
     Value depth = e.minimum(e.sub(k, first), e.constant(schedule.depthBlock));
-    if (auto known = constantOf(dims.k); known && *known % schedule.depthBlock == 0)
+    if (auto known = e.constantOf(k); known && *known % schedule.depthBlock == 0)
       depth = e.constant(schedule.depthBlock);
     each([&](Value panel, int64_t rows, Value row) {
       Value pointer = partialOf(panel, row);
       const MicroKernel::Tile tile{rows, vectors};
-      kernel.store(tile, pointer, pitch, kernel.accumulate(tile, runOf(block, panel, rows, row, first, depth), kernel.load(tile, pointer, pitch)));
+      kernel.store(tile, pointer, pitch,
+                   kernel.accumulate(tile, runOf(block, panel, rows, row, first, depth),
+                                     kernel.load(tile, pointer, pitch)));
     });
   });
   e.loop(block.firstPanel, block.endPanel, 1, [&](Value panel) {
     enterPanel(panel);
     tiles.forEach(block.firstTile, block.endTile, [&](int64_t rows, Value row) {
-      output.finishFrom(partialOf(panel, row), rows, [&](Value i, const Index &column) { return indicesAt(block, e.add(row, i), column); });
+      output.finishFrom(partialOf(panel, row), rows, [&](Value i, const Index &column) {
+        return indicesAt(block, e.add(row, i), column);
+      });
     });
   });
 }
@@ -323,7 +373,7 @@ ProductSchedule contractSchedule(ContractOp op, const TargetInfo &target) {
   const ContractDims dims(op);
   auto function = op->getParentOfType<kernel::FuncOp>();
   DictionaryAttr attribute = function ? function.getScheduleAttr() : DictionaryAttr();
-  ProductShape shape = dims.shape(op.getContext(), accumulatorType(elementOf(op.getResult())));
+  ProductShape shape = dims.shape(accumulatorType(elementOf(op.getResult())), dotKindOf(op));
   shape.packedRight = scheduleInteger(attribute, "panel_argument").has_value();
   return overridden(chooseProduct(shape, target), attribute);
 }

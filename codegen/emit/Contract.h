@@ -17,12 +17,16 @@ struct ContractDims {
 
   /// Whether the left operand has to be copied to scratch: computed, of another type than its products are
   /// summed in, or with rows that compete for the same cache lines.
-  bool mustStageLeft(mlir::MLIRContext *context) const;
-  ProductShape shape(mlir::MLIRContext *context, mlir::Type accumulator) const;
+  bool mustStageLeft(DotKind kind) const;
+  /// k in steps of `kind`.
+  ProductShape shape(mlir::Type accumulator, DotKind kind) const;
 
 private:
   static bool canReadInPlace(const StridedView &view, const ProductOperand &operand);
 };
+
+/// How a contraction or convolution of this kernel is summed: its schedule's `group`.
+DotKind dotKindOf(mlir::Operation *root);
 
 /// The heuristics' choice for `op`, with what its kernel's schedule attribute overrides.
 ProductSchedule contractSchedule(graph::ContractOp op, const TargetInfo &target);

@@ -1,13 +1,13 @@
 //===- Conv.cpp - dense and grouped convolutions as implicit matrix products ----------===//
 //
 // Output pixels of one row (tiles along x) are the rows of the product, taps x channels its depth, read where
-// they lie: pixel i of a tile is a constant distance behind pixel i - 1, so a tile needs one address. Taps above
-// and below the operand are skipped by loop bounds. At the left and right border, the pixels of a tile for which
-// a tap exists form an interval that is known at compile time: the tap multiplies only their rows of the tile.
-// No border is ever written or multiplied.
+// they lie: pixel i of a tile is a constant distance behind pixel i - 1, so a tile needs one address. Taps
+// above and below the operand are skipped by loop bounds. At the left and right border, the pixels of a tile
+// for which a tap exists form an interval that is known at compile time: the tap multiplies only their rows
+// of the tile. No border is ever written or multiplied.
 //
-// Operands that are computed, spread out (transposed convolutions), or have few channels are copied row by row
-// into scratch, with their border as zeros; then all tiles are alike.
+// Operands that are computed, spread out (transposed convolutions), or have few channels are copied row by
+// row into scratch, with their border as zeros; then all tiles are alike.
 //===----------------------------------------------------------------------===//
 #include "codegen/emit/Conv.h"
 #include "codegen/emit/Contract.h"
@@ -39,13 +39,16 @@ private:
   void emitItems();
   void enterRows(Item &item, Value index);
   void enterPanel(Item &item, Value index);
+  Accumulators startOfSums();
   void emitItem(const Item &item);
   void emitBlockedItem(const Item &item);
   using TileBody = llvm::function_ref<void(Value y, const TileClass &tiles, Value firstPixel)>;
   void forEachTile(const Item &item, TileBody body);
   Value rowAddress(int64_t d, const Item &item, Value y, Value tap, Value left);
-  Accumulators rowTaps(const Item &item, Value y, const TileClass &tiles, Value firstPixel, Accumulators sums);
-  Accumulators outerTaps(int64_t d, const Item &item, Value y, Value left, Value panel, const TileClass &tiles, Accumulators sums);
+  Accumulators rowTaps(const Item &item, Value y, const TileClass &tiles, Value firstPixel,
+                       Accumulators sums);
+  Accumulators outerTaps(int64_t d, const Item &item, Value y, Value left, Value panel,
+                         const TileClass &tiles, Accumulators sums);
   Accumulators lastTaps(Value left, Value panel, const TileClass &tiles, Value channels, Accumulators sums);
   Accumulators interval(const TapInterval &taps, Value left, Value panel, Value channels, Accumulators sums);
   Indices indicesAt(const Item &item, Value y, Value pixel, const Index &column);
@@ -60,23 +63,31 @@ private:
   MicroKernel kernel;
   ConvTiles tiles;
   TileOutput output;
-  int64_t vectors, groupPanels, bytes;
+  int64_t vectors, groupPanels;
+  int64_t channelSteps, panelStride; ///< steps of a tap, bytes of a step
+  bool signedLeft;                   ///< sums start from a correction that assumes all taps
   std::optional<StridedView> view;
   std::optional<ConvStage> stage;
   PixelMemory pixels; ///< of the current item; staged ones start at the item's first row
   Value panelBase, panelScratch;
-  Value partial;              ///< scratch for the sums of an item where channels are cut
+  Value partial; ///< scratch for the sums of an item where channels are cut
 };
 
 ConvEmitter::ConvEmitter(ValueEmitter &e, ConvOp op, EmittedKernel &result)
-    : e(e), op(op), result(result), context(op.getContext()), g(op), schedule(convSchedule(op, e.kernel.target)),
+    : e(e), op(op), result(result), context(op.getContext()), g(op),
+      schedule(convSchedule(op, dotKindOf(op), e.kernel.target)),
       panelArgument(scheduleInteger(e.kernel.kernel.getScheduleAttr(), "panel_argument")),
       kernel(e, accumulatorType(elementOf(op.getResult())),
              panelArgument ? elementOf(e.kernel.kernel.getBody().getArgument(*panelArgument))
-                           : accumulatorType(elementOf(op.getResult()))),
-      tiles(e, g, schedule.rows, schedule.staged), output(e, kernel, op, schedule.rows, schedule.columns, tiles.isFixed()),
-      vectors(schedule.columns / kernel.lanes()), groupPanels(llvm::divideCeil(g.groupOutputs, schedule.columns)),
-      bytes(kernel.accumulatorBytes()) {}
+                           : accumulatorType(elementOf(op.getResult())),
+             dotKindOf(op)),
+      tiles(e, g, schedule.rows, schedule.staged),
+      output(e, kernel, op, schedule.rows, schedule.columns, tiles.isFixed()),
+      vectors(schedule.columns / kernel.lanes()),
+      groupPanels(llvm::divideCeil(g.groupOutputs, schedule.columns)),
+      channelSteps(llvm::divideCeil(g.groupChannels, kernel.group())),
+      panelStride(kernel.panelStride(schedule.columns)),
+      signedLeft(kernel.needsCorrection(elementOf(op.getLhs()))) {}
 
 void ConvEmitter::emit() {
   e.lanes = {kernel.lanes(), {}};
@@ -85,16 +96,16 @@ void ConvEmitter::emit() {
   else
     view = viewOf(op.getLhs());
   if (!panelArgument)
-    panelScratch = e.reserveScratch(constantDim(context, llvm::alignTo(g.tapCount() * g.groupChannels, kernel.lanes()) * schedule.columns * bytes));
+    panelScratch = e.reserveScratch(
+        constantDim(context, llvm::alignTo(g.tapCount() * g.groupChannels, kernel.lanes()) * panelStride));
   if (schedule.channelBlock)
-    partial = e.reserveScratch(canonical(g.out.back() * (schedule.rowsPerItem * schedule.columns * bytes)));
+    partial = e.reserveScratch(canonical(g.out.back() * (schedule.rowsPerItem * output.pitch())));
   emitItems();
 }
 
 void ConvEmitter::forEachTile(const Item &item, TileBody body) {
-  e.loop(item.rows.first, item.rows.end, 1, [&](Value y) {
-    tiles.forEach([&](const TileClass &some, Value pixel) { body(y, some, pixel); });
-  });
+  e.loop(item.rows.first, item.rows.end, 1,
+         [&](Value y) { tiles.forEach([&](const TileClass &some, Value pixel) { body(y, some, pixel); }); });
 }
 
 //===- Work items ----------------------------------------------------------------------===//
@@ -123,7 +134,7 @@ void ConvEmitter::emitItems() {
 void ConvEmitter::enterRows(Item &item, Value index) {
   item.rows = RowBlock::decode(e, g, schedule.rowsPerItem, index);
   if (!stage) {
-    pixels = pixelsOf(e, g, *view, item.rows.image, bytes);
+    pixels = pixelsOf(e, g, *view, item.rows.image, kernel.leftBytes());
     return;
   }
   stage->fill(item.rows);
@@ -133,67 +144,90 @@ void ConvEmitter::enterRows(Item &item, Value index) {
 void ConvEmitter::enterPanel(Item &item, Value index) {
   item.group = e.divide(index, e.constant(groupPanels));
   item.panel = e.remainder(index, e.constant(groupPanels));
-  const int64_t depth = g.tapCount() * g.groupChannels;
+  const int64_t depth = g.tapCount() * channelSteps;
   if (panelArgument) {
     Value pointer = e.kernel.pointers.lookup(e.kernel.kernel.getBody().getArgument(*panelArgument));
-    panelBase = e.address(pointer, index, depth * schedule.columns * kernel.panelBytes());
+    panelBase = e.address(pointer, index, depth * panelStride);
     return;
   }
   panelBase = panelScratch;
   SmallVector<int64_t> contracted = llvm::to_vector(llvm::seq<int64_t>(0, g.rank + 1));
-  const ProductOperand weights{op.getRhs(), DimGroup(op.getRhs(), {}), DimGroup(op.getRhs(), {g.rank + 1}), DimGroup(op.getRhs(), contracted)};
-  packPanels(e, kernel, weights, e.constant(0), schedule.columns, item.panel, e.add(item.panel, 1), e.constant(depth), panelScratch, e.constant(0));
+  const ProductOperand weights{op.getRhs(), DimGroup(op.getRhs(), {}), DimGroup(op.getRhs(), {g.rank + 1}),
+                               DimGroup(op.getRhs(), contracted)};
+  packPanels(e, kernel, weights, e.constant(0), schedule.columns, item.panel, e.add(item.panel, 1),
+             e.constant(depth), panelScratch, e.constant(0));
 }
 
 //===- One item -------------------------------------------------------------------------===//
 
+/// What a row of sums starts from.
+Accumulators ConvEmitter::startOfSums() {
+  if (!signedLeft)
+    return kernel.zero({1, vectors});
+  return kernel.signedCorrection(vectors, panelBase, panelStride, e.constant(g.tapCount() * channelSteps));
+}
+
 void ConvEmitter::emitItem(const Item &item) {
+  const Accumulators start = startOfSums();
   forEachTile(item, [&](Value y, const TileClass &some, Value pixel) {
     const MicroKernel::Tile tile{some.rows, vectors};
-    const Accumulators sums = rowTaps(item, y, some, pixel, kernel.zero(tile));
-    output.finish(tile, sums, [&](Value i, const Index &column) { return indicesAt(item, y, e.add(pixel, i), column); });
+    const Accumulators sums = rowTaps(item, y, some, pixel, kernel.repeated(start, some.rows));
+    output.finish(tile, sums,
+                  [&](Value i, const Index &column) { return indicesAt(item, y, e.add(pixel, i), column); });
   });
 }
 
-/// Taps above and below, and channels in blocks, run outside the tiles over sums kept in scratch, so that what a
-/// pass reads of the panel stays in the first-level cache for all tiles.
+/// Taps above and below, and channels in blocks, run outside the tiles over sums kept in scratch, so that
+/// what a pass reads of the panel stays in the first-level cache for all tiles.
 void ConvEmitter::emitBlockedItem(const Item &item) {
   Value width = e.dim(g.out.back());
   auto partialOf = [&](Value y, Value pixel) {
     return e.address(partial, e.add(e.mul(e.sub(y, item.rows.first), width), pixel), output.pitch());
   };
-  forEachTile(item, [&](Value y, const TileClass &some, Value pixel) {
-    const MicroKernel::Tile tile{some.rows, vectors};
-    kernel.store(tile, partialOf(y, pixel), output.pitch(), kernel.zero(tile));
+  const Accumulators start = startOfSums();
+  Value pixelCount = e.mul(e.sub(item.rows.end, item.rows.first), width);
+  e.loop(e.constant(0), pixelCount, 1, [&](Value i) {
+    kernel.store({1, vectors}, e.address(partial, i, output.pitch()), output.pitch(), start);
   });
-  const int64_t block = std::min(schedule.channelBlock, g.groupChannels), panelStride = schedule.columns * kernel.panelBytes();
+  const int64_t block = std::min(schedule.channelBlock, channelSteps);
   const int64_t lastRowTaps = g.rank > 1 ? g.taps[g.rank - 2] : 1;
   const int64_t outerTapCount = g.tapCount() / g.lastTaps() / lastRowTaps;
   e.loop(e.constant(0), e.constant(outerTapCount * lastRowTaps), 1, [&](Value tap) {
-    e.loop(e.constant(0), e.constant(g.groupChannels), block, [&](Value channel) {
-      Value channels = g.groupChannels % block == 0 ? e.constant(block) : e.minimum(e.sub(e.constant(g.groupChannels), channel), e.constant(block));
-      Value panel = e.address(e.address(panelBase, tap, g.lastTaps() * g.groupChannels * panelStride), channel, panelStride);
+    e.loop(e.constant(0), e.constant(channelSteps), block, [&](Value channel) {
+      Value channels = channelSteps % block == 0
+                           ? e.constant(block)
+                           : e.minimum(e.sub(e.constant(channelSteps), channel), e.constant(block));
+      Value panel = e.address(e.address(panelBase, tap, g.lastTaps() * channelSteps * panelStride), channel,
+                              panelStride);
       forEachTile(item, [&](Value y, const TileClass &some, Value pixel) {
-        Value left = e.address(pixels.base, e.add(channel, e.mul(item.group, g.groupChannels)), bytes), exists, rest = tap;
+        Value left =
+            e.address(pixels.base, e.add(e.mul(channel, kernel.group()), e.mul(item.group, g.groupChannels)),
+                      kernel.leftBytes());
+        Value exists, rest = tap;
         for (int64_t d = g.rank - 1; d-- > 0;) {
           Value k = e.remainder(rest, e.constant(g.taps[d]));
           rest = e.divide(rest, e.constant(g.taps[d]));
           auto [lo, hi] = tapBounds(e, g, d, item.rows.index(g, d, y));
           Value inside = e.both(e.less(k, hi), e.less(lo, e.add(k, 1)));
-          exists = exists ? e.both(exists, inside) : inside;
+          if (!signedLeft)
+            exists = exists ? e.both(exists, inside) : inside;
           left = rowAddress(d, item, y, k, left);
         }
         auto pass = [&] {
           const MicroKernel::Tile tile{some.rows, vectors};
-          Value at = e.address(left, e.mul(e.mul(pixel, g.strides.back()), pixels.pitches.back()), 1), sums = partialOf(y, pixel);
-          kernel.store(tile, sums, output.pitch(), lastTaps(at, panel, some, channels, kernel.load(tile, sums, output.pitch())));
+          Value at = e.address(left, e.mul(e.mul(pixel, g.strides.back()), pixels.pitches.back()), 1),
+                sums = partialOf(y, pixel);
+          kernel.store(tile, sums, output.pitch(),
+                       lastTaps(at, panel, some, channels, kernel.load(tile, sums, output.pitch())));
         };
         exists ? e.guarded(exists, pass) : pass();
       });
     });
   });
   forEachTile(item, [&](Value y, const TileClass &some, Value pixel) {
-    output.finishFrom(partialOf(y, pixel), some.rows, [&](Value i, const Index &column) { return indicesAt(item, y, e.add(pixel, i), column); });
+    output.finishFrom(partialOf(y, pixel), some.rows, [&](Value i, const Index &column) {
+      return indicesAt(item, y, e.add(pixel, i), column);
+    });
   });
 }
 
@@ -208,34 +242,39 @@ Value ConvEmitter::rowAddress(int64_t d, const Item &item, Value y, Value tap, V
   return e.address(left, e.mul(row, pixels.pitches[d]), 1);
 }
 
-Accumulators ConvEmitter::rowTaps(const Item &item, Value y, const TileClass &tiles, Value pixel, Accumulators sums) {
-  Value left = e.address(pixels.base, e.mul(item.group, g.groupChannels), bytes);
+Accumulators ConvEmitter::rowTaps(const Item &item, Value y, const TileClass &tiles, Value pixel,
+                                  Accumulators sums) {
+  Value left = e.address(pixels.base, e.mul(item.group, g.groupChannels), kernel.leftBytes());
   left = e.address(left, e.mul(e.mul(pixel, g.strides.back()), pixels.pitches.back()), 1);
   return outerTaps(0, item, y, left, panelBase, tiles, std::move(sums));
 }
 
-Accumulators ConvEmitter::outerTaps(int64_t d, const Item &item, Value y, Value left, Value panel, const TileClass &tiles, Accumulators sums) {
+Accumulators ConvEmitter::outerTaps(int64_t d, const Item &item, Value y, Value left, Value panel,
+                                    const TileClass &tiles, Accumulators sums) {
   if (d == g.rank - 1)
-    return lastTaps(left, panel, tiles, e.constant(g.groupChannels), std::move(sums));
-  int64_t inner = g.groupChannels;
+    return lastTaps(left, panel, tiles, e.constant(channelSteps), std::move(sums));
+  int64_t inner = channelSteps;
   for (int64_t k = d + 1; k < g.rank; ++k)
     inner *= g.taps[k];
   Value index = item.rows.index(g, d, y);
-  auto [lo, hi] = tapBounds(e, g, d, index);
+  auto [lo, hi] = signedLeft ? std::pair(e.constant(0), e.constant(g.taps[d])) : tapBounds(e, g, d, index);
   int64_t step = 1;
-  if (g.lhsDilation[d] > 1 && g.rhsDilation[d] == 1) { // only every lhsDilation-th tap meets an element
+  if (g.lhsDilation[d] > 1 && g.rhsDilation[d] == 1 &&
+      !signedLeft) { // only every lhsDilation-th tap meets an element
     step = g.lhsDilation[d];
-    Value phase = e.remainder(e.add(e.sub(e.mul(index, g.strides[d]), e.dim(g.low[d])), e.constant(step << 20)), e.constant(step));
-    Value wanted = e.remainder(e.sub(e.constant(step), phase), e.constant(step));                       // tap = wanted mod step
+    Value phase = e.remainder(
+        e.add(e.sub(e.mul(index, g.strides[d]), e.dim(g.low[d])), e.constant(step << 20)), e.constant(step));
+    Value wanted = e.remainder(e.sub(e.constant(step), phase), e.constant(step)); // tap = wanted mod step
     lo = e.add(lo, e.remainder(e.add(e.sub(wanted, lo), e.constant(int64_t(step) << 20)), e.constant(step)));
   }
   return e.loop(lo, hi, step, sums, [&](Value tap, ValueRange carried) {
     return outerTaps(d + 1, item, y, rowAddress(d, item, y, tap, left),
-                     e.address(panel, tap, inner * schedule.columns * kernel.panelBytes()), tiles, Accumulators(carried));
+                     e.address(panel, tap, inner * panelStride), tiles, Accumulators(carried));
   });
 }
 
-Accumulators ConvEmitter::lastTaps(Value left, Value panel, const TileClass &tiles, Value channels, Accumulators sums) {
+Accumulators ConvEmitter::lastTaps(Value left, Value panel, const TileClass &tiles, Value channels,
+                                   Accumulators sums) {
   for (const TapInterval &taps : tiles.taps) {
     const int64_t first = taps.firstRow * vectors, count = (taps.endRow - taps.firstRow) * vectors;
     Accumulators some(ArrayRef(sums).slice(first, count));
@@ -246,29 +285,33 @@ Accumulators ConvEmitter::lastTaps(Value left, Value panel, const TileClass &til
 }
 
 /// Taps that multiply the same rows of a tile. One run where taps and channels follow each other in memory.
-Accumulators ConvEmitter::interval(const TapInterval &taps, Value left, Value panel, Value channels, Accumulators sums) {
+Accumulators ConvEmitter::interval(const TapInterval &taps, Value left, Value panel, Value channels,
+                                   Accumulators sums) {
   const MicroKernel::Tile tile{taps.endRow - taps.firstRow, vectors};
-  const int64_t panelStride = schedule.columns * kernel.panelBytes(), count = taps.endTap - taps.firstTap;
+  const int64_t count = taps.endTap - taps.firstTap;
   auto run = [&](Value tap, Value depth, ValueRange carried) {
     MicroKernel::Run run;
     Value x = e.add(e.mul(tap, g.rhsDilation.back()), taps.firstRow * g.strides.back());
     run.left = e.address(left, e.mul(x, pixels.pitches.back()), 1);
     run.rowStride = e.mul(pixels.pitches.back(), g.strides.back());
-    run.depthStride = e.constant(bytes);
-    run.panel = e.address(panel, tap, g.groupChannels * panelStride);
+    run.depthStride = e.constant(kernel.leftBytes() * kernel.group());
+    run.panel = e.address(panel, tap, channelSteps * panelStride);
     run.panelStride = panelStride;
     run.depth = depth;
     return kernel.accumulate(tile, run, carried);
   };
   const auto pitch = e.constantOf(pixels.pitches.back()), depth = e.constantOf(channels);
-  const bool adjacent = pitch && depth == std::optional<int64_t>(g.groupChannels) && *pitch * g.rhsDilation.back() == g.groupChannels * bytes;
+  const bool adjacent = pitch && depth == std::optional<int64_t>(channelSteps) &&
+                        *pitch * g.rhsDilation.back() == channelSteps * kernel.group() * kernel.leftBytes();
   if (count == 1 || adjacent)
-    return run(e.constant(taps.firstTap), count == 1 ? channels : e.constant(count * g.groupChannels), sums);
-  return e.loop(e.constant(taps.firstTap), e.constant(taps.endTap), 1, sums, [&](Value tap, ValueRange carried) { return run(tap, channels, carried); });
+    return run(e.constant(taps.firstTap), count == 1 ? channels : e.constant(count * channelSteps), sums);
+  return e.loop(e.constant(taps.firstTap), e.constant(taps.endTap), 1, sums,
+                [&](Value tap, ValueRange carried) { return run(tap, channels, carried); });
 }
 
 Indices ConvEmitter::indicesAt(const Item &item, Value y, Value pixel, const Index &column) {
-  return resultIndices(e, g, item.rows, y, pixel, e.add(column, e.uniform(e.mul(item.group, g.groupOutputs))));
+  return resultIndices(e, g, item.rows, y, pixel,
+                       e.add(column, e.uniform(e.mul(item.group, g.groupOutputs))));
 }
 
 } // namespace

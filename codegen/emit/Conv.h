@@ -2,6 +2,7 @@
 #ifndef TILEWRIGHT_CODEGEN_EMIT_CONV_H
 #define TILEWRIGHT_CODEGEN_EMIT_CONV_H
 
+#include "codegen/emit/MicroKernel.h"
 #include "codegen/emit/Schedules.h"
 #include "codegen/emit/Views.h"
 #include "ir/Graph.h"
@@ -14,9 +15,9 @@ struct ConvGeometry {
   explicit ConvGeometry(graph::ConvOp op);
 
   graph::ConvOp op;
-  int64_t rank;                           ///< spatial dimensions
-  mlir::AffineExpr images;                ///< batch
-  Dims in, out, low;                      ///< spatial
+  int64_t rank;            ///< spatial dimensions
+  mlir::AffineExpr images; ///< batch
+  Dims in, out, low;       ///< spatial
   llvm::SmallVector<int64_t> taps, strides, lhsDilation, rhsDilation;
   int64_t groups, groupChannels, groupOutputs; ///< of the operand's and the result's channels
 
@@ -30,10 +31,11 @@ struct ConvGeometry {
   bool alwaysInside(int64_t d) const;
 };
 
-/// The weights as `groups` matrices of depth (kernel taps x channels of a group) rows and `columns` (output
-/// channels of a group) columns.
+/// The weights as `groups` matrices of taps x depth (channels of a group) rows and `columns` (output channels
+/// of a group) columns.
 struct ConvWeights {
-  int64_t groups = 1, depth = 0, columns = 0;
+  int64_t groups = 1, taps = 1, depth = 0, columns = 0;
+  int64_t group = 1;        ///< channels that one step takes, see DotKind
   int64_t panelColumns = 0; ///< nr; for depthwise ones the lanes that channels are padded to
   bool depthwise = false;   ///< [tap][output channel]
   llvm::SmallVector<std::pair<llvm::StringRef, int64_t>> schedule; ///< what the emitter must obey
@@ -41,20 +43,21 @@ struct ConvWeights {
 ConvWeights convWeights(graph::ConvOp op, const TargetInfo &target);
 
 struct ConvSchedule {
-  int64_t rows = 0;         ///< mr: output pixels of a register tile, along x
-  int64_t columns = 0;      ///< nr
-  int64_t channelBlock = 0; ///< kc: channels per pass over partial sums; 0: all, sums stay in registers
-  int64_t rowsPerItem = 1;  ///< output rows of a work item
-  bool rowsOuter = false;   ///< work items that follow each other share their rows (else their panels)
-  bool staged = false;      ///< rows of the operand are copied to scratch, with their border
+  int64_t rows = 0;    ///< mr: output pixels of a register tile, along x
+  int64_t columns = 0; ///< nr
+  int64_t channelBlock =
+      0; ///< kc: steps of channels per pass over partial sums; 0: all, sums stay in registers
+  int64_t rowsPerItem = 1; ///< output rows of a work item
+  bool rowsOuter = false;  ///< work items that follow each other share their rows (else their panels)
+  bool staged = false;     ///< rows of the operand are copied to scratch, with their border
 };
-ConvSchedule convSchedule(graph::ConvOp op, const TargetInfo &target);
+ConvSchedule convSchedule(graph::ConvOp op, DotKind kind, const TargetInfo &target);
 
 /// Whether emitConv() takes this root, with its weights `packed` as convWeights() says or as they lie.
 bool canEmitConv(graph::ConvOp op, bool packed);
 
-/// Rewrites a convolution that is a matrix product over pixels (see ConvGeometry::isProduct) into graph.contract.
-/// Returns whether it did.
+/// Rewrites a convolution that is a matrix product over pixels (see ConvGeometry::isProduct) into
+/// graph.contract. Returns whether it did.
 bool convToContract(graph::ConvOp op);
 
 mlir::LogicalResult emitDepthwise(ValueEmitter &e, graph::ConvOp op, EmittedKernel &result);

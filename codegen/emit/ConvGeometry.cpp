@@ -48,7 +48,8 @@ int64_t ConvGeometry::tapCount() const {
 bool ConvGeometry::isProduct() const {
   return groups == 1 && all(taps, 1) && all(strides, 1) && all(lhsDilation, 1) &&
          llvm::all_of(low, [](AffineExpr expr) { return constantOf(expr) == std::optional<int64_t>(0); }) &&
-         llvm::all_of(llvm::zip(in, out), [](auto sizes) { return provablyEqual(std::get<0>(sizes), std::get<1>(sizes)); });
+         llvm::all_of(llvm::zip(in, out),
+                      [](auto sizes) { return provablyEqual(std::get<0>(sizes), std::get<1>(sizes)); });
 }
 
 bool ConvGeometry::alwaysInside(int64_t d) const {
@@ -64,11 +65,13 @@ bool ConvGeometry::alwaysInside(int64_t d) const {
 namespace {
 
 /// Whether the operand's pixels can be read where they lie: channels together, as the sums' type.
-bool readableInPlace(const ConvGeometry &geometry) {
+bool readableInPlace(const ConvGeometry &geometry, DotKind kind) {
   ConvOp op = geometry.op;
   Type element = elementOf(op.getLhs());
   auto view = viewOf(op.getLhs());
-  return view && (element.isF32() || element.isF64()) &&
+  const bool quads =
+      kind == DotKind::Quads && element.isUnsignedInteger(8) && geometry.groupChannels % 4 == 0;
+  return view && (quads || (kind == DotKind::Plain && (element.isF32() || element.isF64()))) &&
          constantOf(view->strides.back()) == std::optional<int64_t>(1) && all(geometry.lhsDilation, 1) &&
          constantOf(geometry.in.back()) && constantOf(geometry.out.back()) && constantOf(geometry.low.back());
 }
@@ -80,7 +83,7 @@ int64_t product(ArrayRef<AffineExpr> sizes, int64_t unknown) {
   return result;
 }
 
-ConvSchedule chooseConv(const ConvGeometry &g, const TargetInfo &target) {
+ConvSchedule chooseConv(const ConvGeometry &g, DotKind kind, const TargetInfo &target) {
   Type accumulator = accumulatorType(elementOf(ConvOp(g.op).getResult()));
   const int64_t bits = accumulator.getIntOrFloatBitWidth(), bytes = bits / 8;
   ConvSchedule s;
@@ -89,7 +92,7 @@ ConvSchedule chooseConv(const ConvGeometry &g, const TargetInfo &target) {
     const int64_t lastRows = g.rank > 1 ? constantOf(g.out[g.rank - 2]).value_or(32) : 1;
     s.rows = splitEvenly(constantOf(g.out.back()).value_or(pixels), pixels).largest;
     s.columns = target.lanes(bits);
-    s.staged = !readableInPlace(g);
+    s.staged = !readableInPlace(g, kind);
     s.rowsPerItem = s.staged ? std::min<int64_t>(8, std::max<int64_t>(1, lastRows)) : 1;
     return s;
   }
@@ -97,8 +100,9 @@ ConvSchedule chooseConv(const ConvGeometry &g, const TargetInfo &target) {
   s.rows = tile.rows;
   s.columns = tile.columns;
   // Short runs of k cost more in pointers than copying rows does; borders of few channels more in code.
-  s.staged = !readableInPlace(g) || (g.groupChannels < 8 && g.lastTaps() > 1);
-  const int64_t depth = g.tapCount() * g.groupChannels, panel = depth * s.columns * bytes;
+  s.staged = !readableInPlace(g, kind) || (g.groupChannels < 8 && g.lastTaps() > 1);
+  const int64_t depth = g.tapCount() * llvm::divideCeil(g.groupChannels, groupOf(kind)),
+                panel = depth * s.columns * bytes;
   const int64_t panels = llvm::divideCeil(g.groupOutputs, s.columns) * g.groups;
   const int64_t width = constantOf(g.out.back()).value_or(56), half = target.l2Bytes / 2;
   const int64_t rows = std::max<int64_t>(1, product(ArrayRef(g.out).drop_back(), 32));
@@ -107,11 +111,13 @@ ConvSchedule chooseConv(const ConvGeometry &g, const TargetInfo &target) {
   const int64_t rowWork = std::max<int64_t>(1, width * depth * s.columns);
   const int64_t lastRows = g.rank > 1 ? constantOf(g.out[g.rank - 2]).value_or(32) : 1;
   const int64_t wanted = std::max<int64_t>(1, images * rows * panels / 128);
-  s.rowsPerItem = std::clamp<int64_t>(std::max<int64_t>((1 << 16) / rowWork, wanted), 1, std::max<int64_t>(1, lastRows));
+  s.rowsPerItem =
+      std::clamp<int64_t>(std::max<int64_t>((1 << 16) / rowWork, wanted), 1, std::max<int64_t>(1, lastRows));
   if (s.staged && lastRows > 1) // rows that neighbours share are copied for each item
     s.rowsPerItem = std::min<int64_t>(lastRows, std::max<int64_t>(s.rowsPerItem, 4));
   if (panel > half) {
-    s.channelBlock = std::max<int64_t>(16, (target.l1Bytes / 2 / (g.lastTaps() * s.columns * bytes)) / 16 * 16);
+    s.channelBlock =
+        std::max<int64_t>(16, (target.l1Bytes / 2 / (g.lastTaps() * s.columns * bytes)) / 16 * 16);
     s.rowsPerItem = lastRows;
   }
   return s;
@@ -119,8 +125,8 @@ ConvSchedule chooseConv(const ConvGeometry &g, const TargetInfo &target) {
 
 } // namespace
 
-ConvSchedule convSchedule(ConvOp op, const TargetInfo &target) {
-  ConvSchedule s = chooseConv(ConvGeometry(op), target);
+ConvSchedule convSchedule(ConvOp op, DotKind kind, const TargetInfo &target) {
+  ConvSchedule s = chooseConv(ConvGeometry(op), kind, target);
   auto function = op->getParentOfType<kernel::FuncOp>();
   DictionaryAttr attribute = function ? function.getScheduleAttr() : DictionaryAttr();
   s.rows = scheduleInteger(attribute, "mr").value_or(s.rows);
@@ -134,34 +140,45 @@ ConvSchedule convSchedule(ConvOp op, const TargetInfo &target) {
 
 ConvWeights convWeights(ConvOp op, const TargetInfo &target) {
   const ConvGeometry g(op);
-  const ConvSchedule s = convSchedule(op, target);
+  DotKind kind = dotKindFor(elementOf(op.getLhs()), elementOf(op.getRhs()),
+                            accumulatorType(elementOf(op.getResult())), target);
+  if (g.depthwise() ||
+      (g.groups > 1 && g.groupChannels % groupOf(kind) != 0)) // a step must not straddle groups
+    kind = DotKind::Plain;
+  const ConvSchedule s = convSchedule(op, kind, target);
   ConvWeights weights;
+  weights.group = groupOf(kind);
   weights.depthwise = g.depthwise();
   if (weights.depthwise) {
-    weights.depth = g.tapCount();
+    weights.taps = g.tapCount();
+    weights.depth = 1;
     weights.columns = g.groups * g.groupOutputs;
     weights.panelColumns = s.columns;
     weights.schedule = {{"mr", s.rows}, {"rows", s.rowsPerItem}, {"staged", s.staged}};
     return weights;
   }
   weights.groups = g.groups;
-  weights.depth = g.tapCount() * g.groupChannels;
+  weights.taps = g.tapCount();
+  weights.depth = g.groupChannels;
   weights.columns = g.groupOutputs;
   weights.panelColumns = s.columns;
-  weights.schedule = {{"mr", s.rows},          {"nr", s.columns},           {"kc", s.channelBlock},
-                      {"rows", s.rowsPerItem}, {"rows_outer", s.rowsOuter}, {"staged", s.staged}};
+  weights.schedule = {{"mr", s.rows},           {"nr", s.columns},       {"kc", s.channelBlock},
+                      {"group", weights.group}, {"rows", s.rowsPerItem}, {"rows_outer", s.rowsOuter},
+                      {"staged", s.staged}};
   return weights;
 }
 
 bool canEmitConv(ConvOp op, bool packed) {
   auto weights = llvm::cast<RankedTensorType>(op.getRhs().getType());
   Type type = accumulatorType(elementOf(op.getResult()));
-  if (!op.getChannelsLast() || !Epilogue::supports(op) || !weights.hasStaticShape() || weights.getNumElements() == 0 ||
-      weights.getRank() < 3 || !(type.isF32() || type.isF64() || type.isInteger(32) || type.isInteger(64)))
+  if (!op.getChannelsLast() || !Epilogue::supports(op) || !weights.hasStaticShape() ||
+      weights.getNumElements() == 0 || weights.getRank() < 3 ||
+      !(type.isF32() || type.isF64() || type.isInteger(32) || type.isInteger(64)))
     return false;
   const ConvGeometry g(op);
   if (g.depthwise()) // read as they lie
-    return g.groupOutputs == 1 && elementOf(op.getRhs()) == type && (packed || llvm::isa<BlockArgument>(op.getRhs()));
+    return g.groupOutputs == 1 && elementOf(op.getRhs()) == type &&
+           (packed || llvm::isa<BlockArgument>(op.getRhs()));
   return packed || g.groups == 1;
 }
 

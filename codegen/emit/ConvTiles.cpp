@@ -28,7 +28,8 @@ SmallVector<TapInterval> ConvTiles::tapsOf(int64_t firstPixel, int64_t rows) con
   for (int64_t tap = 0; tap < g.lastTaps(); ++tap) {
     int64_t first = 0, end = rows;
     if (!bordered) {
-      const int64_t size = *constantOf(g.in.back()), offset = tap * g.rhsDilation.back() - *constantOf(g.low.back());
+      const int64_t size = *constantOf(g.in.back()),
+                    offset = tap * g.rhsDilation.back() - *constantOf(g.low.back());
       auto inside = [&](int64_t row) {
         const int64_t x = (firstPixel + row) * g.strides.back() + offset;
         return x >= 0 && x < size;
@@ -40,7 +41,8 @@ SmallVector<TapInterval> ConvTiles::tapsOf(int64_t firstPixel, int64_t rows) con
     }
     if (first == end)
       continue;
-    if (!taps.empty() && taps.back().endTap == tap && taps.back().firstRow == first && taps.back().endRow == end)
+    if (!taps.empty() && taps.back().endTap == tap && taps.back().firstRow == first &&
+        taps.back().endRow == end)
       taps.back().endTap = tap + 1;
     else
       taps.push_back({tap, tap + 1, first, end});
@@ -53,17 +55,23 @@ void ConvTiles::forEach(llvm::function_ref<void(const TileClass &, Value)> body)
     if (some.end - some.first == 1)
       body(some, tiles.firstRow(e.constant(some.first)));
     else
-      e.loop(e.constant(some.first), e.constant(some.end), 1, [&](Value tile) { body(some, tiles.firstRow(tile)); });
+      e.loop(e.constant(some.first), e.constant(some.end), 1,
+             [&](Value tile) { body(some, tiles.firstRow(tile)); });
   }
   if (bordered || !tiles.isFixed())
-    tiles.forEach(e.constant(0), tiles.count, [&](int64_t rows, Value first) { body({0, 0, rows, tapsOf(0, rows)}, first); });
+    tiles.forEach(e.constant(0), tiles.count,
+                  [&](int64_t rows, Value first) { body({0, 0, rows, tapsOf(0, rows)}, first); });
 }
 
 //===- Blocks of rows ---------------------------------------------------------------===//
 
-static AffineExpr lastRows(const ConvGeometry &g) { return g.rank > 1 ? g.out[g.rank - 2] : constantDim(g.images.getContext(), 1); }
+static AffineExpr lastRows(const ConvGeometry &g) {
+  return g.rank > 1 ? g.out[g.rank - 2] : constantDim(g.images.getContext(), 1);
+}
 
-static AffineExpr blocksOf(const ConvGeometry &g, int64_t rows) { return canonical((lastRows(g) + (rows - 1)).floorDiv(rows)); }
+static AffineExpr blocksOf(const ConvGeometry &g, int64_t rows) {
+  return canonical((lastRows(g) + (rows - 1)).floorDiv(rows));
+}
 
 AffineExpr RowBlock::count(const ConvGeometry &g, int64_t rows) {
   AffineExpr count = canonical(g.images * blocksOf(g, rows));
@@ -99,7 +107,8 @@ std::pair<Value, Value> tapBounds(ValueEmitter &e, const ConvGeometry &g, int64_
   return {firstFrom(origin), firstFrom(e.add(origin, size))};
 }
 
-Indices resultIndices(ValueEmitter &e, const ConvGeometry &g, const RowBlock &block, Value y, Value pixel, const Index &channel) {
+Indices resultIndices(ValueEmitter &e, const ConvGeometry &g, const RowBlock &block, Value y, Value pixel,
+                      const Index &channel) {
   Indices indices{e.uniform(block.image)};
   for (Value index : block.outer)
     indices.push_back(e.uniform(index));
@@ -110,7 +119,8 @@ Indices resultIndices(ValueEmitter &e, const ConvGeometry &g, const RowBlock &bl
   return indices;
 }
 
-PixelMemory pixelsOf(ValueEmitter &e, const ConvGeometry &g, const StridedView &view, Value image, int64_t bytes) {
+PixelMemory pixelsOf(ValueEmitter &e, const ConvGeometry &g, const StridedView &view, Value image,
+                     int64_t bytes) {
   PixelMemory memory;
   Value offset = e.add(e.dim(view.offset), e.mul(image, e.dim(view.strides.front())));
   memory.base = e.address(e.kernel.pointers.lookup(view.argument), offset, bytes);

@@ -19,8 +19,8 @@ struct TileClass {
   llvm::SmallVector<TapInterval> taps;
 };
 
-/// The tiles of a row of the result, by what their taps along x meet. With a border of zeros (`bordered`) all taps
-/// meet something.
+/// The tiles of a row of the result, by what their taps along x meet. With a border of zeros (`bordered`) all
+/// taps meet something.
 class ConvTiles {
 public:
   ConvTiles(ValueEmitter &e, const ConvGeometry &geometry, int64_t pixels, bool bordered);
@@ -39,7 +39,8 @@ private:
   llvm::SmallVector<TileClass> classes; ///< empty where sizes are known at run time only
 };
 
-/// A block of rows of the result: `image`, the indices of all row dimensions but the last, and a range of that one.
+/// A block of rows of the result: `image`, the indices of all row dimensions but the last, and a range of
+/// that one.
 struct RowBlock {
   mlir::Value image;
   llvm::SmallVector<mlir::Value> outer;
@@ -55,11 +56,12 @@ struct RowBlock {
 };
 
 /// The taps [lo, hi) along dimension d that lie inside the operand for output index `index`.
-std::pair<mlir::Value, mlir::Value> tapBounds(ValueEmitter &e, const ConvGeometry &geometry, int64_t d, mlir::Value index);
+std::pair<mlir::Value, mlir::Value> tapBounds(ValueEmitter &e, const ConvGeometry &geometry, int64_t d,
+                                              mlir::Value index);
 
 /// The result's indices at a pixel of a row.
-Indices resultIndices(ValueEmitter &e, const ConvGeometry &geometry, const RowBlock &block, mlir::Value y, mlir::Value pixel,
-                      const Index &channel);
+Indices resultIndices(ValueEmitter &e, const ConvGeometry &geometry, const RowBlock &block, mlir::Value y,
+                      mlir::Value pixel, const Index &channel);
 
 /// The operand's pixels in memory.
 struct PixelMemory {
@@ -67,7 +69,8 @@ struct PixelMemory {
   llvm::SmallVector<mlir::Value> pitches; ///< bytes between neighbours along each
 };
 /// Of an operand that is read where it lies: the pixels of an image.
-PixelMemory pixelsOf(ValueEmitter &e, const ConvGeometry &geometry, const StridedView &view, mlir::Value image, int64_t bytes);
+PixelMemory pixelsOf(ValueEmitter &e, const ConvGeometry &geometry, const StridedView &view,
+                     mlir::Value image, int64_t bytes);
 
 } // namespace tilewright::codegen
 

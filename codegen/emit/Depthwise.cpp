@@ -1,8 +1,8 @@
 //===- Depthwise.cpp - convolutions of each channel by itself -------------===//
 //
-// Lanes run along channels. A tile of pixels along x keeps one sum each; a row of taps loads each pixel that any
-// of them needs once, and the taps' weights. Borders as in Conv.cpp: rows of taps by loop bounds, columns by the
-// tile's class, each pixel of which multiplies the taps that exist for it.
+// Lanes run along channels. A tile of pixels along x keeps one sum each; a row of taps loads each pixel that
+// any of them needs once, and the taps' weights. Borders as in Conv.cpp: rows of taps by loop bounds, columns
+// by the tile's class, each pixel of which multiplies the taps that exist for it.
 //===----------------------------------------------------------------------===//
 #include "codegen/emit/ConvStage.h"
 #include "codegen/emit/TileOutput.h"
@@ -25,7 +25,8 @@ public:
 private:
   void enterRows(Value index);
   void emitTile(Value y, Value channel, const TileClass &some, Value pixel);
-  Accumulators outerTaps(int64_t d, Value y, Value left, Value firstTap, const TileClass &some, Accumulators sums);
+  Accumulators outerTaps(int64_t d, Value y, Value left, Value firstTap, const TileClass &some,
+                         Accumulators sums);
   Accumulators lastTaps(Value left, Value firstTap, const TileClass &some, Accumulators sums);
   Value loadLanes(Value address, bool padded);
 
@@ -47,12 +48,14 @@ private:
 };
 
 DepthwiseEmitter::DepthwiseEmitter(ValueEmitter &e, ConvOp op, EmittedKernel &result)
-    : e(e), op(op), result(result), g(op), schedule(convSchedule(op, e.kernel.target)),
+    : e(e), op(op), result(result), g(op), schedule(convSchedule(op, DotKind::Plain, e.kernel.target)),
       panelArgument(scheduleInteger(e.kernel.kernel.getScheduleAttr(), "panel_argument")),
       kernel(e, accumulatorType(elementOf(op.getResult())), elementOf(op.getResult())),
-      tiles(e, g, schedule.rows, schedule.staged), output(e, kernel, op, schedule.rows, kernel.lanes(), tiles.isFixed()),
-      channels(g.groups), bytes(kernel.accumulatorBytes()), weightPitch(channels) {
-  Value argument = panelArgument ? e.kernel.kernel.getBody().getArgument(*panelArgument) : viewOf(op.getRhs())->argument;
+      tiles(e, g, schedule.rows, schedule.staged),
+      output(e, kernel, op, schedule.rows, kernel.lanes(), tiles.isFixed()), channels(g.groups),
+      bytes(kernel.accumulatorBytes()), weightPitch(channels) {
+  Value argument =
+      panelArgument ? e.kernel.kernel.getBody().getArgument(*panelArgument) : viewOf(op.getRhs())->argument;
   weights = e.kernel.pointers.lookup(argument);
   if (panelArgument)
     weightPitch = llvm::alignTo(channels, kernel.lanes());
@@ -64,10 +67,13 @@ void DepthwiseEmitter::emit() {
     stage.emplace(e, kernel, g, schedule.rowsPerItem);
   else
     view = viewOf(op.getLhs());
-  // Channels are split only where there are too few rows for many threads; a group stays long enough to stream.
+  // Channels are split only where there are too few rows for many threads; a group stays long enough to
+  // stream.
   const int64_t vectors = llvm::divideCeil(channels, kernel.lanes());
   const int64_t blocks = constantOf(RowBlock::count(g, schedule.rowsPerItem)).value_or(64);
-  const int64_t groups = stage ? 1 : std::clamp<int64_t>(llvm::divideCeil(64, std::max<int64_t>(blocks, 1)), 1, llvm::divideCeil(vectors, 4));
+  const int64_t groups = stage ? 1
+                               : std::clamp<int64_t>(llvm::divideCeil(64, std::max<int64_t>(blocks, 1)), 1,
+                                                     llvm::divideCeil(vectors, 4));
   const int64_t perGroup = llvm::divideCeil(vectors, groups), count = llvm::divideCeil(vectors, perGroup);
   result.extent = canonical(RowBlock::count(g, schedule.rowsPerItem) * count);
   e.loop(e.kernel.begin, e.kernel.end, 1, [&](Value item) {
@@ -97,13 +103,17 @@ void DepthwiseEmitter::emitTile(Value y, Value channel, const TileClass &some, V
   mask = exact ? Value() : e.laneMask(channel, e.constant(channels), kernel.lanes());
   this->channel = channel;
   output.enterPanel(channel, e.constant(channels), exact);
-  Value left = e.address(e.address(pixels.base, channel, bytes), e.mul(e.mul(pixel, g.strides.back()), pixels.pitches.back()), 1);
+  Value left = e.address(e.address(pixels.base, channel, bytes),
+                         e.mul(e.mul(pixel, g.strides.back()), pixels.pitches.back()), 1);
   const MicroKernel::Tile tile{some.rows, 1};
   const Accumulators sums = outerTaps(0, y, left, e.constant(0), some, kernel.zero(tile));
-  output.finish(tile, sums, [&](Value i, const Index &column) { return resultIndices(e, g, rows, y, e.add(pixel, i), column); });
+  output.finish(tile, sums, [&](Value i, const Index &column) {
+    return resultIndices(e, g, rows, y, e.add(pixel, i), column);
+  });
 }
 
-Accumulators DepthwiseEmitter::outerTaps(int64_t d, Value y, Value left, Value firstTap, const TileClass &some, Accumulators sums) {
+Accumulators DepthwiseEmitter::outerTaps(int64_t d, Value y, Value left, Value firstTap,
+                                         const TileClass &some, Accumulators sums) {
   if (d == g.rank - 1)
     return lastTaps(left, firstTap, some, std::move(sums));
   Value index = rows.index(g, d, y), origin = index;
@@ -112,8 +122,8 @@ Accumulators DepthwiseEmitter::outerTaps(int64_t d, Value y, Value left, Value f
   auto [lo, hi] = tapBounds(e, g, d, index);
   return e.loop(lo, hi, 1, sums, [&](Value tap, ValueRange carried) {
     Value row = e.add(e.mul(origin, g.strides[d]), e.mul(tap, g.rhsDilation[d]));
-    return outerTaps(d + 1, y, e.address(left, e.mul(row, pixels.pitches[d]), 1), e.mul(e.add(firstTap, tap), g.taps[d + 1]), some,
-                     Accumulators(carried));
+    return outerTaps(d + 1, y, e.address(left, e.mul(row, pixels.pitches[d]), 1),
+                     e.mul(e.add(firstTap, tap), g.taps[d + 1]), some, Accumulators(carried));
   });
 }
 
@@ -121,10 +131,12 @@ Value DepthwiseEmitter::loadLanes(Value address, bool padded) {
   if (!mask || padded)
     return LLVM::LoadOp::create(e.b, e.loc, kernel.vectorType(), address, bytes);
   Value zero = kernel.zero({1, 1}).front();
-  return LLVM::MaskedLoadOp::create(e.b, e.loc, kernel.vectorType(), address, mask, zero, e.b.getI32IntegerAttr(bytes));
+  return LLVM::MaskedLoadOp::create(e.b, e.loc, kernel.vectorType(), address, mask, zero,
+                                    e.b.getI32IntegerAttr(bytes));
 }
 
-Accumulators DepthwiseEmitter::lastTaps(Value left, Value firstTap, const TileClass &some, Accumulators sums) {
+Accumulators DepthwiseEmitter::lastTaps(Value left, Value firstTap, const TileClass &some,
+                                        Accumulators sums) {
   llvm::DenseMap<int64_t, Value> columns; // by distance from the tile's first pixel
   for (const TapInterval &taps : some.taps)
     for (int64_t tap = taps.firstTap; tap < taps.endTap; ++tap) {

@@ -9,8 +9,8 @@ using llvm::SmallVector;
 namespace tilewright::codegen {
 namespace {
 
-/// The ops from `root` (excluded) to the one that makes `value`; false when there is no such path or an op on it
-/// does not map an element to an element.
+/// The ops from `root` (excluded) to the one that makes `value`; false when there is no such path or an op on
+/// it does not map an element to an element.
 bool findPath(Operation *root, Value value, llvm::SmallPtrSetImpl<Operation *> &seen,
               SmallVectorImpl<Operation *> &path) {
   Operation *op = value.getDefiningOp();
@@ -29,7 +29,8 @@ bool findPath(Operation *root, Value value, llvm::SmallPtrSetImpl<Operation *> &
 /// Rough instructions per vector of results.
 int64_t weightOf(Operation *op) {
   if (auto unary = dyn_cast<UnaryOp>(op))
-    return llvm::is_contained({UnaryKind::neg, UnaryKind::abs, UnaryKind::sqrt, UnaryKind::floor, UnaryKind::ceil, UnaryKind::round},
+    return llvm::is_contained({UnaryKind::neg, UnaryKind::abs, UnaryKind::sqrt, UnaryKind::floor,
+                               UnaryKind::ceil, UnaryKind::round},
                               unary.getKind())
                ? 1
                : 12;
@@ -42,11 +43,12 @@ int64_t weightOf(Operation *op) {
 
 bool Epilogue::supports(Operation *root) {
   Operation *yield = root->getBlock()->getTerminator();
-  return root->getNumResults() == 1 && yield->getNumOperands() > 0 && llvm::all_of(yield->getOperands(), [&](Value value) {
-    SmallVector<Operation *> path;
-    llvm::SmallPtrSet<Operation *, 16> seen;
-    return findPath(root, value, seen, path);
-  });
+  return root->getNumResults() == 1 && yield->getNumOperands() > 0 &&
+         llvm::all_of(yield->getOperands(), [&](Value value) {
+           SmallVector<Operation *> path;
+           llvm::SmallPtrSet<Operation *, 16> seen;
+           return findPath(root, value, seen, path);
+         });
 }
 
 Epilogue::Epilogue(ValueEmitter &e, Operation *root) : e(e), root(root) {

@@ -21,8 +21,8 @@ public:
   /// Ops that compute something between root and results: what one more unrolled copy costs.
   int64_t weight() const { return weightOfOps; }
 
-  /// Whether some path from a root of this kind to the yielded values can be followed; nothing else is emitted
-  /// fast.
+  /// Whether some path from a root of this kind to the yielded values can be followed; nothing else is
+  /// emitted fast.
   static bool supports(mlir::Operation *root);
 
 private:

@@ -30,18 +30,72 @@ Value widen(ValueEmitter &e, Value value, Type from, Type accumulator) {
   return arith::ExtSIOp::create(e.b, e.loc, to, value);
 }
 
-MicroKernel::MicroKernel(ValueEmitter &e, Type accumulator, Type panelElement)
-    : e(e), vector(VectorType::get({e.kernel.target.lanes(accumulator.getIntOrFloatBitWidth())}, accumulator)),
-      panelElement(panelElement) {}
+DotKind dotKindFor(Type left, Type right, Type accumulator, const TargetInfo &target) {
+  auto isByte = [](Type type) {
+    auto integer = llvm::dyn_cast<IntegerType>(type);
+    return integer && integer.getWidth() == 8;
+  };
+  if (!isByte(left) || !isByte(right) || !accumulator.isInteger(32))
+    return DotKind::Plain;
+  const bool hasQuads = target.hasVnni || (target.hasAvxVnni && !target.hasAvx512());
+  return hasQuads && right.isSignedInteger() ? DotKind::Quads : DotKind::Pairs;
+}
 
-int64_t MicroKernel::panelBytes() const { return graph::byteWidth(panelElement); }
+MicroKernel::MicroKernel(ValueEmitter &e, Type accumulator, Type panelElement, DotKind kind)
+    : e(e),
+      vector(VectorType::get({e.kernel.target.lanes(accumulator.getIntOrFloatBitWidth())}, accumulator)),
+      panelElement(panelElement), dotKind(kind) {}
 
-Accumulators MicroKernel::zero(Tile tile) {
-  Value zero = e.placedAt(0, [&]() -> Value { return arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(vector)); });
+int64_t MicroKernel::panelStride(int64_t columns) const {
+  return columns * group() * graph::byteWidth(panelElement);
+}
+
+Type MicroKernel::leftType() const {
+  return dotKind == DotKind::Plain ? vector.getElementType() : Type(e.b.getIntegerType(32 / group()));
+}
+
+bool MicroKernel::needsCorrection(Type left) const {
+  return dotKind == DotKind::Quads && left.isSignedInteger();
+}
+
+Value MicroKernel::toLeft(Value lanes, Type element) const {
+  if (dotKind == DotKind::Plain)
+    return widen(e, lanes, element, vector.getElementType());
+  if (dotKind == DotKind::Pairs)
+    return widen(e, lanes, element, e.b.getI16Type());
+  if (!needsCorrection(element))
+    return lanes;
+  return arith::XOrIOp::create(e.b, e.loc, lanes, splatInteger(e, lanes.getType(), -128));
+}
+
+Accumulators MicroKernel::signedCorrection(int64_t vectors, Value panel, int64_t stride, Value depth) const {
+  Value offset = arith::ConstantOp::create(
+      e.b, e.loc, DenseElementsAttr::get(vector, e.b.getI32IntegerAttr(int32_t(0x80808080))));
+  Accumulators sums = e.loop(e.constant(0), depth, 1, zero({1, vectors}), [&](Value k, ValueRange carried) {
+    Accumulators next(carried);
+    for (int64_t x = 0; x < vectors; ++x)
+      next[x] = multiplyAdd(offset, loadPanel(e.address(panel, k, stride), x), next[x]);
+    return next;
+  });
+  for (Value &sum : sums)
+    sum = arith::SubIOp::create(e.b, e.loc, zero({1, 1}).front(), sum);
+  return sums;
+}
+
+Accumulators MicroKernel::repeated(const Accumulators &row, int64_t rows) {
+  Accumulators all;
+  for (int64_t i = 0; i < rows; ++i)
+    llvm::append_range(all, row);
+  return all;
+}
+
+Accumulators MicroKernel::zero(Tile tile) const {
+  Value zero = e.placedAt(
+      0, [&]() -> Value { return arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(vector)); });
   return Accumulators(tile.rows * tile.vectors, zero);
 }
 
-Accumulators MicroKernel::load(Tile tile, Value pointer, int64_t pitch) {
+Accumulators MicroKernel::load(Tile tile, Value pointer, int64_t pitch) const {
   Accumulators sums;
   for (int64_t row = 0; row < tile.rows; ++row)
     for (int64_t x = 0; x < tile.vectors; ++x) {
@@ -51,7 +105,7 @@ Accumulators MicroKernel::load(Tile tile, Value pointer, int64_t pitch) {
   return sums;
 }
 
-void MicroKernel::store(Tile tile, Value pointer, int64_t pitch, ValueRange sums) {
+void MicroKernel::store(Tile tile, Value pointer, int64_t pitch, ValueRange sums) const {
   for (int64_t row = 0; row < tile.rows; ++row)
     for (int64_t x = 0; x < tile.vectors; ++x) {
       Value to = e.address(pointer, e.constant(row * pitch + x * lanes() * accumulatorBytes()), 1);
@@ -59,17 +113,36 @@ void MicroKernel::store(Tile tile, Value pointer, int64_t pitch, ValueRange sums
     }
 }
 
-Value MicroKernel::multiplyAdd(Value x, Value y, Value sum) {
+Value MicroKernel::multiplyAdd(Value x, Value y, Value sum) const {
   if (llvm::isa<FloatType>(vector.getElementType()))
     return vector::FMAOp::create(e.b, e.loc, x, y, sum);
-  return arith::AddIOp::create(e.b, e.loc, sum, arith::MulIOp::create(e.b, e.loc, x, y));
+  if (dotKind == DotKind::Plain)
+    return arith::AddIOp::create(e.b, e.loc, sum, arith::MulIOp::create(e.b, e.loc, x, y));
+  const bool wide = lanes() == 16;
+  auto narrow = VectorType::get({lanes() * group()}, e.b.getIntegerType(32 / group()));
+  auto cast = [&](Value value) -> Value { return vector::BitCastOp::create(e.b, e.loc, narrow, value); };
+  auto call = [&](StringRef name, ValueRange operands) {
+    return LLVM::CallIntrinsicOp::create(e.b, e.loc, vector, e.b.getStringAttr(name), operands).getResult(0);
+  };
+  if (dotKind == DotKind::Quads)
+    return call(wide ? "llvm.x86.avx512.vpdpbusd.512" : "llvm.x86.avx512.vpdpbusd.256",
+                {sum, cast(x), cast(y)});
+  return arith::AddIOp::create(
+      e.b, e.loc, sum,
+      call(wide ? "llvm.x86.avx512.pmaddw.d.512" : "llvm.x86.avx2.pmadd.wd", {cast(x), cast(y)}));
 }
 
-Value MicroKernel::loadPanel(Value pointer, int64_t vectorIndex) {
-  Value from = e.address(pointer, e.constant(vectorIndex * lanes() * panelBytes()), 1);
-  auto stored = VectorType::get({lanes()}, storageType(panelElement));
-  Value loaded = LLVM::LoadOp::create(e.b, e.loc, stored, from, panelBytes());
-  return widen(e, fromStorage(e, loaded, panelElement), panelElement, vector.getElementType());
+/// Vector `vectorIndex` of a step: of the sums' type, or its bits as pairs or quads.
+Value MicroKernel::loadPanel(Value pointer, int64_t vectorIndex) const {
+  const int64_t count = lanes() * group(), bytes = graph::byteWidth(panelElement);
+  Value from = e.address(pointer, e.constant(vectorIndex * count * bytes), 1);
+  Value loaded =
+      LLVM::LoadOp::create(e.b, e.loc, VectorType::get({count}, storageType(panelElement)), from, bytes);
+  if (dotKind == DotKind::Plain)
+    return widen(e, fromStorage(e, loaded, panelElement), panelElement, vector.getElementType());
+  if (dotKind == DotKind::Pairs)
+    loaded = widen(e, loaded, panelElement, e.b.getI16Type());
+  return vector::BitCastOp::create(e.b, e.loc, vector, loaded);
 }
 
 /// Where one step of k reads.
@@ -81,18 +154,19 @@ struct MicroKernel::Cursor {
   int64_t panelStride = 0;
 };
 
-void MicroKernel::step(Tile tile, const Cursor &cursor, llvm::MutableArrayRef<Value> sums) {
+void MicroKernel::step(Tile tile, const Cursor &cursor, llvm::MutableArrayRef<Value> sums) const {
   SmallVector<Value> columns;
   for (int64_t x = 0; x < tile.vectors; ++x)
     columns.push_back(loadPanel(cursor.panel, x));
   if (cursor.prefetch)
-    for (int64_t byte = 0; byte < tile.vectors * lanes() * panelBytes(); byte += e.kernel.target.cacheLine)
-      LLVM::Prefetch::create(e.b, e.loc, e.address(cursor.panel, e.constant(prefetchDistance * cursor.panelStride + byte), 1),
-                             /*rw=*/0, /*hint=*/3, /*cache=*/1);
+    for (int64_t byte = 0; byte < panelStride(tile.vectors * lanes()); byte += e.kernel.target.cacheLine)
+      LLVM::Prefetch::create(
+          e.b, e.loc, e.address(cursor.panel, e.constant(prefetchDistance * cursor.panelStride + byte), 1),
+          /*rw=*/0, /*hint=*/3, /*cache=*/1);
   if (cursor.ahead)
     LLVM::Prefetch::create(e.b, e.loc, cursor.ahead, /*rw=*/0, /*hint=*/2, /*cache=*/1);
   for (int64_t row = 0; row < tile.rows; ++row) {
-    Value scalar = LLVM::LoadOp::create(e.b, e.loc, vector.getElementType(), cursor.rows[row], accumulatorBytes());
+    Value scalar = LLVM::LoadOp::create(e.b, e.loc, vector.getElementType(), cursor.rows[row], leftBytes());
     Value spread = vector::BroadcastOp::create(e.b, e.loc, vector, scalar);
     for (int64_t x = 0; x < tile.vectors; ++x) {
       Value &sum = sums[row * tile.vectors + x];
@@ -101,7 +175,8 @@ void MicroKernel::step(Tile tile, const Cursor &cursor, llvm::MutableArrayRef<Va
   }
 }
 
-Accumulators MicroKernel::steps(Tile tile, const Run &run, Value k, int64_t count, int64_t sets, ValueRange given) {
+Accumulators MicroKernel::steps(Tile tile, const Run &run, Value k, int64_t count, int64_t sets,
+                                ValueRange given) const {
   Accumulators sums(given);
   const int64_t perSet = tile.rows * tile.vectors;
   Value panel = e.address(run.panel, k, run.panelStride);
@@ -120,7 +195,7 @@ Accumulators MicroKernel::steps(Tile tile, const Run &run, Value k, int64_t coun
   return sums;
 }
 
-Accumulators MicroKernel::accumulate(Tile tile, const Run &run, ValueRange given) {
+Accumulators MicroKernel::accumulate(Tile tile, const Run &run, ValueRange given) const {
   const int64_t perSet = tile.rows * tile.vectors;
   const auto depth = e.constantOf(run.depth);
   if (depth && *depth <= straightDepth)
@@ -132,17 +207,20 @@ Accumulators MicroKernel::accumulate(Tile tile, const Run &run, ValueRange given
   for (int64_t set = 1; set < sets; ++set)
     llvm::append_range(sums, zero(tile));
   Value tail = e.sub(run.depth, e.remainder(run.depth, e.constant(sets)));
-  sums = e.loop(e.constant(0), tail, sets, sums, [&](Value k, ValueRange carried) { return steps(tile, run, k, sets, sets, carried); });
+  sums = e.loop(e.constant(0), tail, sets, sums,
+                [&](Value k, ValueRange carried) { return steps(tile, run, k, sets, sets, carried); });
   for (int64_t half = sets / 2; half > 0; half /= 2)
     for (int64_t i = 0; i < half * perSet; ++i) {
       Value x = sums[i], y = sums[i + half * perSet];
-      sums[i] = llvm::isa<FloatType>(vector.getElementType()) ? Value(arith::AddFOp::create(e.b, e.loc, x, y))
-                                                              : Value(arith::AddIOp::create(e.b, e.loc, x, y));
+      sums[i] = llvm::isa<FloatType>(vector.getElementType())
+                    ? Value(arith::AddFOp::create(e.b, e.loc, x, y))
+                    : Value(arith::AddIOp::create(e.b, e.loc, x, y));
     }
   sums.truncate(perSet);
   if (depth && *depth - *e.constantOf(tail) <= 1)
     return steps(tile, run, tail, *depth - *e.constantOf(tail), 1, sums);
-  return e.loop(tail, run.depth, 1, sums, [&](Value k, ValueRange carried) { return steps(tile, run, k, 1, 1, carried); });
+  return e.loop(tail, run.depth, 1, sums,
+                [&](Value k, ValueRange carried) { return steps(tile, run, k, 1, 1, carried); });
 }
 
 } // namespace tilewright::codegen

@@ -12,6 +12,17 @@
 
 namespace tilewright::codegen {
 
+/// How products are summed: the instruction decides how many k one step takes and what lies in memory for it.
+enum class DotKind {
+  Plain, ///< one k: operands of the sums' type
+  Pairs, ///< two k of 16-bit integers (vpmaddwd): panels of 8-bit ones [k / 2][column][2], rows widened to 16
+  Quads, ///< four k of u8 times s8 (vpdpbusd): panels [k / 4][column][4]
+};
+/// k of one step.
+inline int64_t groupOf(DotKind kind) { return kind == DotKind::Quads ? 4 : kind == DotKind::Pairs ? 2 : 1; }
+/// What the target has for products of these graph types summed as `accumulator`, the right one being packed.
+DotKind dotKindFor(mlir::Type left, mlir::Type right, mlir::Type accumulator, const TargetInfo &target);
+
 /// Sums of a tile, row by row, `vectors` values each.
 using Accumulators = llvm::SmallVector<mlir::Value>;
 
@@ -19,51 +30,68 @@ class MicroKernel {
 public:
   /// C += A * B of elements of type `accumulator` (f32, f64, i32, i64). Panels hold elements of the graph
   /// type `panelElement`, converted as they are loaded.
-  MicroKernel(ValueEmitter &e, mlir::Type accumulator, mlir::Type panelElement);
+  MicroKernel(ValueEmitter &e, mlir::Type accumulator, mlir::Type panelElement,
+              DotKind kind = DotKind::Plain);
 
   struct Tile {
     int64_t rows = 0, vectors = 0;
   };
 
-  /// One run of the contracted dimension: A[row][k] at `left + row * rowStride + k * depthStride`, B[k][...] at
-  /// `panel + k * panelStride`. Bytes, i64.
+  /// One run of the contracted dimension in steps of group() k: A[row][step] at
+  /// `left + row * rowStride + step * depthStride`, B[step][...] at `panel + step * panelStride`. Bytes, i64.
   struct Run {
     mlir::Value left, rowStride, depthStride;
     mlir::Value panel;
     int64_t panelStride = 0;
-    mlir::Value depth; ///< how many k
-    /// What the next tile will read, fetched on the way: `ahead + k * aheadStride`. Null: nothing.
+    mlir::Value depth; ///< how many steps
+    /// What the next tile will read, fetched on the way: `ahead + step * aheadStride`. Null: nothing.
     mlir::Value ahead;
     int64_t aheadStride = 0;
   };
 
-  Accumulators zero(Tile tile);
+  Accumulators zero(Tile tile) const;
   /// `sums` plus the products of a run. The order of additions to an element depends on the tile's shape and
   /// on the run's depth, never on where the tile lies.
-  Accumulators accumulate(Tile tile, const Run &run, mlir::ValueRange sums);
+  Accumulators accumulate(Tile tile, const Run &run, mlir::ValueRange sums) const;
 
   /// Sums at `pointer + row * pitch` (bytes): partial results between blocks of the contracted dimension.
-  Accumulators load(Tile tile, mlir::Value pointer, int64_t pitch);
-  void store(Tile tile, mlir::Value pointer, int64_t pitch, mlir::ValueRange sums);
+  Accumulators load(Tile tile, mlir::Value pointer, int64_t pitch) const;
+  void store(Tile tile, mlir::Value pointer, int64_t pitch, mlir::ValueRange sums) const;
 
   /// sum + x * y of vectors.
-  mlir::Value multiplyAdd(mlir::Value x, mlir::Value y, mlir::Value sum);
+  mlir::Value multiplyAdd(mlir::Value x, mlir::Value y, mlir::Value sum) const;
 
   mlir::VectorType vectorType() const { return vector; }
   int64_t lanes() const { return vector.getNumElements(); }
   int64_t accumulatorBytes() const { return vector.getElementTypeBitWidth() / 8; }
-  int64_t panelBytes() const;
+  DotKind kind() const { return dotKind; }
+  int64_t group() const { return groupOf(dotKind); }
+  /// Bytes of one k of a row of the left operand as it is read: in steps of four bytes for pairs and quads.
+  int64_t leftBytes() const { return accumulatorBytes() / group(); }
+  mlir::Type leftType() const;
+  /// Bytes of one step of a panel `columns` wide.
+  int64_t panelStride(int64_t columns) const;
+  /// Lanes of a left operand (e.lanes wide, graph type `element`) as it is read. Signed bytes become unsigned
+  /// by adding 128 for quads: sums start from signedCorrection() then.
+  mlir::Value toLeft(mlir::Value lanes, mlir::Type element) const;
+  bool needsCorrection(mlir::Type left) const;
+  /// -128 times the sums of columns of a panel over `depth` steps, `vectors` values.
+  Accumulators signedCorrection(int64_t vectors, mlir::Value panel, int64_t panelStride,
+                                mlir::Value depth) const;
+  /// `rows` copies of a row of sums.
+  static Accumulators repeated(const Accumulators &row, int64_t rows);
 
 private:
   struct Cursor;
-  void step(Tile tile, const Cursor &cursor, llvm::MutableArrayRef<mlir::Value> sums);
+  void step(Tile tile, const Cursor &cursor, llvm::MutableArrayRef<mlir::Value> sums) const;
   Accumulators steps(Tile tile, const Run &run, mlir::Value k, int64_t count, int64_t sets,
-                     mlir::ValueRange sums);
-  mlir::Value loadPanel(mlir::Value pointer, int64_t vectorIndex);
+                     mlir::ValueRange sums) const;
+  mlir::Value loadPanel(mlir::Value pointer, int64_t vectorIndex) const;
 
   ValueEmitter &e;
   mlir::VectorType vector;
   mlir::Type panelElement;
+  DotKind dotKind;
 };
 
 /// `value` of graph element type `from`, as computed with (ValueEmitter::computeType), in the wider type that

@@ -10,14 +10,15 @@ namespace {
 
 Type elementOf(Value value) { return llvm::cast<RankedTensorType>(value.getType()).getElementType(); }
 
-/// Lanes of `value` at `indices` as the sums' type.
-Value lanesAt(ValueEmitter &e, const MicroKernel &kernel, const ProductOperand &operand, const Indices &indices) {
+/// Lanes of the right operand at `indices` as the sums' type.
+Value lanesAt(ValueEmitter &e, const MicroKernel &kernel, const ProductOperand &operand,
+              const Indices &indices) {
   Value lanes = e.spread(e.at(operand.value, indices));
   return widen(e, lanes, elementOf(operand.value), kernel.vectorType().getElementType());
 }
 
 void storeLanes(ValueEmitter &e, const MicroKernel &kernel, Value lanes, Value pointer) {
-  LLVM::StoreOp::create(e.b, e.loc, lanes, pointer, kernel.accumulatorBytes());
+  LLVM::StoreOp::create(e.b, e.loc, lanes, pointer, kernel.leftBytes());
 }
 
 /// n is fastest: vectors of n, one k after the other.
@@ -31,7 +32,8 @@ void packAlongColumns(ValueEmitter &e, const MicroKernel &kernel, const ProductO
     e.lanes = {width, exact ? Value() : e.laneMask(base, n, width)};
     e.loop(e.constant(0), depth, 1, [&](Value k) {
       Value lanes = lanesAt(e, kernel, right, right.at(e, e.uniform(batch), e.lane(base), e.uniform(k)));
-      storeLanes(e, kernel, lanes, e.address(e.address(pointer, k, columns * bytes), e.constant(x * width * bytes), 1));
+      storeLanes(e, kernel, lanes,
+                 e.address(e.address(pointer, k, columns * bytes), e.constant(x * width * bytes), 1));
     });
   }
 }
@@ -46,7 +48,8 @@ void packAlongDepth(ValueEmitter &e, const MicroKernel &kernel, const ProductOpe
       SmallVector<Value> rows;
       for (int64_t i = 0; i < width; ++i) {
         Value column = e.minimum(e.add(e.add(e.mul(panel, columns), x), i), last);
-        rows.push_back(lanesAt(e, kernel, right, right.at(e, e.uniform(batch), e.uniform(column), e.lane(k))));
+        rows.push_back(
+            lanesAt(e, kernel, right, right.at(e, e.uniform(batch), e.uniform(column), e.lane(k))));
       }
       rows = transposeRegisters(e, std::move(rows));
       Value to = e.address(e.address(pointer, k, columns * bytes), x, bytes);
@@ -72,36 +75,44 @@ bool ProductOperand::contractedFastest() const {
   return llvm::is_contained(contracted.dims, rank - 1);
 }
 
-StagedLayout stagedLayout(ValueEmitter &e, const MicroKernel &kernel, const ProductOperand &left, AffineExpr rows,
-                          AffineExpr depth, AffineExpr &bytes) {
-  const int64_t width = kernel.lanes(), size = kernel.accumulatorBytes(), line = e.kernel.target.cacheLine;
-  const bool depthFastest = left.contractedFastest();
-  // An odd number of cache lines.
-  AffineExpr lines = ((depthFastest ? depth : rows) + (width - 1)).floorDiv(width);
-  AffineExpr pitch = canonical((lines.floorDiv(2) * 2 + 1) * line);
-  bytes = canonical(pitch * (depthFastest ? rows : depth));
-  Value outer = e.dim(pitch), inner = e.constant(size);
-  return depthFastest ? StagedLayout{outer, inner} : StagedLayout{inner, outer};
+/// Whether staged rows keep k together: as in the operand, or because a step takes several k.
+static bool keepsDepthTogether(const MicroKernel &kernel, const ProductOperand &left) {
+  return left.contractedFastest() || kernel.group() > 1;
 }
 
-void stageRows(ValueEmitter &e, const MicroKernel &kernel, const ProductOperand &left, Value batch, Value first,
-               Value count, Value pointer, const StagedLayout &layout) {
+StagedLayout stagedLayout(ValueEmitter &e, const MicroKernel &kernel, const ProductOperand &left,
+                          AffineExpr rows, AffineExpr depth, AffineExpr &bytes) {
+  const int64_t line = e.kernel.target.cacheLine, perLine = line / kernel.leftBytes();
+  const bool depthTogether = keepsDepthTogether(kernel, left);
+  // An odd number of cache lines.
+  AffineExpr lines = ((depthTogether ? depth : rows) + (perLine - 1)).floorDiv(perLine);
+  AffineExpr pitch = canonical((lines.floorDiv(2) * 2 + 1) * line);
+  bytes = canonical(pitch * (depthTogether ? rows : depth));
+  Value outer = e.dim(pitch), inner = e.constant(kernel.leftBytes() * kernel.group());
+  return depthTogether ? StagedLayout{outer, inner} : StagedLayout{inner, outer};
+}
+
+void stageRows(ValueEmitter &e, const MicroKernel &kernel, const ProductOperand &left, Value batch,
+               Value first, Value count, Value pointer, const StagedLayout &layout) {
   const Lanes saved = e.lanes;
-  const bool depthFastest = left.contractedFastest();
+  const bool depthTogether = keepsDepthTogether(kernel, left);
   Value depth = e.dim(left.contracted.total(e.b.getContext()));
-  e.loop(e.constant(0), depthFastest ? count : depth, 1, [&](Value slow) {
-    e.laneLoop(e.constant(0), depthFastest ? depth : count, kernel.lanes(), [&](Value fast) {
-      Value row = depthFastest ? slow : fast, k = depthFastest ? fast : slow, m = e.add(first, row);
-      const Index rowIndex = depthFastest ? e.uniform(m) : e.lane(m), depthIndex = depthFastest ? e.lane(k) : e.uniform(k);
-      Value lanes = lanesAt(e, kernel, left, left.at(e, e.uniform(batch), rowIndex, depthIndex));
-      storeLanes(e, kernel, lanes, e.address(e.address(pointer, e.mul(row, layout.rowStride), 1), e.mul(k, layout.depthStride), 1));
+  e.loop(e.constant(0), depthTogether ? count : depth, 1, [&](Value slow) {
+    Value to = e.address(pointer, e.mul(slow, depthTogether ? layout.rowStride : layout.depthStride), 1);
+    e.laneLoop(e.constant(0), depthTogether ? depth : count, kernel.lanes(), [&](Value fast) {
+      Value row = e.add(first, depthTogether ? slow : fast);
+      const Index rowIndex = depthTogether ? e.uniform(row) : e.lane(row);
+      const Index depthIndex = depthTogether ? e.lane(fast) : e.uniform(slow);
+      Value lanes = e.spread(e.at(left.value, left.at(e, e.uniform(batch), rowIndex, depthIndex)));
+      storeLanes(e, kernel, kernel.toLeft(lanes, elementOf(left.value)),
+                 e.address(to, fast, kernel.leftBytes()));
     });
   });
   e.lanes = saved;
 }
 
-void packPanels(ValueEmitter &e, const MicroKernel &kernel, const ProductOperand &right, Value batch, int64_t columns,
-                Value first, Value end, Value depth, Value pointer, Value panelPitch) {
+void packPanels(ValueEmitter &e, const MicroKernel &kernel, const ProductOperand &right, Value batch,
+                int64_t columns, Value first, Value end, Value depth, Value pointer, Value panelPitch) {
   const Lanes saved = e.lanes;
   e.loop(first, end, 1, [&](Value panel) {
     Value to = e.address(pointer, e.mul(e.sub(panel, first), panelPitch), 1);

@@ -17,13 +17,15 @@ struct ProductOperand {
   DimGroup batch, free, contracted;
 
   /// Its indices at (batch index, free index, contracted index), all linear.
-  Indices at(ValueEmitter &e, const Index &batchIndex, const Index &freeIndex, const Index &contractedIndex) const;
+  Indices at(ValueEmitter &e, const Index &batchIndex, const Index &freeIndex,
+             const Index &contractedIndex) const;
   /// Whether the fastest dimension of the value is a contracted one.
   bool contractedFastest() const;
 };
 
-/// A left operand in scratch: element (row, k) at row * rowStride + k * depthStride bytes. Lanes are written
-/// whole, along whichever dimension is faster in the operand: the other stride covers a multiple of the lanes.
+/// A left operand in memory: (row, step of k) at row * rowStride + step * depthStride bytes. In scratch,
+/// lanes are written whole, along whichever dimension is faster in the operand: the other stride covers a
+/// multiple of the lanes.
 struct StagedLayout {
   mlir::Value rowStride, depthStride;
 };
@@ -32,12 +34,12 @@ struct StagedLayout {
 StagedLayout stagedLayout(ValueEmitter &e, const MicroKernel &kernel, const ProductOperand &left,
                           mlir::AffineExpr rows, mlir::AffineExpr depth, mlir::AffineExpr &bytes);
 
-/// Copies rows [first, first + count) of the left operand, as the sums' type, to `pointer`.
+/// Copies rows [first, first + count) of the left operand, as MicroKernel::toLeft() says, to `pointer`.
 void stageRows(ValueEmitter &e, const MicroKernel &kernel, const ProductOperand &left, mlir::Value batch,
                mlir::Value first, mlir::Value count, mlir::Value pointer, const StagedLayout &layout);
 
-/// Packs panels [first, end) of the right operand to `pointer`; consecutive panels are `panelPitch` bytes apart,
-/// which covers the depth rounded up to the lanes. Columns beyond the operand's are unspecified.
+/// Packs panels [first, end) of the right operand to `pointer`; consecutive panels are `panelPitch` bytes
+/// apart, which covers the depth rounded up to the lanes. Columns beyond the operand's are unspecified.
 void packPanels(ValueEmitter &e, const MicroKernel &kernel, const ProductOperand &right, mlir::Value batch,
                 int64_t columns, mlir::Value first, mlir::Value end, mlir::Value depth, mlir::Value pointer,
                 mlir::Value panelPitch);

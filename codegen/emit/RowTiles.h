@@ -12,8 +12,8 @@ public:
   /// Tiles of at most `limit` rows.
   RowTiles(ValueEmitter &e, mlir::AffineExpr rows, int64_t limit);
   mlir::Value firstRow(mlir::Value tile);
-  /// body(number of rows, first row) for each tile in [first, end), in loops. Where the number of rows is known
-  /// only at run time, body is emitted once for each size and the right one chosen.
+  /// body(number of rows, first row) for each tile in [first, end), in loops. Where the number of rows is
+  /// known only at run time, body is emitted once for each size and the right one chosen.
   void forEach(mlir::Value first, mlir::Value end, llvm::function_ref<void(int64_t, mlir::Value)> body);
   bool isFixed() const { return fixed.has_value(); }
 

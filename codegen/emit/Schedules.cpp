@@ -21,7 +21,8 @@ constexpr int64_t smallestItem = 1 << 16;
 int64_t rowsFor(int64_t vectors, const TargetInfo &target) {
   const int64_t registers = target.vectorRegisters;
   if (registers >= 32) {
-    constexpr int64_t rows[] = {24, 14, 8, 6}; // 9 x 3 and 7 x 4 fit, and collapse: LLVM needs a spare register
+    constexpr int64_t rows[] = {24, 14, 8,
+                                6}; // 9 x 3 and 7 x 4 fit, and collapse: LLVM needs a spare register
     return rows[vectors - 1];
   }
   constexpr int64_t rows[] = {12, 6, 4, 2};
@@ -41,7 +42,8 @@ EvenSplit splitEvenly(int64_t total, int64_t limit) {
   return {parts, int64_t(divideCeil(total, parts))};
 }
 
-RegisterTile chooseTile(std::optional<int64_t> m, std::optional<int64_t> n, unsigned bits, const TargetInfo &target) {
+RegisterTile chooseTile(std::optional<int64_t> m, std::optional<int64_t> n, unsigned bits,
+                        const TargetInfo &target) {
   const int64_t lanes = target.lanes(bits), rows = m.value_or(420), columns = n.value_or(3072);
   RegisterTile best;
   double bestCost = INFINITY;
@@ -50,8 +52,9 @@ RegisterTile chooseTile(std::optional<int64_t> m, std::optional<int64_t> n, unsi
       continue;
     const EvenSplit split = splitEvenly(std::max<int64_t>(rows, 1), rowsFor(vectors, target));
     const double larger = double(rows) - double(split.largest - 1) * split.parts;
-    const double perPanel = larger * cyclesPerStep(split.largest, vectors, target) +
-                            (split.parts - larger) * (split.largest > 1 ? cyclesPerStep(split.largest - 1, vectors, target) : 0);
+    const double perPanel =
+        larger * cyclesPerStep(split.largest, vectors, target) +
+        (split.parts - larger) * (split.largest > 1 ? cyclesPerStep(split.largest - 1, vectors, target) : 0);
     const double cost = perPanel * divideCeil(columns, vectors * lanes);
     if (cost < bestCost * 0.98) {
       bestCost = cost;
@@ -66,7 +69,8 @@ namespace {
 /// Row tiles per work item, so that there are enough items for many threads and each is worth its overhead.
 int64_t tilesPerItem(int64_t tiles, int64_t otherItems, int64_t workPerTile) {
   const int64_t wanted = std::max<int64_t>(1, wantedItems / std::max<int64_t>(otherItems, 1));
-  const int64_t worthwhile = std::max<int64_t>(1, divideCeil(smallestItem, std::max<int64_t>(workPerTile, 1)));
+  const int64_t worthwhile =
+      std::max<int64_t>(1, divideCeil(smallestItem, std::max<int64_t>(workPerTile, 1)));
   const int64_t limit = std::max(worthwhile, std::max<int64_t>(1, tiles / wanted));
   return splitEvenly(tiles, std::min(limit, tiles)).largest;
 }
@@ -79,7 +83,8 @@ ProductSchedule chooseProduct(const ProductShape &shape, const TargetInfo &targe
   s.rows = tile.rows;
   s.columns = tile.columns;
   s.staged = shape.stagedLeft;
-  const int64_t bytes = shape.bits / 8, k = shape.k.value_or(512), m = shape.m.value_or(512), n = shape.n.value_or(1024);
+  const int64_t bytes = shape.bits / 8, k = shape.k.value_or(512), m = shape.m.value_or(512),
+                n = shape.n.value_or(1024);
   const int64_t panels = divideCeil(n, s.columns), tiles = splitEvenly(std::max<int64_t>(m, 1), s.rows).parts;
   const int64_t half = target.l2Bytes / 2, batch = shape.batch.value_or(8);
   const bool rightFits = n * k * bytes <= half;
@@ -87,7 +92,8 @@ ProductSchedule chooseProduct(const ProductShape &shape, const TargetInfo &targe
   if (!shape.packedRight) { // panels are packed by each thread: keep them for all rows
     s.panelsPerBlock = rightFits ? 0 : std::max<int64_t>(1, half / (k * s.columns * bytes));
     const int64_t groups = s.panelsPerBlock ? divideCeil(panels, s.panelsPerBlock) : 1;
-    s.tilesPerBlock = tilesPerItem(tiles, batch * groups, s.rows * k * (s.panelsPerBlock ? s.panelsPerBlock * s.columns : n));
+    s.tilesPerBlock = tilesPerItem(tiles, batch * groups,
+                                   s.rows * k * (s.panelsPerBlock ? s.panelsPerBlock * s.columns : n));
     return s;
   }
   const int64_t fill = tilesPerItem(tiles, batch * panels, s.rows * k * s.columns);

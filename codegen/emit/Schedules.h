@@ -15,9 +15,9 @@ namespace tilewright::codegen {
 /// A matrix product as schedules see it. Sizes that are not known before the program runs are empty.
 struct ProductShape {
   std::optional<int64_t> batch, m, n, k;
-  unsigned bits = 32;         ///< of the type that sums have
-  bool packedRight = false;   ///< panels exist: the right operand is a constant
-  bool stagedLeft = false;    ///< the left operand must be copied: computed, or badly strided
+  unsigned bits = 32;       ///< of the type that sums have
+  bool packedRight = false; ///< panels exist: the right operand is a constant
+  bool stagedLeft = false;  ///< the left operand must be copied: computed, or badly strided
 };
 
 struct ProductSchedule {
@@ -32,11 +32,13 @@ struct ProductSchedule {
 
 /// The register tile for a product of m rows and n columns: the one that does least work, counting what
 /// rounding up wastes.
-RegisterTile chooseTile(std::optional<int64_t> m, std::optional<int64_t> n, unsigned bits, const TargetInfo &target);
+RegisterTile chooseTile(std::optional<int64_t> m, std::optional<int64_t> n, unsigned bits,
+                        const TargetInfo &target);
 
 ProductSchedule chooseProduct(const ProductShape &shape, const TargetInfo &target);
 
-/// `schedule` with the fields that `attribute` has (mr, nr, kc, row_tiles, panels, rows_outer, staged) taken from it.
+/// `schedule` with the fields that `attribute` has (mr, nr, kc, row_tiles, panels, rows_outer, staged) taken
+/// from it.
 ProductSchedule overridden(ProductSchedule schedule, mlir::DictionaryAttr attribute);
 
 /// An integer of a schedule attribute.

@@ -7,8 +7,8 @@
 
 namespace tilewright::codegen {
 
-/// Hands the sums of register tiles to the epilogue: from registers, one copy of its code for each, where it is
-/// short; else through scratch, in a loop over rows.
+/// Hands the sums of register tiles to the epilogue: from registers, one copy of its code for each, where it
+/// is short; else through scratch, in a loop over rows.
 class TileOutput {
 public:
   /// For tiles of up to `rows` rows of panels of `columns` columns. `unrolled` false: always through scratch.

@@ -5,7 +5,6 @@
 
 using namespace mlir;
 
-
 namespace tilewright::codegen::testing {
 namespace {
 
@@ -23,7 +22,14 @@ void checkLinear(const TargetInfo &cpu, int64_t m, int64_t n, int64_t k, bool pa
 }
 
 TEST(Contract, StaticShapes) {
-  for (auto [m, n, k] : {std::tuple{1, 1, 1}, {1, 100, 64}, {3, 17, 5}, {14, 32, 16}, {49, 96, 40}, {64, 48, 128}, {33, 130, 7}, {128, 64, 100}})
+  for (auto [m, n, k] : {std::tuple{1, 1, 1},
+                         {1, 100, 64},
+                         {3, 17, 5},
+                         {14, 32, 16},
+                         {49, 96, 40},
+                         {64, 48, 128},
+                         {33, 130, 7},
+                         {128, 64, 100}})
     checkLinear(target(), m, n, k);
 }
 
@@ -40,7 +46,8 @@ TEST(Contract, RightOperandPackedByEachThread) {
 
 TEST(Contract, RowsKnownAtRunTime) {
   KernelCase c(1);
-  Value x = c.argument(llvm::ArrayRef<AffineExpr>{c.symbol(0), c.g->dim(48)}, c.f32()), w = c.weight({48, 40}), bias = c.weight({40});
+  Value x = c.argument(llvm::ArrayRef<AffineExpr>{c.symbol(0), c.g->dim(48)}, c.f32()),
+        w = c.weight({48, 40}), bias = c.weight({40});
   c.yield(c.g->add(c.g->matmul(x, w), bias));
   c.compile(target());
   for (int64_t m : {0, 1, 2, 7, 13, 14, 15, 29, 100})
@@ -50,7 +57,8 @@ TEST(Contract, RowsKnownAtRunTime) {
 TEST(Contract, EverySizeKnownAtRunTime) {
   KernelCase c(3);
   AffineExpr m = c.symbol(0), n = c.symbol(1), k = c.symbol(2);
-  Value x = c.argument(llvm::ArrayRef<AffineExpr>{m, k}, c.f32()), y = c.argument(llvm::ArrayRef<AffineExpr>{k, n}, c.f32());
+  Value x = c.argument(llvm::ArrayRef<AffineExpr>{m, k}, c.f32()),
+        y = c.argument(llvm::ArrayRef<AffineExpr>{k, n}, c.f32());
   c.yield(c.g->matmul(x, y));
   c.compile(target());
   for (auto [rows, columns, depth] : {std::tuple{1, 1, 1}, {5, 33, 20}, {30, 64, 3}, {17, 100, 0}, {0, 5, 5}})
@@ -109,7 +117,9 @@ TEST(Contract, HeavyEpilogueAndTwoResults) {
   KernelCase c;
   Value y = c.g->matmul(c.argument({37, 24}), c.weight({24, 50}));
   Value half = c.g->mul(y, c.g->like(y, 0.5));
-  Value gelu = c.g->mul(half, c.g->add(c.g->unary(graph::UnaryKind::erf, c.g->mul(y, c.g->like(y, 0.70710678))), c.g->like(y, 1)));
+  Value gelu =
+      c.g->mul(half, c.g->add(c.g->unary(graph::UnaryKind::erf, c.g->mul(y, c.g->like(y, 0.70710678))),
+                              c.g->like(y, 1)));
   Value residual = c.g->add(gelu, c.argument({37, 50}));
   c.yield({residual, y});
   c.compile(target());
@@ -120,14 +130,16 @@ TEST(Contract, DepthInBlocks) {
   KernelCase c;
   c.yield(c.g->matmul(c.argument({150, 900}), c.weight({900, 80})));
   OpBuilder &b = c.g->b;
-  c.kernel.setScheduleAttr(b.getDictionaryAttr({b.getNamedAttr("kc", b.getI64IntegerAttr(256)), b.getNamedAttr("panels", b.getI64IntegerAttr(2)),
+  c.kernel.setScheduleAttr(b.getDictionaryAttr({b.getNamedAttr("kc", b.getI64IntegerAttr(256)),
+                                                b.getNamedAttr("panels", b.getI64IntegerAttr(2)),
                                                 b.getNamedAttr("row_tiles", b.getI64IntegerAttr(4))}));
   c.compile(target());
   c.check({}, 3, 1e-4);
 }
 
 TEST(Contract, OtherElementTypes) {
-  for (auto makeType : {+[](OpBuilder &b) { return Type(b.getF64Type()); }, +[](OpBuilder &b) { return Type(b.getF16Type()); },
+  for (auto makeType : {+[](OpBuilder &b) { return Type(b.getF64Type()); },
+                        +[](OpBuilder &b) { return Type(b.getF16Type()); },
                         +[](OpBuilder &b) { return Type(b.getBF16Type()); }}) {
     KernelCase c;
     Type type = makeType(c.g->b);
@@ -137,15 +149,48 @@ TEST(Contract, OtherElementTypes) {
   }
 }
 
-TEST(Contract, Integers) {
+/// Bytes times bytes: pairs or quads where packed, plain where not.
+void checkBytes(const TargetInfo &cpu, bool signedLeft, bool signedRight, int64_t k, bool pack,
+                bool prologue) {
+  SCOPED_TRACE(cpu.name + (signedLeft ? " s8" : " u8") + (signedRight ? " s8 " : " u8 ") + std::to_string(k));
+  KernelCase c;
+  Value x = c.argument({21, k}, c.integer(8, signedLeft)), w = c.weight({k, 41}, c.integer(8, signedRight));
+  if (prologue)
+    x = c.g->maximum(x, c.g->scalarInt(c.integer(8, signedLeft), 3));
+  c.yield(c.g->contract(x, w, {}, {}, {1}, {0}));
+  c.compile(cpu, pack);
+  c.check({}, 3, 0);
+}
+
+TEST(Contract, Bytes) {
   for (auto [left, right] : {std::pair{true, true}, {false, true}, {true, false}, {false, false}})
     for (bool pack : {true, false}) {
-      KernelCase c;
-      Value x = c.argument({21, 37}, c.integer(8, left)), w = c.weight({37, 41}, c.integer(8, right));
-      c.yield(c.g->contract(x, w, {}, {}, {1}, {0}));
-      c.compile(target(), pack);
-      c.check({}, 3, 0);
+      checkBytes(target(), left, right, 37, pack, pack);
+      checkBytes(target(), left, right, 64, pack, false);
+      checkBytes(target("cpu:haswell"), left, right, 37, pack, false);
     }
+}
+
+TEST(Contract, BytesInBlocks) {
+  KernelCase c;
+  c.yield(c.g->contract(c.argument({150, 900}, c.integer(8, true)), c.weight({900, 80}, c.integer(8, true)),
+                        {}, {}, {1}, {0}));
+  OpBuilder &b = c.g->b;
+  c.kernel.setScheduleAttr(b.getDictionaryAttr({b.getNamedAttr("kc", b.getI64IntegerAttr(64)),
+                                                b.getNamedAttr("panels", b.getI64IntegerAttr(2)),
+                                                b.getNamedAttr("row_tiles", b.getI64IntegerAttr(4))}));
+  c.compile(target());
+  c.check({}, 3, 0);
+}
+
+TEST(Contract, WideIntegers) {
+  for (unsigned width : {32, 64}) {
+    KernelCase c;
+    Type type = c.integer(width, true);
+    c.yield(c.g->contract(c.argument({21, 37}, type), c.weight({37, 41}, type), {}, {}, {1}, {0}, type));
+    c.compile(target());
+    c.check({}, 3, 0);
+  }
 }
 
 } // namespace

@@ -27,18 +27,22 @@ SmallVector<int64_t> orElse(const SmallVector<int64_t> &values, size_t rank, int
 }
 
 /// A channels-last convolution of a case, with the result's sizes that its pads give.
-Value conv(KernelCase &c, const Case &t, Value x, Value w) {
+Value conv(KernelCase &c, const Case &t, Value x, Value w, Type element) {
   const size_t rank = t.in.size();
-  const auto strides = orElse(t.strides, rank, 1), low = orElse(t.low, rank, 0), high = orElse(t.high, rank, 0),
-             dilation = orElse(t.rhsDilation, rank, 1), spread = orElse(t.lhsDilation, rank, 1);
+  const auto strides = orElse(t.strides, rank, 1), low = orElse(t.low, rank, 0),
+             high = orElse(t.high, rank, 0), dilation = orElse(t.rhsDilation, rank, 1),
+             spread = orElse(t.lhsDilation, rank, 1);
   SmallVector<int64_t> shape{t.images};
   for (size_t d = 0; d < rank; ++d)
-    shape.push_back(((t.in[d] - 1) * spread[d] + 1 + low[d] + high[d] - (t.taps[d] - 1) * dilation[d] - 1) / strides[d] + 1);
+    shape.push_back(((t.in[d] - 1) * spread[d] + 1 + low[d] + high[d] - (t.taps[d] - 1) * dilation[d] - 1) /
+                        strides[d] +
+                    1);
   shape.push_back(t.outputs);
   OpBuilder &b = c.g->b;
-  return ConvOp::create(b, b.getUnknownLoc(), RankedTensorType::get(shape, c.f32()), x, w, b.getDenseI64ArrayAttr(strides),
-                        AffineMapAttr::get(mapOf(llvm::ArrayRef<int64_t>(low), b.getContext())), b.getDenseI64ArrayAttr(spread),
-                        b.getDenseI64ArrayAttr(dilation), b.getI64IntegerAttr(t.groups), b.getUnitAttr());
+  return ConvOp::create(
+      b, b.getUnknownLoc(), RankedTensorType::get(shape, element), x, w, b.getDenseI64ArrayAttr(strides),
+      AffineMapAttr::get(mapOf(llvm::ArrayRef<int64_t>(low), b.getContext())), b.getDenseI64ArrayAttr(spread),
+      b.getDenseI64ArrayAttr(dilation), b.getI64IntegerAttr(t.groups), b.getUnitAttr());
 }
 
 SmallVector<int64_t> operandShape(const Case &t) {
@@ -60,7 +64,7 @@ void checkConv(const TargetInfo &cpu, const Case &t, bool pack = true, bool prol
   Value x = c.argument(operandShape(t)), w = c.weight(weightShape(t)), bias = c.weight({t.outputs});
   if (prologue)
     x = c.g->maximum(x, c.g->like(x, 0));
-  Value y = c.g->add(conv(c, t, x, w), bias);
+  Value y = c.g->add(conv(c, t, x, w, c.f32()), bias);
   c.yield(c.g->maximum(y, c.g->like(y, 0)));
   c.compile(cpu, pack);
   c.check({}, 3, 1e-5);
@@ -68,24 +72,173 @@ void checkConv(const TargetInfo &cpu, const Case &t, bool pack = true, bool prol
 
 const Case cases[] = {
     {.name = "1x1", .images = 2, .in = {5, 6}, .channels = 20, .outputs = 40, .taps = {1, 1}},
-    {.name = "1x1 stride 2", .images = 2, .in = {7, 9}, .channels = 20, .outputs = 33, .taps = {1, 1}, .strides = {2, 2}},
-    {.name = "3x3", .images = 1, .in = {9, 20}, .channels = 16, .outputs = 32, .taps = {3, 3}, .low = {1, 1}, .high = {1, 1}},
-    {.name = "3x3 wide", .images = 1, .in = {4, 61}, .channels = 17, .outputs = 50, .taps = {3, 3}, .low = {1, 1}, .high = {1, 1}},
-    {.name = "3x3 7x7", .images = 1, .in = {7, 7}, .channels = 64, .outputs = 48, .taps = {3, 3}, .low = {1, 1}, .high = {1, 1}},
-    {.name = "3x3 stride 2", .images = 2, .in = {14, 15}, .channels = 12, .outputs = 24, .taps = {3, 3}, .strides = {2, 2}, .low = {1, 1}, .high = {0, 1}},
-    {.name = "5x5 dilated", .images = 1, .in = {12, 13}, .channels = 9, .outputs = 10, .taps = {5, 5}, .low = {4, 4}, .high = {4, 4}, .rhsDilation = {2, 2}},
-    {.name = "negative pads", .images = 1, .in = {12, 33}, .channels = 9, .outputs = 10, .taps = {3, 3}, .low = {-1, -2}, .high = {-1, 1}},
-    {.name = "first layer", .images = 2, .in = {23, 31}, .channels = 3, .outputs = 64, .taps = {7, 7}, .strides = {2, 2}, .low = {3, 3}, .high = {3, 3}},
-    {.name = "transposed", .images = 1, .in = {5, 6}, .channels = 18, .outputs = 20, .taps = {4, 4}, .low = {2, 2}, .high = {2, 2}, .lhsDilation = {2, 2}},
-    {.name = "transposed 3", .images = 1, .in = {5, 6}, .channels = 18, .outputs = 20, .taps = {3, 2}, .low = {1, 0}, .high = {2, 1}, .lhsDilation = {3, 2}},
-    {.name = "grouped", .images = 2, .in = {8, 8}, .channels = 24, .outputs = 36, .taps = {3, 3}, .low = {1, 1}, .high = {1, 1}, .groups = 4},
-    {.name = "depthwise", .images = 2, .in = {9, 20}, .channels = 40, .outputs = 40, .taps = {3, 3}, .low = {1, 1}, .high = {1, 1}, .groups = 40},
-    {.name = "depthwise stride 2", .images = 1, .in = {14, 15}, .channels = 32, .outputs = 32, .taps = {5, 5}, .strides = {2, 2}, .low = {2, 2}, .high = {2, 1}, .groups = 32},
-    {.name = "depthwise multiplier", .images = 1, .in = {6, 7}, .channels = 5, .outputs = 10, .taps = {3, 3}, .low = {1, 1}, .high = {1, 1}, .groups = 5},
-    {.name = "depthwise 1-d", .images = 2, .in = {50}, .channels = 33, .outputs = 33, .taps = {4}, .low = {3}, .groups = 33},
-    {.name = "1-d", .images = 2, .in = {40}, .channels = 10, .outputs = 30, .taps = {5}, .low = {2}, .high = {2}},
-    {.name = "3-d", .images = 1, .in = {5, 6, 7}, .channels = 10, .outputs = 16, .taps = {3, 3, 3}, .low = {1, 1, 1}, .high = {1, 1, 1}},
+    {.name = "1x1 stride 2",
+     .images = 2,
+     .in = {7, 9},
+     .channels = 20,
+     .outputs = 33,
+     .taps = {1, 1},
+     .strides = {2, 2}},
+    {.name = "3x3",
+     .images = 1,
+     .in = {9, 20},
+     .channels = 16,
+     .outputs = 32,
+     .taps = {3, 3},
+     .low = {1, 1},
+     .high = {1, 1}},
+    {.name = "3x3 wide",
+     .images = 1,
+     .in = {4, 61},
+     .channels = 17,
+     .outputs = 50,
+     .taps = {3, 3},
+     .low = {1, 1},
+     .high = {1, 1}},
+    {.name = "3x3 7x7",
+     .images = 1,
+     .in = {7, 7},
+     .channels = 64,
+     .outputs = 48,
+     .taps = {3, 3},
+     .low = {1, 1},
+     .high = {1, 1}},
+    {.name = "3x3 stride 2",
+     .images = 2,
+     .in = {14, 15},
+     .channels = 12,
+     .outputs = 24,
+     .taps = {3, 3},
+     .strides = {2, 2},
+     .low = {1, 1},
+     .high = {0, 1}},
+    {.name = "5x5 dilated",
+     .images = 1,
+     .in = {12, 13},
+     .channels = 9,
+     .outputs = 10,
+     .taps = {5, 5},
+     .low = {4, 4},
+     .high = {4, 4},
+     .rhsDilation = {2, 2}},
+    {.name = "negative pads",
+     .images = 1,
+     .in = {12, 33},
+     .channels = 9,
+     .outputs = 10,
+     .taps = {3, 3},
+     .low = {-1, -2},
+     .high = {-1, 1}},
+    {.name = "first layer",
+     .images = 2,
+     .in = {23, 31},
+     .channels = 3,
+     .outputs = 64,
+     .taps = {7, 7},
+     .strides = {2, 2},
+     .low = {3, 3},
+     .high = {3, 3}},
+    {.name = "transposed",
+     .images = 1,
+     .in = {5, 6},
+     .channels = 18,
+     .outputs = 20,
+     .taps = {4, 4},
+     .low = {2, 2},
+     .high = {2, 2},
+     .lhsDilation = {2, 2}},
+    {.name = "transposed 3",
+     .images = 1,
+     .in = {5, 6},
+     .channels = 18,
+     .outputs = 20,
+     .taps = {3, 2},
+     .low = {1, 0},
+     .high = {2, 1},
+     .lhsDilation = {3, 2}},
+    {.name = "grouped",
+     .images = 2,
+     .in = {8, 8},
+     .channels = 24,
+     .outputs = 36,
+     .taps = {3, 3},
+     .low = {1, 1},
+     .high = {1, 1},
+     .groups = 4},
+    {.name = "depthwise",
+     .images = 2,
+     .in = {9, 20},
+     .channels = 40,
+     .outputs = 40,
+     .taps = {3, 3},
+     .low = {1, 1},
+     .high = {1, 1},
+     .groups = 40},
+    {.name = "depthwise stride 2",
+     .images = 1,
+     .in = {14, 15},
+     .channels = 32,
+     .outputs = 32,
+     .taps = {5, 5},
+     .strides = {2, 2},
+     .low = {2, 2},
+     .high = {2, 1},
+     .groups = 32},
+    {.name = "depthwise multiplier",
+     .images = 1,
+     .in = {6, 7},
+     .channels = 5,
+     .outputs = 10,
+     .taps = {3, 3},
+     .low = {1, 1},
+     .high = {1, 1},
+     .groups = 5},
+    {.name = "depthwise 1-d",
+     .images = 2,
+     .in = {50},
+     .channels = 33,
+     .outputs = 33,
+     .taps = {4},
+     .low = {3},
+     .groups = 33},
+    {.name = "1-d",
+     .images = 2,
+     .in = {40},
+     .channels = 10,
+     .outputs = 30,
+     .taps = {5},
+     .low = {2},
+     .high = {2}},
+    {.name = "3-d",
+     .images = 1,
+     .in = {5, 6, 7},
+     .channels = 10,
+     .outputs = 16,
+     .taps = {3, 3, 3},
+     .low = {1, 1, 1},
+     .high = {1, 1, 1}},
 };
+
+void checkBytes(const TargetInfo &cpu, const Case &t, bool signedLeft) {
+  SCOPED_TRACE(std::string(t.name) + (signedLeft ? " s8 on " : " u8 on ") + cpu.name);
+  KernelCase c;
+  Value x = c.argument(operandShape(t), c.integer(8, signedLeft)),
+        w = c.weight(weightShape(t), c.integer(8, true));
+  c.yield(conv(c, t, x, w, c.integer(32, true)));
+  c.compile(cpu);
+  c.check({}, 3, 0);
+}
+
+TEST(Conv, Bytes) {
+  for (const Case &t : cases)
+    for (bool signedLeft : {false, true})
+      checkBytes(target(), t, signedLeft);
+}
+
+TEST(Conv, BytesInPairs) {
+  for (const Case &t : cases)
+    checkBytes(target("cpu:haswell"), t, true);
+}
 
 TEST(Conv, ShapesOfAllKinds) {
   for (const Case &t : cases)

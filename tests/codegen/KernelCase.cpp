@@ -149,8 +149,9 @@ void KernelCase::prepare(ArrayRef<int64_t> symbols) {
     for (AffineExpr dim : dimsOf(argument))
       shape.push_back(evaluate(dim, symbolValues));
     const bool constant = graph::isConstantExpression(operand);
-    inputs.push_back(constant ? llvm::cantFail(evaluator.evaluate(operand))
-                              : randomTensor(llvm::cast<RankedTensorType>(argument.getType()).getElementType(), shape));
+    inputs.push_back(
+        constant ? llvm::cantFail(evaluator.evaluate(operand))
+                 : randomTensor(llvm::cast<RankedTensorType>(argument.getType()).getElementType(), shape));
     inputBuffers.push_back(bytesOf(inputs.back()));
   }
   for (Value value : kernel.getBody().front().getTerminator()->getOperands()) {
@@ -179,10 +180,11 @@ void KernelCase::run(int64_t threads) {
       parameters.push_back(value);
     parameters.resize(20); // more than any test needs: integer arguments are passed alike
     auto *p = parameters.data();
-    reinterpret_cast<void (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
-                              uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t)>(
-        entry)(p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14], p[15], p[16], p[17],
-               p[18], p[19]);
+    reinterpret_cast<void (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
+                              uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
+                              uint64_t, uint64_t, uint64_t, uint64_t)>(entry)(
+        p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14], p[15],
+        p[16], p[17], p[18], p[19]);
   }
 }
 
@@ -199,7 +201,8 @@ void KernelCase::check(ArrayRef<int64_t> symbols, int64_t threads, double tolera
     for (int64_t i = 0; i < tensor.size() && wrong < 5; ++i) {
       const double want = tensor.number(i), got = actual.number(i);
       if (!(std::abs(want - got) <= tolerance * (1 + std::abs(want)))) {
-        ADD_FAILURE() << "element " << i << " of " << tensor.describe() << ": " << got << ", expected " << want;
+        ADD_FAILURE() << "element " << i << " of " << tensor.describe() << ": " << got << ", expected "
+                      << want;
         ++wrong;
       }
     }

@@ -24,7 +24,9 @@ public:
   /// Memory on cache lines, as in arenas.
   template <class T> struct LineAllocator {
     using value_type = T;
-    T *allocate(size_t count) { return static_cast<T *>(::operator new(count * sizeof(T), std::align_val_t(64))); }
+    T *allocate(size_t count) {
+      return static_cast<T *>(::operator new(count * sizeof(T), std::align_val_t(64)));
+    }
     void deallocate(T *memory, size_t) { ::operator delete(memory, std::align_val_t(64)); }
     bool operator==(const LineAllocator &) const { return true; }
   };
@@ -45,7 +47,8 @@ public:
   /// Packs weights (unless told not to), emits and compiles.
   void compile(const TargetInfo &target, bool pack = true);
   /// Runs on random inputs as `threads` threads would, one after the other, and compares with the interpreter
-  /// on the body before packing: at most `tolerance` times the sum of absolute products, or exact for integers.
+  /// on the body before packing: at most `tolerance` times the sum of absolute products, or exact for
+  /// integers.
   void check(llvm::ArrayRef<int64_t> symbols = {}, int64_t threads = 3, double tolerance = 1e-6);
   /// Inputs and outputs for run(): made once for given symbols.
   void prepare(llvm::ArrayRef<int64_t> symbols = {});
