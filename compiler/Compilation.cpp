@@ -97,6 +97,7 @@ bool Compilation::lower(bool graphOnly) {
       complaint = d.str();
     return success();
   });
+  checks = codegen::collectShapeChecks(module->lookupSymbol<func::FuncOp>("main")); // before passes merge what they are about
   passes::PipelineOptions how;
   how.stopAfterGraph = graphOnly;
 #ifdef NDEBUG
@@ -262,6 +263,10 @@ llvm::Expected<std::string> Compilation::compileProgram(std::string *text, Strin
   sites.clear();
   firstSites.clear();
   sites.push_back({"", "", ""}); // shape checks of the program itself
+  for (codegen::ShapeCheck &check : checks) {
+    check.site = sites.size();
+    sites.push_back(siteOf(check.node));
+  }
   for (kernel::LaunchOp launch : plan->launches) {
     firstSites.push_back(sites.size());
     auto nodes = launch->getAttrOfType<ArrayAttr>("nodes");
@@ -270,7 +275,7 @@ llvm::Expected<std::string> Compilation::compileProgram(std::string *text, Strin
   }
   SymbolTable symbols(*module);
   OwningOpRef<ModuleOp> loops = ModuleOp::create(UnknownLoc::get(&context));
-  codegen::emitProgram({main, *plan, symbols, bindings, constantOffsets, firstSites, 0}, *loops);
+  codegen::emitProgram({main, *plan, symbols, bindings, constantOffsets, firstSites, checks, 0}, *loops);
   if (text && stage == "loops") {
     llvm::raw_string_ostream(*text) << *loops;
     return std::string();

@@ -64,6 +64,7 @@ private:
   std::vector<unsigned> firstSites;
   std::vector<codegen::SiteDescription> sites;
   uint64_t weightBytes = 0;
+  std::vector<codegen::ShapeCheck> checks; ///< what shape inference could not prove
   std::unique_ptr<codegen::KernelCache> cache;
 };
 

@@ -284,7 +284,36 @@ private:
       Value bad = arith::AndIOp::create(b, loc, differs(x, y), arith::AndIOp::create(b, loc, differs(x, one), differs(y, one)));
       when(bad, [&] { callHost(offsetof(tw_host_table, fail), {}, {frame, s.i32(TW_FAIL_SHAPE), s.i32(in.controlSite), x, y}); });
     }
+    for (const ShapeCheck &check : in.checks)
+      if (!definedByProgram(check.have, in.symbols) && !definedByProgram(check.want, in.symbols))
+        requireEqual(check);
     barrier();
+  }
+
+  void requireEqual(const ShapeCheck &check) {
+    Value have = s.value(check.have), want = s.value(check.want);
+    int code = check.reshape ? TW_FAIL_RESHAPE : TW_FAIL_SHAPE;
+    when(s.compare(arith::CmpIPredicate::ne, have, want),
+         [&] { callHost(offsetof(tw_host_table, fail), {}, {frame, s.i32(code), s.i32(check.site), have, want}); });
+  }
+
+  /// Checks that wait for these symbols: the last of their symbols is defined here.
+  bool checkAfter(ArrayRef<int64_t> defined) {
+    bool any = false;
+    auto names = [&](AffineExpr expr) {
+      return llvm::any_of(symbolsIn(expr), [&](unsigned symbol) { return llvm::is_contained(defined, int64_t(symbol)); });
+    };
+    auto later = [&](AffineExpr expr) {
+      return llvm::any_of(symbolsIn(expr), [&](unsigned symbol) {
+        return in.symbols[symbol].origin == Symbol::Defined && int64_t(symbol) > *llvm::max_element(defined);
+      });
+    };
+    for (const ShapeCheck &check : in.checks)
+      if ((names(check.have) || names(check.want)) && !later(check.have) && !later(check.want)) {
+        requireEqual(check);
+        any = true;
+      }
+    return any;
   }
 
   //===- Operations ---------------------------------------------------------------------===//
@@ -370,6 +399,8 @@ private:
       }
     });
     barrier();
+    if (checkAfter(define.getSymbols()))
+      barrier();
   }
 
   /// target <- source, `bytes` of them, each thread its share of cache lines.
@@ -490,6 +521,34 @@ private:
 };
 
 } // namespace
+
+std::vector<ShapeCheck> collectShapeChecks(func::FuncOp main) {
+  std::vector<ShapeCheck> checks;
+  std::string node;
+  auto require = [&](AffineExpr have, AffineExpr want, bool reshape) {
+    if (canonical(have) != canonical(want) && !(constantOf(have) && constantOf(want)))
+      checks.push_back({canonical(have), canonical(want), reshape, node, 0});
+  };
+  for (Operation &op : main.getBody().front()) {
+    auto name = llvm::dyn_cast<NameLoc>(op.getLoc());
+    node = name ? name.getName().str() : "";
+    if (auto reshape = dyn_cast<ReshapeOp>(op))
+      require(elementCount(reshape.getOperand().getType()), elementCount(reshape.getType()), true);
+    if (auto contract = dyn_cast<ContractOp>(op)) {
+      Dims lhs = dimsOf(contract.getLhs()), rhs = dimsOf(contract.getRhs());
+      for (auto [l, r] : llvm::zip(contract.getLhsContract(), contract.getRhsContract()))
+        require(lhs[l], rhs[r], false);
+      for (auto [l, r] : llvm::zip(contract.getLhsBatch(), contract.getRhsBatch()))
+        require(lhs[l], rhs[r], false);
+    }
+    if (auto concat = dyn_cast<ConcatOp>(op))
+      for (Value operand : concat.getOperands())
+        for (auto [i, size] : llvm::enumerate(dimsOf(operand)))
+          if (i != concat.getAxis())
+            require(size, dimsOf(concat.getResult())[i], false);
+  }
+  return checks;
+}
 
 void emitProgram(const ProgramInputs &inputs, ModuleOp module) { ProgramEmitter(inputs, module).run(); }
 

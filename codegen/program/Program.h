@@ -16,6 +16,17 @@ struct KernelBinding {
   unsigned siteCount = 0;
 };
 
+/// Two sizes that must be equal when the program runs: `reshape` says which message a user gets.
+struct ShapeCheck {
+  mlir::AffineExpr have, want;
+  bool reshape = false;
+  std::string node; ///< "op:node" of the ONNX node that relies on it
+  unsigned site = 0;
+};
+
+/// The equalities that the ops of @main's own block rely on and that cannot be proved. Branches and loop bodies are left out: they may not run.
+std::vector<ShapeCheck> collectShapeChecks(mlir::func::FuncOp main);
+
 struct ProgramInputs {
   mlir::func::FuncOp main;
   const ProgramPlan &plan;
@@ -23,6 +34,7 @@ struct ProgramInputs {
   const llvm::StringMap<KernelBinding> &kernels; ///< by kernel.func name
   llvm::ArrayRef<uint64_t> constantOffsets;      ///< from frame->weights, of each of the plan's constants
   llvm::ArrayRef<unsigned> firstSites;           ///< of each launch
+  llvm::ArrayRef<ShapeCheck> checks;
   unsigned controlSite = 0;                      ///< failure site of shape checks that no launch makes
 };
 
