@@ -1,5 +1,6 @@
 #pragma once
-// The MLIR headers that nearly every file of the compiler includes. Kept to what is widely used: each costs build memory.
+// The MLIR headers that nearly every file of the compiler includes. Kept to what is widely used: each costs
+// build memory.
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

@@ -34,7 +34,8 @@ struct Reporter {
     std::lock_guard<std::mutex> lock(mutex);
     tw_status one = statusOf(d.kind);
     status = std::max(status, one);
-    twc_diagnostic plain{one, d.code.c_str(), d.message.c_str(), d.hint.c_str(), d.node.c_str(), d.op.c_str(), d.tensor.c_str()};
+    twc_diagnostic plain{one,          d.code.c_str(),  d.message.c_str(), d.hint.c_str(), d.node.c_str(),
+                         d.op.c_str(), d.tensor.c_str()};
     if (user && user->diagnostic)
       user->diagnostic(user->user, &plain);
   }
@@ -109,7 +110,9 @@ tw_status twc_compile(const char *modelPath, const char *outPath, const twc_opti
 
 tw_status twc_check(const char *modelPath, const twc_options *options) {
   Reporter reporter{options};
-  return guarded(reporter, [&] { return std::make_unique<Compilation>(translate(options, reporter))->import(modelPath); });
+  return guarded(reporter, [&] {
+    return std::make_unique<Compilation>(translate(options, reporter))->import(modelPath);
+  });
 }
 
 tw_status twc_inspect(const char *modelPath, const twc_options *options) {

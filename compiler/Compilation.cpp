@@ -54,7 +54,10 @@ bool Compilation::import(const std::string &modelPath) {
   auto report = [&](const onnx::Error &error) {
     Problem diagnostic{};
     int status = int(error.status);
-    diagnostic.kind = status == TW_IO ? Problem::Io : status == TW_UNSUPPORTED ? Problem::Unsupported : status == TW_INTERNAL ? Problem::Internal : Problem::Invalid;
+    diagnostic.kind = status == TW_IO            ? Problem::Io
+                      : status == TW_UNSUPPORTED ? Problem::Unsupported
+                      : status == TW_INTERNAL    ? Problem::Internal
+                                                 : Problem::Invalid;
     diagnostic.code = error.codeText();
     diagnostic.hint = error.hint;
     diagnostic.message = error.message;
@@ -77,15 +80,18 @@ bool Compilation::import(const std::string &modelPath) {
   frontend::ImportOptions how;
   how.dims = options.dims;
   how.strict = options.precision == "strict";
-  ScopedDiagnosticHandler quiet(&context, [&](mlir::Diagnostic &d) { // a verifier's complaint about imported IR is our bug
-    return success(d.getSeverity() != DiagnosticSeverity::Error);
-  });
+  ScopedDiagnosticHandler quiet(
+      &context, [&](mlir::Diagnostic &d) { // a verifier's complaint about imported IR is our bug
+        return success(d.getSeverity() != DiagnosticSeverity::Error);
+      });
   auto imported = frontend::importModel(*model, context, how);
   for (const Problem &diagnostic : imported.diagnostics)
     if (options.diagnostic)
       options.diagnostic(diagnostic);
   if (!imported.module)
-    return imported.diagnostics.empty() ? fail(Problem::Internal, "TW9001", "the model was refused without a reason") : false;
+    return imported.diagnostics.empty()
+               ? fail(Problem::Internal, "TW9001", "the model was refused without a reason")
+               : false;
   module = std::move(imported.module);
   return true;
 }
@@ -97,7 +103,8 @@ bool Compilation::lower(bool graphOnly) {
       complaint = d.str();
     return success();
   });
-  checks = codegen::collectShapeChecks(module->lookupSymbol<func::FuncOp>("main")); // before passes merge what they are about
+  checks = codegen::collectShapeChecks(
+      module->lookupSymbol<func::FuncOp>("main")); // before passes merge what they are about
   passes::PipelineOptions how;
   how.stopAfterGraph = graphOnly;
 #ifdef NDEBUG
@@ -110,8 +117,11 @@ bool Compilation::lower(bool graphOnly) {
     SymbolTable symbols(*module);
     plan = codegen::planProgram(main, symbols);
     planConstants();
-    if (uint64_t need = leastRunMemory(*plan, symbols, weightBytes); options.maxMemory && need > options.maxMemory)
-      return fail(Problem::Unsupported, "TW3501", "a run needs at least " + llvm::Twine(need) + " bytes, more than the " + llvm::Twine(options.maxMemory) + " allowed",
+    if (uint64_t need = leastRunMemory(*plan, symbols, weightBytes);
+        options.maxMemory && need > options.maxMemory)
+      return fail(Problem::Unsupported, "TW3501",
+                  "a run needs at least " + llvm::Twine(need) + " bytes, more than the " +
+                      llvm::Twine(options.maxMemory) + " allowed",
                   "raise --max-memory, or give smaller dimensions with --dim");
     cache = std::make_unique<codegen::KernelCache>(codegen::CacheOptions{options.cacheDir});
   }
@@ -140,8 +150,10 @@ llvm::Error Compilation::writeWeights(codegen::WeightSink &sink) {
       return error;
     auto tensor = evaluator.evaluate(constant);
     if (!tensor)
-      return codegen::makeError(3401, codegen::Fault::Invalid, "a constant cannot be computed: " + llvm::toString(tensor.takeError()));
-    if (llvm::Error error = sink.write(ArrayRef(reinterpret_cast<const uint8_t *>(tensor->data()), tensor->bytes())))
+      return codegen::makeError(3401, codegen::Fault::Invalid,
+                                "a constant cannot be computed: " + llvm::toString(tensor.takeError()));
+    if (llvm::Error error =
+            sink.write(ArrayRef(reinterpret_cast<const uint8_t *>(tensor->data()), tensor->bytes())))
       return error;
     written += tensor->bytes();
     if (written > (64u << 20)) { // recipes share little: do not hold a second copy of all weights
@@ -197,7 +209,8 @@ int32_t dtypeOf(Type element) {
   return llvm::isa<Float8E8M0FNUType>(element) ? TW_F8E8M0 : TW_UNDEFINED;
 }
 
-static codegen::TensorDescription describeTensor(StringRef name, Type type, unsigned buffer, ArrayRef<std::string> names) {
+static codegen::TensorDescription describeTensor(StringRef name, Type type, unsigned buffer,
+                                                 ArrayRef<std::string> names) {
   codegen::TensorDescription tensor;
   tensor.name = name.str();
   tensor.dtype = dtypeOf(llvm::cast<RankedTensorType>(type).getElementType());
@@ -241,12 +254,16 @@ codegen::ArtifactDescription Compilation::describe() {
     d.symbols.push_back({symbols[i].name, symbols[i].lo, symbols[i].hi, symbols[i].origin != Symbol::Input});
   for (const codegen::PlannedBuffer &buffer : plan->buffers)
     d.buffers.push_back({uint32_t(buffer.kind), buffer.io, buffer.birth, buffer.death, UINT32_MAX, 64});
-  auto nameOf = [&](StringRef list, unsigned i) { return llvm::cast<StringAttr>(main->getAttrOfType<ArrayAttr>(list)[i]).getValue(); };
+  auto nameOf = [&](StringRef list, unsigned i) {
+    return llvm::cast<StringAttr>(main->getAttrOfType<ArrayAttr>(list)[i]).getValue();
+  };
   for (auto [i, argument] : llvm::enumerate(main.getArguments()))
-    d.inputs.push_back(describeTensor(nameOf("graph.input_names", i), argument.getType(), plan->placeOf(argument).index, names));
+    d.inputs.push_back(describeTensor(nameOf("graph.input_names", i), argument.getType(),
+                                      plan->placeOf(argument).index, names));
   auto squeezed = main->getAttrOfType<DenseI64ArrayAttr>("graph.squeezed_dims");
   for (auto [i, value] : llvm::enumerate(main.getBody().front().getTerminator()->getOperands())) {
-    d.outputs.push_back(describeTensor(nameOf("graph.output_names", i), value.getType(), plan->placeOf(value).index, names));
+    d.outputs.push_back(
+        describeTensor(nameOf("graph.output_names", i), value.getType(), plan->placeOf(value).index, names));
     if (squeezed)
       markSqueezed(d.outputs.back(), squeezed[i]);
   }
@@ -271,7 +288,8 @@ llvm::Expected<std::string> Compilation::compileProgram(std::string *text, Strin
     firstSites.push_back(sites.size());
     auto nodes = launch->getAttrOfType<ArrayAttr>("nodes");
     for (unsigned op : kernels[launch.getKernel()].siteOps)
-      sites.push_back(op < nodes.size() ? siteOf(llvm::cast<StringAttr>(nodes[op]).getValue()) : codegen::SiteDescription{});
+      sites.push_back(op < nodes.size() ? siteOf(llvm::cast<StringAttr>(nodes[op]).getValue())
+                                        : codegen::SiteDescription{});
   }
   SymbolTable symbols(*module);
   OwningOpRef<ModuleOp> loops = ModuleOp::create(UnknownLoc::get(&context));
@@ -302,7 +320,9 @@ bool Compilation::writeArtifact() {
     objects.push_back(entry.second.object);
   llvm::sort(objects);
   objects.push_back(*program);
-  if (llvm::Error error = codegen::writeArtifact(options.outPath, objects, describe(), target, [&](codegen::WeightSink &sink) { return writeWeights(sink); }))
+  if (llvm::Error error =
+          codegen::writeArtifact(options.outPath, objects, describe(), target,
+                                 [&](codegen::WeightSink &sink) { return writeWeights(sink); }))
     return fail(std::move(error));
   return true;
 }

@@ -34,16 +34,17 @@ public:
   explicit Compilation(Options options);
   /// Each returns false after reporting at least one diagnostic.
   bool import(const std::string &modelPath);
-  bool lower(bool graphOnly = false);   ///< runs the pipeline
-  bool compileKernels();                ///< on all threads, through the cache
+  bool lower(bool graphOnly = false); ///< runs the pipeline
+  bool compileKernels();              ///< on all threads, through the cache
   bool writeArtifact();
-  bool emitText();                      ///< --emit
-  std::string report();                 ///< JSON, after lower()
+  bool emitText();      ///< --emit
+  std::string report(); ///< JSON, after lower()
 
 private:
   using Binding = codegen::KernelBinding;
   bool fail(llvm::Error error);
-  bool fail(frontend::Diagnostic::Kind kind, llvm::StringRef code, const llvm::Twine &message, llvm::StringRef hint = "");
+  bool fail(frontend::Diagnostic::Kind kind, llvm::StringRef code, const llvm::Twine &message,
+            llvm::StringRef hint = "");
   llvm::Expected<CompiledKernel> compileKernel(kernel::FuncOp kernel, bool wantText, std::string *text);
   void planConstants();
   codegen::ArtifactDescription describe();
@@ -70,11 +71,11 @@ private:
 
 /// tw_dtype of an element type.
 int32_t dtypeOf(mlir::Type elementType);
-/// Bytes that a run holds at once at least: weights, and the largest sum of values alive in one phase, for the smallest dimensions the
-/// symbols allow.
+/// Bytes that a run holds at once at least: weights, and the largest sum of values alive in one phase, for
+/// the smallest dimensions the symbols allow.
 uint64_t leastRunMemory(const codegen::ProgramPlan &plan, const SymbolTable &symbols, uint64_t weightBytes);
 /// What an inspect shows of a kernel: FLOPs and bytes as expressions, the schedule, what limits it.
-std::string kernelReport(mlir::ModuleOp module, const codegen::ProgramPlan &plan, const SymbolTable &symbols, const codegen::TargetInfo &target,
-                         uint64_t weightBytes);
+std::string kernelReport(mlir::ModuleOp module, const codegen::ProgramPlan &plan, const SymbolTable &symbols,
+                         const codegen::TargetInfo &target, uint64_t weightBytes);
 
 } // namespace tilewright::compiler

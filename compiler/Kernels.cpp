@@ -48,7 +48,9 @@ std::optional<CompiledKernel> unpack(StringRef bytes, MLIRContext *context) {
   auto *meta = parsed->getAsObject();
   auto expr = [&](StringRef key) -> AffineExpr {
     auto text = meta->getString(key);
-    auto attribute = text ? llvm::dyn_cast_or_null<AffineMapAttr>(parseAttribute(("affine_map<" + *text + ">").str(), context)) : AffineMapAttr();
+    auto attribute = text ? llvm::dyn_cast_or_null<AffineMapAttr>(
+                                parseAttribute(("affine_map<" + *text + ">").str(), context))
+                          : AffineMapAttr();
     return attribute ? attribute.getValue().getResult(0) : AffineExpr();
   };
   if (!meta || !meta->getInteger("results") || !meta->getInteger("symbols") || !meta->getArray("sites"))
@@ -67,7 +69,8 @@ std::optional<CompiledKernel> unpack(StringRef bytes, MLIRContext *context) {
   return kernel;
 }
 
-unsigned symbolParameters(func::FuncOp function) { // results + arguments are pointers, then symbols, begin, end, scratch, frame, site
+unsigned symbolParameters(func::FuncOp function) { // results + arguments are pointers, then symbols, begin,
+                                                   // end, scratch, frame, site
   unsigned integers = 0;
   for (Type type : function.getArgumentTypes())
     integers += type.isInteger(64);
@@ -76,14 +79,16 @@ unsigned symbolParameters(func::FuncOp function) { // results + arguments are po
 
 } // namespace
 
-llvm::Expected<CompiledKernel> Compilation::compileKernel(kernel::FuncOp kernel, bool wantText, std::string *text) {
+llvm::Expected<CompiledKernel> Compilation::compileKernel(kernel::FuncOp kernel, bool wantText,
+                                                          std::string *text) {
   auto key = codegen::kernelCacheKey(passes::kernelText(kernel), target, options.precision);
   std::string function = "kernel_" + llvm::toHex(ArrayRef<uint8_t>(key.data(), 10), /*LowerCase=*/true);
   auto compile = [&]() -> llvm::Expected<std::string> {
     OwningOpRef<ModuleOp> loops = ModuleOp::create(UnknownLoc::get(&context));
     auto emitted = codegen::emitKernel(kernel, *loops, target);
     if (failed(emitted))
-      return codegen::makeError(9301, codegen::Fault::Internal, ("kernel " + kernel.getSymName() + " cannot be emitted").str());
+      return codegen::makeError(9301, codegen::Fault::Internal,
+                                ("kernel " + kernel.getSymName() + " cannot be emitted").str());
     auto code = *loops->getOps<func::FuncOp>().begin();
     code.setSymName(function);
     CompiledKernel compiled;
@@ -132,7 +137,8 @@ llvm::Expected<CompiledKernel> Compilation::compileKernel(kernel::FuncOp kernel,
 }
 
 bool Compilation::compileKernels() {
-  std::vector<kernel::FuncOp> work(module->getOps<kernel::FuncOp>().begin(), module->getOps<kernel::FuncOp>().end());
+  std::vector<kernel::FuncOp> work(module->getOps<kernel::FuncOp>().begin(),
+                                   module->getOps<kernel::FuncOp>().end());
   std::vector<std::optional<CompiledKernel>> results(work.size());
   std::atomic<size_t> next = 0, done = 0;
   std::mutex mutex; // progress and errors
@@ -177,7 +183,12 @@ void Compilation::emitKernelTexts(StringRef) {
       fail(compiled.takeError());
       return;
     }
-    options.text(((options.emit == "asm" ? "# " : options.emit == "llvm" ? "; " : "// ") + kernel.getSymName() + "\n").str() + text + "\n");
+    options.text(((options.emit == "asm"    ? "# "
+                   : options.emit == "llvm" ? "; "
+                                            : "// ") +
+                  kernel.getSymName() + "\n")
+                     .str() +
+                 text + "\n");
   }
 }
 

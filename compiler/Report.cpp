@@ -26,10 +26,13 @@ json::Object tensorObject(StringRef name, Type type, ArrayRef<std::string> names
   json::Array shape;
   for (AffineExpr dim : dimsOf(type))
     shape.push_back(dimValue(dim, names));
-  return json::Object{{"name", name}, {"type", typeText(llvm::cast<RankedTensorType>(type).getElementType())}, {"shape", std::move(shape)}};
+  return json::Object{{"name", name},
+                      {"type", typeText(llvm::cast<RankedTensorType>(type).getElementType())},
+                      {"shape", std::move(shape)}};
 }
 
-/// Floating-point or integer operations of one op: 2 a multiply-add, 1 an element of an element-wise op or reduction.
+/// Floating-point or integer operations of one op: 2 a multiply-add, 1 an element of an element-wise op or
+/// reduction.
 AffineExpr operationsOf(Operation *op) {
   AffineExpr count = elementCount(op->getResult(0).getType());
   if (auto contract = dyn_cast<ContractOp>(op)) {
@@ -49,11 +52,14 @@ AffineExpr operationsOf(Operation *op) {
       count = count * size;
     return canonical(count);
   }
-  bool moves = isa<BroadcastOp, ReshapeOp, TransposeOp, SliceOp, PadOp, ConstantOp, ConcatOp, DimsOp, IotaOp>(op);
+  bool moves =
+      isa<BroadcastOp, ReshapeOp, TransposeOp, SliceOp, PadOp, ConstantOp, ConcatOp, DimsOp, IotaOp>(op);
   return moves ? getAffineConstantExpr(0, op->getContext()) : count;
 }
 
-AffineExpr bytesOf(Type type) { return elementCount(type) * byteWidth(llvm::cast<RankedTensorType>(type).getElementType()); }
+AffineExpr bytesOf(Type type) {
+  return elementCount(type) * byteWidth(llvm::cast<RankedTensorType>(type).getElementType());
+}
 
 json::Object kernelObject(kernel::FuncOp kernel, unsigned launches, const codegen::TargetInfo &target) {
   MLIRContext *context = kernel.getContext();
@@ -81,21 +87,33 @@ json::Object kernelObject(kernel::FuncOp kernel, unsigned launches, const codege
     llvm::raw_string_ostream(schedule) << *attribute;
   }
   operations = canonical(operations), bytes = canonical(bytes);
-  // Machine balance: multiply-adds a core starts per byte that memory delivers, about 8 for either vector width of these machines.
+  // Machine balance: multiply-adds a core starts per byte that memory delivers, about 8 for either vector
+  // width of these machines.
   auto flops = constantOf(operations), moved = constantOf(bytes);
-  const char *limit = !flops || !moved ? "depends on sizes" : *moved < 16384 ? "latency" : *flops > 8 * *moved ? "compute" : "memory";
-  return json::Object{{"name", kernel.getSymName()}, {"root", root}, {"ops", std::move(ops)}, {"launches", launches}, {"flops", dimValue(operations, {})},
-          {"bytes", dimValue(bytes, {})}, {"schedule", schedule}, {"limit", limit}};
+  const char *limit = !flops || !moved      ? "depends on sizes"
+                      : *moved < 16384      ? "latency"
+                      : *flops > 8 * *moved ? "compute"
+                                            : "memory";
+  return json::Object{{"name", kernel.getSymName()},
+                      {"root", root},
+                      {"ops", std::move(ops)},
+                      {"launches", launches},
+                      {"flops", dimValue(operations, {})},
+                      {"bytes", dimValue(bytes, {})},
+                      {"schedule", schedule},
+                      {"limit", limit}};
 }
 
 } // namespace
 
-std::string kernelReport(ModuleOp module, const codegen::ProgramPlan &plan, const SymbolTable &symbols, const codegen::TargetInfo &target,
-                         uint64_t weightBytes) {
+std::string kernelReport(ModuleOp module, const codegen::ProgramPlan &plan, const SymbolTable &symbols,
+                         const codegen::TargetInfo &target, uint64_t weightBytes) {
   auto names = symbols.names();
   auto main = module.lookupSymbol<func::FuncOp>("main");
   json::Array inputs, outputs, nodes, kernels;
-  auto nameOf = [&](StringRef list, unsigned i) { return llvm::cast<StringAttr>(main->getAttrOfType<ArrayAttr>(list)[i]).getValue(); };
+  auto nameOf = [&](StringRef list, unsigned i) {
+    return llvm::cast<StringAttr>(main->getAttrOfType<ArrayAttr>(list)[i]).getValue();
+  };
   for (auto [i, argument] : llvm::enumerate(main.getArguments()))
     inputs.push_back(tensorObject(nameOf("graph.input_names", i), argument.getType(), names));
   for (auto [i, type] : llvm::enumerate(main.getFunctionType().getResults()))
@@ -113,7 +131,10 @@ std::string kernelReport(ModuleOp module, const codegen::ProgramPlan &plan, cons
       for (StringRef other : distinct)
         if (other != member)
           others.push_back(other.split(':').second);
-      nodes.push_back(json::Object{{"node", node}, {"op", op}, {"kernel", launch.getKernel()}, {"fused_with", std::move(others)},
+      nodes.push_back(json::Object{{"node", node},
+                                   {"op", op},
+                                   {"kernel", launch.getKernel()},
+                                   {"fused_with", std::move(others)},
                                    {"why_not_more", launch->getAttrOfType<StringAttr>("reason").getValue()}});
     }
   }
@@ -124,9 +145,14 @@ std::string kernelReport(ModuleOp module, const codegen::ProgramPlan &plan, cons
   for (const codegen::PlannedBuffer &buffer : plan.buffers)
     if (buffer.kind == codegen::PlannedBuffer::Arena)
       arena = arena + buffer.bytes;
-  json::Object report{{"target", target.name}, {"inputs", std::move(inputs)}, {"outputs", std::move(outputs)}, {"nodes", std::move(nodes)},
+  json::Object report{{"target", target.name},
+                      {"inputs", std::move(inputs)},
+                      {"outputs", std::move(outputs)},
+                      {"nodes", std::move(nodes)},
                       {"kernels", std::move(kernels)},
-                      {"memory", json::Object{{"weights_bytes", int64_t(weightBytes)}, {"arena_bytes", dimValue(canonical(arena), names)}, {"buffers", int64_t(plan.buffers.size())},
+                      {"memory", json::Object{{"weights_bytes", int64_t(weightBytes)},
+                                              {"arena_bytes", dimValue(canonical(arena), names)},
+                                              {"buffers", int64_t(plan.buffers.size())},
                                               {"phases", int64_t(plan.phases)}}}};
   std::string text;
   llvm::raw_string_ostream(text) << json::Value(std::move(report));

@@ -1,6 +1,7 @@
 /// tilewright_compiler.h - the C interface of libtilewright-compiler: ONNX in, artifact out.
 ///
-/// The driver opens the library with dlopen only when it compiles. Calls are thread-safe and independent of each other.
+/// The driver opens the library with dlopen only when it compiles. Calls are thread-safe and independent of
+/// each other.
 #ifndef TILEWRIGHT_COMPILER_H
 #define TILEWRIGHT_COMPILER_H
 
@@ -18,38 +19,41 @@ typedef struct twc_dim {
 
 /// One problem with the model. Strings live during the callback only.
 typedef struct twc_diagnostic {
-  tw_status status;     ///< TW_UNSUPPORTED, TW_INVALID, TW_IO or TW_INTERNAL
-  const char *code;     ///< "TW1203"
-  const char *message;  ///< one line: what is wrong, with shapes and types
-  const char *hint;     ///< what to do next, or ""
+  tw_status status;    ///< TW_UNSUPPORTED, TW_INVALID, TW_IO or TW_INTERNAL
+  const char *code;    ///< "TW1203"
+  const char *message; ///< one line: what is wrong, with shapes and types
+  const char *hint;    ///< what to do next, or ""
   const char *node, *op, *tensor;
 } twc_diagnostic;
 
 typedef struct twc_options {
   uint32_t struct_size;
-  int32_t threads;             ///< compilation threads; 0: all cores
-  const char *target;          ///< "cpu" (this machine), "cpu:haswell", "cpu:skylake-avx512", "cuda:sm_80"; null: "cpu"
-  const char *precision;       ///< "default" or "strict"; null: "default"
-  const char *weights;         ///< "embed" or "side"; null: "embed"
-  const char *emit;            ///< null: an artifact; else "graph", "tensor", "loops", "llvm", "asm", "ptx": text
-  uint64_t max_memory;         ///< refuse models whose planned run memory is above this; 0: no limit
+  int32_t threads; ///< compilation threads; 0: all cores
+  const char
+      *target; ///< "cpu" (this machine), "cpu:haswell", "cpu:skylake-avx512", "cuda:sm_80"; null: "cpu"
+  const char *precision; ///< "default" or "strict"; null: "default"
+  const char *weights;   ///< "embed" or "side"; null: "embed"
+  const char *emit;      ///< null: an artifact; else "graph", "tensor", "loops", "llvm", "asm", "ptx": text
+  uint64_t max_memory;   ///< refuse models whose planned run memory is above this; 0: no limit
   const twc_dim *dims;
   uint32_t dim_count;
   uint32_t flags;
-  const char *cache_dir;       ///< null: TILEWRIGHT_CACHE_DIR, else ~/.cache/tilewright; "": no cache
-  void *user;                  ///< handed to the callbacks, which may come from any thread but never two at once
+  const char *cache_dir; ///< null: TILEWRIGHT_CACHE_DIR, else ~/.cache/tilewright; "": no cache
+  void *user;            ///< handed to the callbacks, which may come from any thread but never two at once
   void (*diagnostic)(void *user, const twc_diagnostic *diagnostic);
   void (*progress)(void *user, const char *stage, uint32_t done, uint32_t total);
   /// Text results (emit, check, inspect) are handed over in pieces.
   void (*text)(void *user, const char *bytes, size_t count);
 } twc_options;
 
-/// Compile `model_path` into `out_path`, written to a temporary name first and renamed when whole. With options->emit the text
-/// goes to options->text, and `out_path` may be null.
+/// Compile `model_path` into `out_path`, written to a temporary name first and renamed when whole. With
+/// options->emit the text goes to options->text, and `out_path` may be null.
 TW_API tw_status twc_compile(const char *model_path, const char *out_path, const twc_options *options);
-/// Report every unsupported or invalid node through options->diagnostic; compiles nothing. TW_OK when there is none.
+/// Report every unsupported or invalid node through options->diagnostic; compiles nothing. TW_OK when there
+/// is none.
 TW_API tw_status twc_check(const char *model_path, const twc_options *options);
-/// Describe the model before and after fusion as JSON through options->text: inputs, outputs, graph, kernels, memory plan.
+/// Describe the model before and after fusion as JSON through options->text: inputs, outputs, graph, kernels,
+/// memory plan.
 TW_API tw_status twc_inspect(const char *model_path, const twc_options *options);
 /// "tilewright 0.1.0 (LLVM 22.1.8)"
 TW_API const char *twc_version(void);

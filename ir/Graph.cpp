@@ -31,7 +31,9 @@ void GraphDialect::initialize() {
 
 OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
 
-bool isElementwise(Operation *op) { return isa<UnaryOp, BinaryOp, CompareOp, SelectOp, CastOp, BitcastOp>(op); }
+bool isElementwise(Operation *op) {
+  return isa<UnaryOp, BinaryOp, CompareOp, SelectOp, CastOp, BitcastOp>(op);
+}
 
 /// Each value once: recipes may share operands.
 static bool isConstantExpression(Value value, llvm::DenseMap<Value, bool> &memo) {
@@ -40,8 +42,8 @@ static bool isConstantExpression(Value value, llvm::DenseMap<Value, bool> &memo)
     return it->second;
   Operation *op = value.getDefiningOp();
   auto isStatic = [](Type type) { return llvm::cast<RankedTensorType>(type).hasStaticShape(); };
-  bool result = op && isa_and_present<GraphDialect>(op->getDialect()) && isPure(op) && op->getNumRegions() == 0 &&
-                llvm::all_of(op->getResultTypes(), isStatic);
+  bool result = op && isa_and_present<GraphDialect>(op->getDialect()) && isPure(op) &&
+                op->getNumRegions() == 0 && llvm::all_of(op->getResultTypes(), isStatic);
   if (result && !isa<ConstantOp, WeightOp, IotaOp>(op)) {
     result = op->getNumOperands() > 0;
     for (Value operand : op->getOperands())

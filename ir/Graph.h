@@ -1,4 +1,5 @@
-/// Graph.h - the graph and kernel dialects. The op set, its numbered constraints and semantics: GraphOps.td, KernelOps.td.
+/// Graph.h - the graph and kernel dialects. The op set, its numbered constraints and semantics: GraphOps.td,
+/// KernelOps.td.
 #pragma once
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -24,7 +25,8 @@ namespace tilewright::graph {
 
 /// unary, binary, compare, select, cast or bitcast: one value in, one value out at the same index.
 bool isElementwise(mlir::Operation *op);
-/// constant, weight, or a pure op all of whose operands are constants (memo-free: walks up; fine for shallow recipes).
+/// constant, weight, or a pure op all of whose operands are constants (memo-free: walks up; fine for shallow
+/// recipes).
 bool isConstantExpression(mlir::Value value);
 /// Bytes of one element as stored in buffers (bool and sub-byte types: 1).
 unsigned byteWidth(mlir::Type elementType);

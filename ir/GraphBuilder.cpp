@@ -29,7 +29,8 @@ Value GraphBuilder::constant(ElementsAttr value) {
 
 static Value splat(OpBuilder &b, Location loc, Type elementType, Attribute element) {
   auto storage = RankedTensorType::get({}, storageType(elementType));
-  return ConstantOp::create(b, loc, RankedTensorType::get({}, elementType), DenseElementsAttr::get(storage, element));
+  return ConstantOp::create(b, loc, RankedTensorType::get({}, elementType),
+                            DenseElementsAttr::get(storage, element));
 }
 
 Value GraphBuilder::scalar(Type elementType, double value) {
@@ -47,7 +48,8 @@ Value GraphBuilder::scalarInt(Type elementType, int64_t value) {
     return scalar(elementType, double(value));
   Type storage = storageType(elementType);
   unsigned width = storage.getIntOrFloatBitWidth();
-  return splat(b, loc, elementType, IntegerAttr::get(storage, llvm::APInt(width, uint64_t(value), false, true)));
+  return splat(b, loc, elementType,
+               IntegerAttr::get(storage, llvm::APInt(width, uint64_t(value), false, true)));
 }
 
 Value GraphBuilder::intVector(ArrayRef<int64_t> values, unsigned width) {
@@ -56,8 +58,9 @@ Value GraphBuilder::intVector(ArrayRef<int64_t> values, unsigned width) {
   for (int64_t value : values)
     numbers.emplace_back(width, uint64_t(value), true, true);
   SmallVector<int64_t, 1> shape{int64_t(values.size())};
-  return ConstantOp::create(b, loc, RankedTensorType::get(shape, element),
-                            DenseElementsAttr::get(RankedTensorType::get(shape, storageType(element)), numbers));
+  return ConstantOp::create(
+      b, loc, RankedTensorType::get(shape, element),
+      DenseElementsAttr::get(RankedTensorType::get(shape, storageType(element)), numbers));
 }
 
 Value GraphBuilder::dims(ArrayRef<AffineExpr> exprs, bool scalar) {
@@ -88,7 +91,9 @@ Value GraphBuilder::iota(ArrayRef<AffineExpr> shape, Type elementType, int64_t a
   return IotaOp::create(b, loc, tensorType(shape, elementType), axis);
 }
 
-std::optional<Dims> GraphBuilder::symbolicValue(Value value) { return tilewright::symbolicValue(value, symbols); }
+std::optional<Dims> GraphBuilder::symbolicValue(Value value) {
+  return tilewright::symbolicValue(value, symbols);
+}
 
 Dims GraphBuilder::valueOrDefine(Value value, llvm::StringRef name, int64_t lo, int64_t hi) {
   if (auto known = symbolicValue(value))
@@ -215,7 +220,8 @@ Value GraphBuilder::transpose(Value x, ArrayRef<int64_t> perm) {
   return TransposeOp::create(b, loc, tensorType(to, elementType(x)), x, perm);
 }
 
-Value GraphBuilder::slice(Value x, ArrayRef<AffineExpr> starts, ArrayRef<int64_t> steps, ArrayRef<AffineExpr> sizes) {
+Value GraphBuilder::slice(Value x, ArrayRef<AffineExpr> starts, ArrayRef<int64_t> steps,
+                          ArrayRef<AffineExpr> sizes) {
   auto type = tensorType(sizes, elementType(x));
   bool forward = llvm::all_of(steps, [](int64_t step) { return step == 1; });
   if (type == x.getType() && forward) // as many elements as there are: all of them
@@ -242,7 +248,8 @@ Value GraphBuilder::concat(ArrayRef<Value> values, int64_t axis) {
   return ConcatOp::create(b, loc, tensorType(shape, elementType(values[0])), values, axis);
 }
 
-Value GraphBuilder::pad(Value x, ArrayRef<AffineExpr> low, ArrayRef<AffineExpr> high, PadMode mode, Value value) {
+Value GraphBuilder::pad(Value x, ArrayRef<AffineExpr> low, ArrayRef<AffineExpr> high, PadMode mode,
+                        Value value) {
   Dims shape = dimsOf(x);
   for (size_t i = 0; i < shape.size(); ++i)
     shape[i] = shape[i] + low[i] + high[i];
@@ -270,7 +277,8 @@ Value GraphBuilder::reduce(ReduceKind kind, Value x, ArrayRef<int64_t> axes, boo
       all[i] = dim(1);
     else
       kept.push_back(size);
-  Value result = sorted.empty() ? x : Value(ReduceOp::create(b, loc, tensorType(kept, elementType(x)), kind, x, sorted));
+  Value result =
+      sorted.empty() ? x : Value(ReduceOp::create(b, loc, tensorType(kept, elementType(x)), kind, x, sorted));
   return keepDims ? reshape(result, all) : result;
 }
 
@@ -314,11 +322,13 @@ static Type contractionElement(OpBuilder &b, Value lhs, Type requested) {
   Type element = GraphBuilder::elementType(lhs);
   if (requested)
     return requested;
-  return llvm::isa<FloatType>(element) ? element : Type(IntegerType::get(b.getContext(), 32, IntegerType::Signed));
+  return llvm::isa<FloatType>(element) ? element
+                                       : Type(IntegerType::get(b.getContext(), 32, IntegerType::Signed));
 }
 
-Value GraphBuilder::contract(Value lhs, Value rhs, ArrayRef<int64_t> lhsBatch, ArrayRef<int64_t> rhsBatch, ArrayRef<int64_t> lhsContract,
-                             ArrayRef<int64_t> rhsContract, Type resultElement) {
+Value GraphBuilder::contract(Value lhs, Value rhs, ArrayRef<int64_t> lhsBatch, ArrayRef<int64_t> rhsBatch,
+                             ArrayRef<int64_t> lhsContract, ArrayRef<int64_t> rhsContract,
+                             Type resultElement) {
   Dims left = dimsOf(lhs), right = dimsOf(rhs), shape;
   for (int64_t dim : lhsBatch)
     shape.push_back(left[dim]);
@@ -348,7 +358,9 @@ Value GraphBuilder::matmul(Value lhs, Value rhs, Type resultElement) {
     Dims leftDims = dimsOf(lhs), rightDims = dimsOf(rhs), shape;
     for (int64_t i = 0; i < batch; ++i) {
       int64_t l = i - (batch - (left - 2)), r = i - (batch - (right - 2));
-      shape.push_back(l < 0 ? rightDims[r] : r < 0 ? leftDims[l] : symbols.broadcast(leftDims[l], rightDims[r]));
+      shape.push_back(l < 0   ? rightDims[r]
+                      : r < 0 ? leftDims[l]
+                              : symbols.broadcast(leftDims[l], rightDims[r]));
     }
     Dims leftShape(shape), rightShape(shape);
     leftShape.append(leftDims.end() - 2, leftDims.end());
@@ -360,26 +372,31 @@ Value GraphBuilder::matmul(Value lhs, Value rhs, Type resultElement) {
   return leftVector ? squeeze(result, {rank(result) - 2}) : result;
 }
 
-AffineExpr GraphBuilder::windowSize(AffineExpr size, int64_t kernel, int64_t stride, int64_t dilation, AffineExpr low, AffineExpr high,
-                                    bool ceil) {
+AffineExpr GraphBuilder::windowSize(AffineExpr size, int64_t kernel, int64_t stride, int64_t dilation,
+                                    AffineExpr low, AffineExpr high, bool ceil) {
   AffineExpr span = size + low + high - ((kernel - 1) * dilation + 1);
   return canonical((ceil ? (span + (stride - 1)).floorDiv(stride) : span.floorDiv(stride)) + 1);
 }
 
-Value GraphBuilder::window(WindowKind kind, Value x, ArrayRef<int64_t> kernel, ArrayRef<int64_t> strides, ArrayRef<int64_t> dilations,
-                           ArrayRef<AffineExpr> low, ArrayRef<AffineExpr> outSpatial) {
+Value GraphBuilder::window(WindowKind kind, Value x, ArrayRef<int64_t> kernel, ArrayRef<int64_t> strides,
+                           ArrayRef<int64_t> dilations, ArrayRef<AffineExpr> low,
+                           ArrayRef<AffineExpr> outSpatial) {
   Dims from = dimsOf(x), shape{from[0], from[1]};
   shape.append(outSpatial.begin(), outSpatial.end());
-  Type element = kind == WindowKind::wargmax ? Type(IntegerType::get(b.getContext(), 64, IntegerType::Signed)) : elementType(x);
-  return WindowOp::create(b, loc, tensorType(shape, element), kind, x, kernel, strides, dilations, mapOf(low, b.getContext()), /*channelsLast=*/false);
+  Type element = kind == WindowKind::wargmax ? Type(IntegerType::get(b.getContext(), 64, IntegerType::Signed))
+                                             : elementType(x);
+  return WindowOp::create(b, loc, tensorType(shape, element), kind, x, kernel, strides, dilations,
+                          mapOf(low, b.getContext()), /*channelsLast=*/false);
 }
 
-Value GraphBuilder::conv(Value x, Value w, ArrayRef<int64_t> strides, ArrayRef<AffineExpr> low, ArrayRef<int64_t> lhsDilation,
-                         ArrayRef<int64_t> rhsDilation, int64_t groups, ArrayRef<AffineExpr> outSpatial, Type resultElement) {
+Value GraphBuilder::conv(Value x, Value w, ArrayRef<int64_t> strides, ArrayRef<AffineExpr> low,
+                         ArrayRef<int64_t> lhsDilation, ArrayRef<int64_t> rhsDilation, int64_t groups,
+                         ArrayRef<AffineExpr> outSpatial, Type resultElement) {
   Dims shape{dimsOf(x)[0], dimsOf(w)[0]};
   shape.append(outSpatial.begin(), outSpatial.end());
   auto type = tensorType(shape, contractionElement(b, x, resultElement));
-  return ConvOp::create(b, loc, type, x, w, strides, mapOf(low, b.getContext()), lhsDilation, rhsDilation, groups, /*channelsLast=*/false);
+  return ConvOp::create(b, loc, type, x, w, strides, mapOf(low, b.getContext()), lhsDilation, rhsDilation,
+                        groups, /*channelsLast=*/false);
 }
 
 } // namespace tilewright

@@ -46,7 +46,9 @@ LogicalResult requireIncreasing(Operation *op, ArrayRef<int64_t> dims, int64_t r
   return success();
 }
 
-bool isIndexTensor(Value value) { return elementOf(value).isSignedInteger(32) || elementOf(value).isSignedInteger(64); }
+bool isIndexTensor(Value value) {
+  return elementOf(value).isSignedInteger(32) || elementOf(value).isSignedInteger(64);
+}
 
 } // namespace
 
@@ -60,7 +62,8 @@ LogicalResult WeightOp::verify() {
   auto type = tensorOf(getResult());
   if (!type.hasStaticShape())
     return emitOpError("C1: a weight has a static shape");
-  int64_t bits = type.getNumElements() * (type.getElementType().isInteger(1) ? 8 : type.getElementType().getIntOrFloatBitWidth());
+  int64_t bits = type.getNumElements() *
+                 (type.getElementType().isInteger(1) ? 8 : type.getElementType().getIntOrFloatBitWidth());
   if (int64_t(getLength()) != (int64_t)llvm::divideCeil(bits, 8))
     return emitOpError("C2: length ") << getLength() << " is not the size of " << type;
   return success();
@@ -68,8 +71,10 @@ LogicalResult WeightOp::verify() {
 
 LogicalResult DimsOp::verify() {
   auto type = tensorOf(getResult());
-  if (type.getRank() > 1 || !isIndexTensor(getResult()) || type.getNumElements() != int64_t(getExprs().getNumResults()))
-    return emitOpError("C1: result must be a scalar or vector of si64 or si32 with one element an expression");
+  if (type.getRank() > 1 || !isIndexTensor(getResult()) ||
+      type.getNumElements() != int64_t(getExprs().getNumResults()))
+    return emitOpError(
+        "C1: result must be a scalar or vector of si64 or si32 with one element an expression");
   return success();
 }
 
@@ -96,7 +101,8 @@ LogicalResult BinaryOp::verify() {
 }
 
 LogicalResult CompareOp::verify() {
-  if (failed(requireSameType(*this, getLhs(), getRhs())) || failed(requireSameShape(*this, getLhs(), getResult())))
+  if (failed(requireSameType(*this, getLhs(), getRhs())) ||
+      failed(requireSameShape(*this, getLhs(), getResult())))
     return failure();
   if (!elementOf(getResult()).isInteger(1))
     return emitOpError("C1: result must be i1");
@@ -106,7 +112,8 @@ LogicalResult CompareOp::verify() {
 LogicalResult SelectOp::verify() {
   if (!elementOf(getCondition()).isInteger(1))
     return emitOpError("C1: condition must be i1");
-  if (failed(requireSameType(*this, getOnTrue(), getResult())) || failed(requireSameType(*this, getOnFalse(), getResult())))
+  if (failed(requireSameType(*this, getOnTrue(), getResult())) ||
+      failed(requireSameType(*this, getOnFalse(), getResult())))
     return failure();
   return requireSameShape(*this, getCondition(), getResult());
 }
@@ -131,7 +138,8 @@ LogicalResult BroadcastOp::verify() {
 }
 
 LogicalResult ReshapeOp::verify() {
-  auto from = constantOf(elementCount(getOperand().getType())), to = constantOf(elementCount(getResult().getType()));
+  auto from = constantOf(elementCount(getOperand().getType())),
+       to = constantOf(elementCount(getResult().getType()));
   if (from && to && *from != *to)
     return emitOpError("C1: ") << *from << " elements cannot be reshaped into " << *to;
   return success();
@@ -155,13 +163,15 @@ LogicalResult TransposeOp::verify() {
 LogicalResult SliceOp::verify() {
   size_t rank = rankOf(getOperand());
   if (failed(requireCount(*this, "starts", getStarts().getNumResults(), rank)) ||
-      failed(requireCount(*this, "steps", getSteps().size(), rank)) || failed(requireCount(*this, "result shape", rankOf(getResult()), rank)))
+      failed(requireCount(*this, "steps", getSteps().size(), rank)) ||
+      failed(requireCount(*this, "result shape", rankOf(getResult()), rank)))
     return failure();
   Dims sizes = dimsOf(getResult()), from = dimsOf(getOperand());
   for (size_t i = 0; i < rank; ++i) {
     if (getSteps()[i] == 0)
       return emitOpError("C1: a step is 0");
-    auto start = constantOf(getStarts().getResult(i)), count = constantOf(sizes[i]), size = constantOf(from[i]);
+    auto start = constantOf(getStarts().getResult(i)), count = constantOf(sizes[i]),
+         size = constantOf(from[i]);
     if (start && count && size && *count > 0) {
       int64_t last = *start + (*count - 1) * getSteps()[i];
       if (*start < 0 || *start >= *size || last < 0 || last >= *size)
@@ -198,7 +208,8 @@ LogicalResult GatherOp::verify() {
     return emitOpError("indices must be si32 or si64");
   if (failed(requireAxis(*this, getAxis(), rankOf(getOperand()))))
     return failure();
-  return requireCount(*this, "result shape", rankOf(getResult()), rankOf(getOperand()) - 1 + rankOf(getIndices()));
+  return requireCount(*this, "result shape", rankOf(getResult()),
+                      rankOf(getOperand()) - 1 + rankOf(getIndices()));
 }
 
 LogicalResult GatherElementsOp::verify() {
@@ -218,7 +229,8 @@ LogicalResult GatherNDOp::verify() {
 LogicalResult ScatterElementsOp::verify() {
   if (!isIndexTensor(getIndices()))
     return emitOpError("indices must be si32 or si64");
-  if (failed(requireAxis(*this, getAxis(), rankOf(getOperand()))) || failed(requireSameShape(*this, getIndices(), getUpdates())))
+  if (failed(requireAxis(*this, getAxis(), rankOf(getOperand()))) ||
+      failed(requireSameShape(*this, getIndices(), getUpdates())))
     return failure();
   return requireSameType(*this, getOperand(), getResult());
 }
@@ -230,7 +242,8 @@ LogicalResult ScatterNDOp::verify() {
 }
 
 LogicalResult CompactOp::verify() {
-  if (!elementOf(getMask()).isInteger(1) || rankOf(getResult()) != 2 || !elementOf(getResult()).isSignedInteger(64))
+  if (!elementOf(getMask()).isInteger(1) || rankOf(getResult()) != 2 ||
+      !elementOf(getResult()).isSignedInteger(64))
     return emitOpError("C1: mask must be i1 and the result [count, rank] of si64");
   return success();
 }
@@ -267,7 +280,8 @@ LogicalResult WindowOp::verify() {
   size_t spatial = rankOf(getOperand()) - 2;
   if (rankOf(getOperand()) < 3 || rankOf(getResult()) != rankOf(getOperand()))
     return emitOpError("needs a batch, a channel and spatial dimensions");
-  if (failed(requireCount(*this, "C1: kernel", getKernel().size(), spatial)) || failed(requireCount(*this, "C1: strides", getStrides().size(), spatial)) ||
+  if (failed(requireCount(*this, "C1: kernel", getKernel().size(), spatial)) ||
+      failed(requireCount(*this, "C1: strides", getStrides().size(), spatial)) ||
       failed(requireCount(*this, "C1: dilations", getDilations().size(), spatial)) ||
       failed(requireCount(*this, "C1: low", getLow().getNumResults(), spatial)))
     return failure();
@@ -287,7 +301,8 @@ LogicalResult ContractOp::verify() {
     return true;
   };
   if (!paired(getLhsBatch(), getRhsBatch()) || !paired(getLhsContract(), getRhsContract()))
-    return emitOpError("C1: paired dimensions differ: ") << getLhs().getType() << " and " << getRhs().getType();
+    return emitOpError("C1: paired dimensions differ: ")
+           << getLhs().getType() << " and " << getRhs().getType();
   return requireCount(*this, "result shape", rankOf(getResult()),
                       lhs.size() + rhs.size() - getLhsBatch().size() - 2 * getLhsContract().size());
 }
@@ -296,14 +311,17 @@ LogicalResult ConvOp::verify() {
   size_t spatial = rankOf(getLhs()) - 2;
   if (rankOf(getLhs()) < 3 || rankOf(getRhs()) != rankOf(getLhs()) || rankOf(getResult()) != rankOf(getLhs()))
     return emitOpError("operands and result have one rank, at least 3");
-  if (failed(requireCount(*this, "C3: strides", getStrides().size(), spatial)) || failed(requireCount(*this, "C3: low", getLow().getNumResults(), spatial)) ||
+  if (failed(requireCount(*this, "C3: strides", getStrides().size(), spatial)) ||
+      failed(requireCount(*this, "C3: low", getLow().getNumResults(), spatial)) ||
       failed(requireCount(*this, "C3: lhsDilation", getLhsDilation().size(), spatial)) ||
       failed(requireCount(*this, "C3: rhsDilation", getRhsDilation().size(), spatial)))
     return failure();
   bool last = getChannelsLast();
-  auto channels = constantOf(dimsOf(getLhs())[last ? spatial + 1 : 1]), perGroup = constantOf(dimsOf(getRhs())[last ? spatial : 1]);
+  auto channels = constantOf(dimsOf(getLhs())[last ? spatial + 1 : 1]),
+       perGroup = constantOf(dimsOf(getRhs())[last ? spatial : 1]);
   auto outputs = constantOf(dimsOf(getRhs())[last ? spatial + 1 : 0]);
-  if (getGroups() < 1 || (channels && perGroup && *channels != *perGroup * int64_t(getGroups())) || (outputs && *outputs % getGroups()))
+  if (getGroups() < 1 || (channels && perGroup && *channels != *perGroup * int64_t(getGroups())) ||
+      (outputs && *outputs % getGroups()))
     return emitOpError("C1: channels do not fit the groups");
   return success();
 }
@@ -324,8 +342,10 @@ LogicalResult LoopOp::verify() {
   if (!yield || body.getNumArguments() != carried + 1 || yield.getNumOperands() != getNumResults() + 1)
     return emitOpError("the body's arguments or yields do not match");
   for (size_t i = 0; i < carried; ++i)
-    if (getInitial()[i].getType() != body.getArgument(i + 1).getType() || yield.getOperand(i + 1).getType() != body.getArgument(i + 1).getType())
-      return emitOpError("C1: carried value ") << i << " changes its type: " << getInitial()[i].getType() << ", " << yield.getOperand(i + 1).getType();
+    if (getInitial()[i].getType() != body.getArgument(i + 1).getType() ||
+        yield.getOperand(i + 1).getType() != body.getArgument(i + 1).getType())
+      return emitOpError("C1: carried value ") << i << " changes its type: " << getInitial()[i].getType()
+                                               << ", " << yield.getOperand(i + 1).getType();
   return success();
 }
 

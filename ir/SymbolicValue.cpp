@@ -1,5 +1,5 @@
-// What small integer tensors are, as expressions over symbols. Exporters compute shapes with tensors (Shape, Gather, Concat, Reshape):
-// this is what makes those chains disappear.
+// What small integer tensors are, as expressions over symbols. Exporters compute shapes with tensors (Shape,
+// Gather, Concat, Reshape): this is what makes those chains disappear.
 #include "ir/GraphBuilder.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -20,8 +20,8 @@ public:
 
   std::optional<Dims> value(Value v, int depth = 0) {
     auto type = llvm::dyn_cast<RankedTensorType>(v.getType());
-    if (!type || !type.hasStaticShape() || type.getNumElements() > maxElements || !llvm::isa<IntegerType>(type.getElementType()) ||
-        depth > maxDepth)
+    if (!type || !type.hasStaticShape() || type.getNumElements() > maxElements ||
+        !llvm::isa<IntegerType>(type.getElementType()) || depth > maxDepth)
       return std::nullopt;
     if (auto it = memo.find(v); it != memo.end())
       return it->second;
@@ -172,9 +172,13 @@ private:
     int64_t lo = symbols.lowerBound(difference), hi = symbols.upperBound(difference);
     switch (kind) {
     case CompareKind::eq:
-      return lo == 0 && hi == 0 ? std::optional(true) : lo > 0 || hi < 0 ? std::optional(false) : std::nullopt;
+      return lo == 0 && hi == 0 ? std::optional(true)
+             : lo > 0 || hi < 0 ? std::optional(false)
+                                : std::nullopt;
     case CompareKind::ne:
-      return lo == 0 && hi == 0 ? std::optional(false) : lo > 0 || hi < 0 ? std::optional(true) : std::nullopt;
+      return lo == 0 && hi == 0 ? std::optional(false)
+             : lo > 0 || hi < 0 ? std::optional(true)
+                                : std::nullopt;
     case CompareKind::lt:
       return hi < 0 ? std::optional(true) : lo >= 0 ? std::optional(false) : std::nullopt;
     case CompareKind::le:
@@ -201,7 +205,8 @@ private:
   }
 
   std::optional<Dims> select(SelectOp op, int depth) {
-    auto condition = value(op.getCondition(), depth), x = value(op.getOnTrue(), depth), y = value(op.getOnFalse(), depth);
+    auto condition = value(op.getCondition(), depth), x = value(op.getOnTrue(), depth),
+         y = value(op.getOnFalse(), depth);
     if (!condition || !x || !y)
       return std::nullopt;
     Dims result;
@@ -216,7 +221,8 @@ private:
 
   std::optional<Dims> moved(BroadcastOp op, int depth) {
     auto x = value(op.getOperand(), depth);
-    if (!x || (x->size() != 1 && llvm::cast<RankedTensorType>(op.getType()).getNumElements() != int64_t(x->size())))
+    if (!x ||
+        (x->size() != 1 && llvm::cast<RankedTensorType>(op.getType()).getNumElements() != int64_t(x->size())))
       return std::nullopt;
     if (x->size() != 1)
       return x;
@@ -269,7 +275,8 @@ private:
     auto x = value(op.getOperand(), depth);
     if (!x || x->empty() || llvm::cast<RankedTensorType>(op.getType()).getRank() != 0)
       return std::nullopt;
-    static constexpr BinaryKind kinds[] = {BinaryKind::add, BinaryKind::mul, BinaryKind::max, BinaryKind::min};
+    static constexpr BinaryKind kinds[] = {BinaryKind::add, BinaryKind::mul, BinaryKind::max,
+                                           BinaryKind::min};
     AffineExpr total = (*x)[0];
     for (AffineExpr e : llvm::drop_begin(*x)) {
       auto next = combine(kinds[unsigned(op.getKind())], total, e);
@@ -286,6 +293,8 @@ private:
 
 } // namespace
 
-std::optional<Dims> symbolicValue(Value value, SymbolTable &symbols) { return SymbolicEvaluator(symbols).value(value); }
+std::optional<Dims> symbolicValue(Value value, SymbolTable &symbols) {
+  return SymbolicEvaluator(symbols).value(value);
+}
 
 } // namespace tilewright

@@ -1,4 +1,5 @@
-// Symbolic dimensions. Expressions are normalised through a polynomial whose variables are symbols and opaque floordiv / mod terms.
+// Symbolic dimensions. Expressions are normalised through a polynomial whose variables are symbols and opaque
+// floordiv / mod terms.
 #include "ir/Symbols.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -287,7 +288,8 @@ RankedTensorType tensorType(ArrayRef<AffineExpr> dims, Type elementType) {
   }
   if (!dynamic)
     return RankedTensorType::get(shape, elementType);
-  return RankedTensorType::get(shape, elementType, AffineMapAttr::get(mapOf(exprs, elementType.getContext())));
+  return RankedTensorType::get(shape, elementType,
+                               AffineMapAttr::get(mapOf(exprs, elementType.getContext())));
 }
 
 RankedTensorType withElementType(Type type, Type elementType) {
@@ -304,7 +306,8 @@ Type substitute(Type type, ArrayRef<AffineExpr> replacements) {
   SmallVector<AffineExpr> full;
   auto map = llvm::cast<AffineMapAttr>(tensor.getEncoding()).getValue();
   for (unsigned i = 0; i < map.getNumSymbols(); ++i)
-    full.push_back(i < replacements.size() && replacements[i] ? replacements[i] : getAffineSymbolExpr(i, type.getContext()));
+    full.push_back(i < replacements.size() && replacements[i] ? replacements[i]
+                                                              : getAffineSymbolExpr(i, type.getContext()));
   Dims dims;
   for (AffineExpr dim : dimsOf(type))
     dims.push_back(dim.replaceDimsAndSymbols({}, full));
@@ -410,7 +413,8 @@ void SymbolTable::save() {
     dict.set("origin", builder.getI64IntegerAttr(symbol.origin));
     if (symbol.rule != Symbol::None) {
       dict.set("rule", builder.getI64IntegerAttr(symbol.rule));
-      dict.set("of", AffineMapAttr::get(mapOf(ArrayRef<AffineExpr>{symbol.a, symbol.b}, module.getContext())));
+      dict.set("of",
+               AffineMapAttr::get(mapOf(ArrayRef<AffineExpr>{symbol.a, symbol.b}, module.getContext())));
     }
     list.push_back(dict.getDictionary(module.getContext()));
   }
@@ -462,7 +466,8 @@ AffineExpr SymbolTable::minimum(AffineExpr a, AffineExpr b) {
     return a;
   if (lowerBound(difference) >= 0)
     return b;
-  return derived(Symbol::Min, a, b, std::min(lowerBound(a), lowerBound(b)), std::min(upperBound(a), upperBound(b)));
+  return derived(Symbol::Min, a, b, std::min(lowerBound(a), lowerBound(b)),
+                 std::min(upperBound(a), upperBound(b)));
 }
 
 AffineExpr SymbolTable::maximum(AffineExpr a, AffineExpr b) {
@@ -472,7 +477,8 @@ AffineExpr SymbolTable::maximum(AffineExpr a, AffineExpr b) {
     return a;
   if (upperBound(difference) <= 0)
     return b;
-  return derived(Symbol::Max, a, b, std::max(lowerBound(a), lowerBound(b)), std::max(upperBound(a), upperBound(b)));
+  return derived(Symbol::Max, a, b, std::max(lowerBound(a), lowerBound(b)),
+                 std::max(upperBound(a), upperBound(b)));
 }
 
 AffineExpr SymbolTable::broadcast(AffineExpr a, AffineExpr b) {
@@ -486,7 +492,8 @@ AffineExpr SymbolTable::broadcast(AffineExpr a, AffineExpr b) {
     return a;
   if (constantOf(b))
     return b;
-  return derived(Symbol::Broadcast, a, b, std::min(lowerBound(a), lowerBound(b)), std::max(upperBound(a), upperBound(b)));
+  return derived(Symbol::Broadcast, a, b, std::min(lowerBound(a), lowerBound(b)),
+                 std::max(upperBound(a), upperBound(b)));
 }
 
 void SymbolTable::setRange(unsigned index, int64_t lo, int64_t hi) {
@@ -497,7 +504,9 @@ void SymbolTable::setRange(unsigned index, int64_t lo, int64_t hi) {
 
 std::pair<int64_t, int64_t> SymbolTable::bounds(AffineExpr expr) const {
   constexpr int64_t infinity = INT64_MAX;
-  auto clamp = [](__int128 value) { return value > infinity ? infinity : value < -infinity ? -infinity : int64_t(value); };
+  auto clamp = [](__int128 value) {
+    return value > infinity ? infinity : value < -infinity ? -infinity : int64_t(value);
+  };
   if (auto value = constantOf(expr))
     return {*value, *value};
   if (auto symbol = llvm::dyn_cast<AffineSymbolExpr>(expr)) {
@@ -521,8 +530,10 @@ std::pair<int64_t, int64_t> SymbolTable::bounds(AffineExpr expr) const {
   case AffineExprKind::FloorDiv:
   case AffineExprKind::CeilDiv:
     if (bl == bh && bl > 0)
-      return {al == -infinity ? al : llvm::divideFloorSigned(al, bl), ah == infinity ? ah : llvm::divideCeilSigned(ah, bl)};
-    return al >= 0 && bl >= 1 ? std::pair<int64_t, int64_t>{0, ah} : std::pair<int64_t, int64_t>{-infinity, infinity};
+      return {al == -infinity ? al : llvm::divideFloorSigned(al, bl),
+              ah == infinity ? ah : llvm::divideCeilSigned(ah, bl)};
+    return al >= 0 && bl >= 1 ? std::pair<int64_t, int64_t>{0, ah}
+                              : std::pair<int64_t, int64_t>{-infinity, infinity};
   default:
     return {0, bh == infinity ? infinity : std::max<int64_t>(bh - 1, 0)};
   }

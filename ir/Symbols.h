@@ -1,8 +1,9 @@
 /// Symbols.h - symbolic dimensions: affine (and semi-affine) expressions over the symbols of a module.
 ///
-/// A dimension is an mlir::AffineExpr over symbols s0, s1, ... of the enclosing module (never dims), kept canonical so that
-/// equal expressions are pointer-equal. Types carry them as encoding (see GraphDialect.td). The module's table says what each symbol
-/// is: bound from an input's shape, derived from other symbols (min, max, broadcast), or defined while the program runs.
+/// A dimension is an mlir::AffineExpr over symbols s0, s1, ... of the enclosing module (never dims), kept
+/// canonical so that equal expressions are pointer-equal. Types carry them as encoding (see GraphDialect.td).
+/// The module's table says what each symbol is: bound from an input's shape, derived from other symbols (min,
+/// max, broadcast), or defined while the program runs.
 #pragma once
 #include "mlir/IR/AffineExpr.h"
 #include "mlir/IR/AffineMap.h"
@@ -15,8 +16,9 @@ namespace tilewright {
 
 using Dims = llvm::SmallVector<mlir::AffineExpr, 6>;
 
-/// Canonical form: a sum of products with sorted terms, common factors of floordiv and mod taken out. Structural equality of
-/// canonical expressions is equality of polynomials (floordiv and mod terms are compared as opaque atoms).
+/// Canonical form: a sum of products with sorted terms, common factors of floordiv and mod taken out.
+/// Structural equality of canonical expressions is equality of polynomials (floordiv and mod terms are
+/// compared as opaque atoms).
 mlir::AffineExpr canonical(mlir::AffineExpr expr);
 mlir::AffineExpr constantDim(mlir::MLIRContext *context, int64_t value);
 std::optional<int64_t> constantOf(mlir::AffineExpr expr);
@@ -29,7 +31,8 @@ mlir::AffineExpr productOf(llvm::ArrayRef<mlir::AffineExpr> dims, mlir::MLIRCont
 /// The dimensions of a ranked tensor type, one expression each.
 Dims dimsOf(mlir::Type type);
 Dims dimsOf(mlir::Value value);
-/// The tensor type with these dimensions: static where they are constants; an encoding is attached only when some are not.
+/// The tensor type with these dimensions: static where they are constants; an encoding is attached only when
+/// some are not.
 mlir::RankedTensorType tensorType(llvm::ArrayRef<mlir::AffineExpr> dims, mlir::Type elementType);
 /// Same dimensions, other element type.
 mlir::RankedTensorType withElementType(mlir::Type type, mlir::Type elementType);
@@ -49,7 +52,8 @@ std::string toText(mlir::AffineExpr expr, llvm::ArrayRef<std::string> names);
 
 struct Symbol {
   enum Origin { Input, Derived, Defined };
-  /// How a derived symbol follows from `a` and `b`. Broadcast: a when b is 1, b when a is 1, else both must be equal.
+  /// How a derived symbol follows from `a` and `b`. Broadcast: a when b is 1, b when a is 1, else both must
+  /// be equal.
   enum Rule { None, Min, Max, Broadcast };
   std::string name;
   int64_t lo = 0, hi = INT64_MAX; ///< inclusive range
@@ -58,18 +62,21 @@ struct Symbol {
   mlir::AffineExpr a, b;
 };
 
-/// The symbols of a module, kept in its attribute `graph.symbols`. Every change is written through. Not thread-safe.
+/// The symbols of a module, kept in its attribute `graph.symbols`. Every change is written through. Not
+/// thread-safe.
 class SymbolTable {
 public:
   explicit SymbolTable(mlir::ModuleOp module);
   size_t size() const { return symbols.size(); }
   const Symbol &operator[](unsigned index) const { return symbols[index]; }
   llvm::SmallVector<std::string> names() const;
-  /// The symbol of this name bound from inputs, made on first use. Empty or "?" names make a new one each time.
+  /// The symbol of this name bound from inputs, made on first use. Empty or "?" names make a new one each
+  /// time.
   mlir::AffineExpr input(llvm::StringRef name, int64_t lo = 0, int64_t hi = INT64_MAX);
   /// A new symbol that the program defines.
   mlir::AffineExpr defined(llvm::StringRef name, int64_t lo = 0, int64_t hi = INT64_MAX);
-  /// min, max and broadcast of two dimensions: folded where bounds decide, else a derived symbol (one for equal arguments).
+  /// min, max and broadcast of two dimensions: folded where bounds decide, else a derived symbol (one for
+  /// equal arguments).
   mlir::AffineExpr minimum(mlir::AffineExpr a, mlir::AffineExpr b);
   mlir::AffineExpr maximum(mlir::AffineExpr a, mlir::AffineExpr b);
   mlir::AffineExpr broadcast(mlir::AffineExpr a, mlir::AffineExpr b);

@@ -1,5 +1,6 @@
-// Channels last: convolutions and windows read one pixel's channels side by side, the layout of the fast kernels. Each is rewritten between a
-// transpose in front and one behind; the transposes then sink through what does not care about the order until they cancel.
+// Channels last: convolutions and windows read one pixel's channels side by side, the layout of the fast
+// kernels. Each is rewritten between a transpose in front and one behind; the transposes then sink through
+// what does not care about the order until they cancel.
 #include "ir/GraphBuilder.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -32,7 +33,8 @@ Value transposed(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> perm) {
   Dims from = dimsOf(x), to;
   for (int64_t dim : perm)
     to.push_back(from[dim]);
-  return TransposeOp::create(b, loc, tensorType(to, llvm::cast<RankedTensorType>(x.getType()).getElementType()), x, perm);
+  return TransposeOp::create(
+      b, loc, tensorType(to, llvm::cast<RankedTensorType>(x.getType()).getElementType()), x, perm);
 }
 
 Type permuted(Type type, ArrayRef<int64_t> perm) {
@@ -53,9 +55,11 @@ struct ConvLast : OpRewritePattern<ConvOp> {
     for (size_t i = 2; i < rank; ++i)
       weights.push_back(i);
     weights.append({1, 0});
-    Value x = transposed(b, op.getLoc(), op.getLhs(), perm), w = transposed(b, op.getLoc(), op.getRhs(), weights);
-    auto last = ConvOp::create(b, op.getLoc(), permuted(op.getType(), perm), x, w, op.getStrides(), op.getLow(), op.getLhsDilation(), op.getRhsDilation(),
-                               op.getGroups(), /*channelsLast=*/true);
+    Value x = transposed(b, op.getLoc(), op.getLhs(), perm),
+          w = transposed(b, op.getLoc(), op.getRhs(), weights);
+    auto last =
+        ConvOp::create(b, op.getLoc(), permuted(op.getType(), perm), x, w, op.getStrides(), op.getLow(),
+                       op.getLhsDilation(), op.getRhsDilation(), op.getGroups(), /*channelsLast=*/true);
     b.replaceOp(op, transposed(b, op.getLoc(), last, inverse(perm)));
     return success();
   }
@@ -68,16 +72,18 @@ struct WindowLast : OpRewritePattern<WindowOp> {
       return failure();
     auto perm = toLast(dimsOf(op.getOperand()).size());
     Value x = transposed(b, op.getLoc(), op.getOperand(), perm);
-    auto last = WindowOp::create(b, op.getLoc(), permuted(op.getType(), perm), op.getKind(), x, op.getKernel(), op.getStrides(), op.getDilations(), op.getLow(),
+    auto last = WindowOp::create(b, op.getLoc(), permuted(op.getType(), perm), op.getKind(), x,
+                                 op.getKernel(), op.getStrides(), op.getDilations(), op.getLow(),
                                  /*channelsLast=*/true);
     b.replaceOp(op, transposed(b, op.getLoc(), last, inverse(perm)));
     return success();
   }
 };
 
-
 /// From channels last to channels first: the only transposes that are moved.
-bool isLayout(ArrayRef<int64_t> perm) { return perm.size() >= 3 && ArrayRef<int64_t>(inverse(toLast(perm.size()))) == perm; }
+bool isLayout(ArrayRef<int64_t> perm) {
+  return perm.size() >= 3 && ArrayRef<int64_t>(inverse(toLast(perm.size()))) == perm;
+}
 
 /// A value that can be permuted for free: constants, repeated scalars and the inverse transpose.
 bool permutesFreely(Value v, ArrayRef<int64_t> perm) {
@@ -110,8 +116,8 @@ Value beforeTranspose(PatternRewriter &b, Value v, ArrayRef<int64_t> perm) {
   return transposed(b, v.getLoc(), v, back);
 }
 
-/// op(transpose x, transpose y) -> transpose(op(x, y)) for element-wise ops, when every operand is a transpose or free, and one of them is a transpose
-/// that nothing else needs (or all others are free).
+/// op(transpose x, transpose y) -> transpose(op(x, y)) for element-wise ops, when every operand is a
+/// transpose or free, and one of them is a transpose that nothing else needs (or all others are free).
 struct SinkThroughElementwise : RewritePattern {
   SinkThroughElementwise(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
   LogicalResult matchAndRewrite(Operation *op, PatternRewriter &b) const override {
@@ -134,14 +140,16 @@ struct SinkThroughElementwise : RewritePattern {
       else if (!permutesFreely(operand, perm))
         ++others;
     }
-    // Foreign operands are transposed instead when fewer than the transposes this removes: the count goes down, so this ends.
+    // Foreign operands are transposed instead when fewer than the transposes this removes: the count goes
+    // down, so this ends.
     if (others >= transposes && !(others == transposes && perm.size() > 3 && first->hasOneUse()))
       return failure();
     b.setInsertionPoint(op);
     SmallVector<Value> operands;
     for (Value operand : op->getOperands())
       operands.push_back(beforeTranspose(b, operand, perm));
-    OperationState state(op->getLoc(), op->getName(), operands, {permuted(op->getResult(0).getType(), inverse(perm))}, op->getAttrs());
+    OperationState state(op->getLoc(), op->getName(), operands,
+                         {permuted(op->getResult(0).getType(), inverse(perm))}, op->getAttrs());
     state.propertiesAttr = op->getPropertiesAsAttribute();
     Operation *moved = b.create(state);
     b.replaceOp(op, transposed(b, op->getLoc(), moved->getResult(0), perm));
@@ -166,8 +174,8 @@ template <class Op> struct SinkThrough : OpRewritePattern<Op> {
   }
 
   static LogicalResult sink(PadOp op, TransposeOp t, PatternRewriter &b) {
-    auto moved = PadOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())), t.getOperand(), op.getValue(),
-                               permutedMap(op.getLow(), t.getPerm()), op.getMode());
+    auto moved = PadOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())), t.getOperand(),
+                               op.getValue(), permutedMap(op.getLow(), t.getPerm()), op.getMode());
     b.replaceOp(op, transposed(b, op.getLoc(), moved, t.getPerm()));
     return success();
   }
@@ -176,7 +184,8 @@ template <class Op> struct SinkThrough : OpRewritePattern<Op> {
     SmallVector<int64_t> steps(op.getSteps().size());
     for (auto [i, dim] : llvm::enumerate(t.getPerm()))
       steps[dim] = op.getSteps()[i];
-    auto moved = SliceOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())), t.getOperand(), permutedMap(op.getStarts(), t.getPerm()), steps);
+    auto moved = SliceOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())), t.getOperand(),
+                                 permutedMap(op.getStarts(), t.getPerm()), steps);
     b.replaceOp(op, transposed(b, op.getLoc(), moved, t.getPerm()));
     return success();
   }
@@ -195,7 +204,8 @@ template <class Op> struct SinkThrough : OpRewritePattern<Op> {
     SmallVector<int64_t> perm;
     for (int64_t dim : kept)
       perm.push_back(llvm::find(sorted, dim) - sorted.begin());
-    auto moved = ReduceOp::create(b, op.getLoc(), permuted(op.getType(), inverse(perm)), op.getKind(), t.getOperand(), reduced);
+    auto moved = ReduceOp::create(b, op.getLoc(), permuted(op.getType(), inverse(perm)), op.getKind(),
+                                  t.getOperand(), reduced);
     if (llvm::is_sorted(perm))
       b.replaceOp(op, moved.getResult());
     else
@@ -207,7 +217,8 @@ template <class Op> struct SinkThrough : OpRewritePattern<Op> {
   static LogicalResult sink(BroadcastOp op, TransposeOp t, PatternRewriter &b) {
     if (op.getDims().size() != t.getPerm().size() || op.getDims().size() != dimsOf(op.getResult()).size())
       return failure();
-    auto moved = BroadcastOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())), t.getOperand(), op.getDims());
+    auto moved = BroadcastOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())),
+                                     t.getOperand(), op.getDims());
     b.replaceOp(op, transposed(b, op.getLoc(), moved, t.getPerm()));
     return success();
   }
@@ -216,7 +227,8 @@ template <class Op> struct SinkThrough : OpRewritePattern<Op> {
     // Only one-dimensional (or scalar-free) index lists keep the rank: resizes by axis.
     if (llvm::cast<RankedTensorType>(op.getIndices().getType()).getRank() != 1)
       return failure();
-    auto moved = GatherOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())), t.getOperand(), op.getIndices(), t.getPerm()[op.getAxis()]);
+    auto moved = GatherOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())),
+                                  t.getOperand(), op.getIndices(), t.getPerm()[op.getAxis()]);
     b.replaceOp(op, transposed(b, op.getLoc(), moved, t.getPerm()));
     return success();
   }
@@ -232,16 +244,20 @@ struct SinkThroughConcat : OpRewritePattern<ConcatOp> {
         first = first ? first : t;
         transposes += t.getPerm() == first.getPerm();
       }
-    bool most = transposes * 2 > op.getOperands().size() || (transposes * 2 == op.getOperands().size() && first.getPerm().size() > 3);
+    bool most = transposes * 2 > op.getOperands().size() ||
+                (transposes * 2 == op.getOperands().size() && first.getPerm().size() > 3);
     if (!first || !most)
       return failure();
     SmallVector<int64_t> perm(first.getPerm());
     SmallVector<Value> operands;
     for (Value operand : op.getOperands()) {
       auto t = operand.getDefiningOp<TransposeOp>();
-      operands.push_back(t && t.getPerm() == ArrayRef(perm) ? t.getOperand() : transposed(b, op.getLoc(), operand, inverse(perm)));
+      operands.push_back(t && t.getPerm() == ArrayRef(perm)
+                             ? t.getOperand()
+                             : transposed(b, op.getLoc(), operand, inverse(perm)));
     }
-    auto moved = ConcatOp::create(b, op.getLoc(), permuted(op.getType(), inverse(perm)), operands, perm[op.getAxis()]);
+    auto moved =
+        ConcatOp::create(b, op.getLoc(), permuted(op.getType(), inverse(perm)), operands, perm[op.getAxis()]);
     b.replaceOp(op, transposed(b, op.getLoc(), moved, perm));
     return success();
   }
@@ -273,8 +289,9 @@ LogicalResult channelsLast(ModuleOp module) {
   if (!any)
     return success();
   RewritePatternSet patterns(context);
-  patterns.add<ConvLast, WindowLast, SinkThroughElementwise, SinkThroughConcat, CancelTransposes, SinkThrough<PadOp>, SinkThrough<SliceOp>, SinkThrough<ReduceOp>,
-               SinkThrough<GatherOp>, SinkThrough<BroadcastOp>>(context);
+  patterns.add<ConvLast, WindowLast, SinkThroughElementwise, SinkThroughConcat, CancelTransposes,
+               SinkThrough<PadOp>, SinkThrough<SliceOp>, SinkThrough<ReduceOp>, SinkThrough<GatherOp>,
+               SinkThrough<BroadcastOp>>(context);
   GreedyRewriteConfig config;
   config.enableFolding(false);
   return applyPatternsGreedily(module, std::move(patterns), config);

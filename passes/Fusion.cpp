@@ -1,8 +1,11 @@
-// Fusion: walk the ops from last to first; each joins the kernel of its consumers when that costs nothing twice, else its value is stored.
+// Fusion: walk the ops from last to first; each joins the kernel of its consumers when that costs nothing
+// twice, else its value is stored.
 //
-// The idea is XLA's and TVM's: an op whose value is needed once, or is cheap, is computed where it is used. What keeps it safe for speed:
+// The idea is XLA's and TVM's: an op whose value is needed once, or is cheap, is computed where it is used.
+// What keeps it safe for speed:
 //   - one contract or conv a kernel, at its root but for an epilogue that keeps or permutes the index
-//   - a reduce joins its consumer only if it is computed once a row: it takes the innermost dimensions of exactly the shape the kernel runs over
+//   - a reduce joins its consumer only if it is computed once a row: it takes the innermost dimensions of
+//   exactly the shape the kernel runs over
 //   - nothing dear is computed again for every element of a larger result it is repeated over
 #include "passes/Fusion.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -16,10 +19,13 @@ using llvm::StringRef;
 namespace tilewright::passes {
 namespace {
 
-constexpr size_t maxOps = 48;         ///< beyond this, registers spill and compilation slows
-constexpr int64_t tinyElements = 4096; ///< cheap work on tensors up to this size is repeated rather than stored
+constexpr size_t maxOps = 48; ///< beyond this, registers spill and compilation slows
+constexpr int64_t tinyElements =
+    4096; ///< cheap work on tensors up to this size is repeated rather than stored
 
-bool isMovement(Operation *op) { return isa<BroadcastOp, ReshapeOp, TransposeOp, SliceOp, PadOp, IotaOp, DimsOp>(op); }
+bool isMovement(Operation *op) {
+  return isa<BroadcastOp, ReshapeOp, TransposeOp, SliceOp, PadOp, IotaOp, DimsOp>(op);
+}
 bool isGather(Operation *op) { return isa<GatherOp, GatherElementsOp, GatherNDOp>(op); }
 bool isSerial(Operation *op) { return isa<ScanOp, SortOp, ScatterElementsOp, ScatterNDOp, CompactOp>(op); }
 bool isHero(Operation *op) { return isa<ContractOp, ConvOp>(op); }
@@ -27,9 +33,13 @@ bool isHero(Operation *op) { return isa<ContractOp, ConvOp>(op); }
 /// Elementary functions, divisions and gathers: not to be repeated for nothing.
 bool isDear(Operation *op) {
   if (auto unary = dyn_cast<UnaryOp>(op))
-    return !llvm::is_contained({UnaryKind::neg, UnaryKind::abs, UnaryKind::bitnot, UnaryKind::floor, UnaryKind::ceil, UnaryKind::round, UnaryKind::trunc}, unary.getKind());
+    return !llvm::is_contained({UnaryKind::neg, UnaryKind::abs, UnaryKind::bitnot, UnaryKind::floor,
+                                UnaryKind::ceil, UnaryKind::round, UnaryKind::trunc},
+                               unary.getKind());
   if (auto binary = dyn_cast<BinaryOp>(op))
-    return llvm::is_contained({BinaryKind::div, BinaryKind::rem, BinaryKind::mod, BinaryKind::pow, BinaryKind::atan2}, binary.getKind());
+    return llvm::is_contained(
+        {BinaryKind::div, BinaryKind::rem, BinaryKind::mod, BinaryKind::pow, BinaryKind::atan2},
+        binary.getKind());
   return isGather(op) || isa<WindowOp>(op);
 }
 
@@ -42,10 +52,13 @@ bool movesInnermost(TransposeOp transpose) {
         return order(i);
     return int64_t(-1);
   };
-  return innermost([](int64_t i) { return i; }) != innermost([&](int64_t i) { return transpose.getPerm()[i]; });
+  return innermost([](int64_t i) { return i; }) !=
+         innermost([&](int64_t i) { return transpose.getPerm()[i]; });
 }
 
-bool sameCount(Value a, ArrayRef<AffineExpr> dims) { return elementCount(a.getType()) == productOf(dims, a.getContext()); }
+bool sameCount(Value a, ArrayRef<AffineExpr> dims) {
+  return elementCount(a.getType()) == productOf(dims, a.getContext());
+}
 
 } // namespace
 
@@ -79,10 +92,13 @@ bool FusionPlanner::isConstant(Value value) const {
     return it->second;
   Operation *op = value.getDefiningOp();
   // A repeated constant is not stored repeated: the broadcast joins the kernels that use it.
-  bool result = op && (isa<ConstantOp, WeightOp>(op) ||
-                       (!isa<BroadcastOp>(op) && isa_and_present<GraphDialect>(op->getDialect()) && isPure(op) && op->getNumOperands() && !op->getNumRegions() &&
-                        llvm::all_of(op->getResultTypes(), [](Type t) { return llvm::cast<RankedTensorType>(t).hasStaticShape(); }) &&
-                        llvm::all_of(op->getOperands(), [&](Value operand) { return isConstant(operand); })));
+  bool result =
+      op && (isa<ConstantOp, WeightOp>(op) ||
+             (!isa<BroadcastOp>(op) && isa_and_present<GraphDialect>(op->getDialect()) && isPure(op) &&
+              op->getNumOperands() && !op->getNumRegions() &&
+              llvm::all_of(op->getResultTypes(),
+                           [](Type t) { return llvm::cast<RankedTensorType>(t).hasStaticShape(); }) &&
+              llvm::all_of(op->getOperands(), [&](Value operand) { return isConstant(operand); })));
   return constants[value] = result;
 }
 
@@ -184,7 +200,8 @@ bool FusionPlanner::isRowScalar(Operation *op, FusionGroup &group, int depth) co
     if (!producer || producer->getBlock() != &block)
       continue;
     if (isa<ReduceOp>(producer) ? reduceObstacle(producer, group).empty()
-                                : (isElementwise(producer) || isa<ReshapeOp, BroadcastOp>(producer)) && isRowScalar(producer, group, depth + 1))
+                                : (isElementwise(producer) || isa<ReshapeOp, BroadcastOp>(producer)) &&
+                                      isRowScalar(producer, group, depth + 1))
       return true;
   }
   return false;
@@ -197,7 +214,8 @@ bool FusionPlanner::isRepeated(Operation *op, FusionGroup &group, int depth) con
   return llvm::any_of(op->getUsers(), [&](Operation *user) {
     if (!group.ops.contains(user))
       return false;
-    if (isa<BroadcastOp>(user) && elementCount(user->getResult(0).getType()) != elementCount(op->getResult(0).getType()))
+    if (isa<BroadcastOp>(user) &&
+        elementCount(user->getResult(0).getType()) != elementCount(op->getResult(0).getType()))
       return true;
     return (isElementwise(user) || isMovement(user)) && isRepeated(user, group, depth + 1);
   });
@@ -240,7 +258,9 @@ void FusionPlanner::place(Operation *op) {
   for (Operation *user : op->getUsers())
     for (FusionGroup *group : groupsOf.lookup(user))
       consumers.insert(group);
-  if (isa<ReshapeOp>(op) && reason.empty() && llvm::any_of(op->getUsers(), [&](Operation *user) { return isa<DefineOp, IfOp, LoopOp>(user) || views.contains(user); }))
+  if (isa<ReshapeOp>(op) && reason.empty() && llvm::any_of(op->getUsers(), [&](Operation *user) {
+        return isa<DefineOp, IfOp, LoopOp>(user) || views.contains(user);
+      }))
     views.insert(op); // a view that control flow reads: what it views is stored
   else if (llvm::any_of(op->getUsers(), [&](Operation *user) { return views.contains(user); }))
     reason = "control flow reads a view of it";
@@ -248,7 +268,8 @@ void FusionPlanner::place(Operation *op) {
     return;
   if (reason.empty() && consumers.size() > 1) {
     auto type = llvm::cast<RankedTensorType>(op->getResult(0).getType());
-    bool tiny = isElementwise(op) && !isDear(op) && type.hasStaticShape() && type.getNumElements() <= tinyElements;
+    bool tiny =
+        isElementwise(op) && !isDear(op) && type.hasStaticShape() && type.getNumElements() <= tinyElements;
     if (!isMovement(op) && !isa<CastOp>(op) && !tiny)
       reason = "several kernels use it";
   }
@@ -272,8 +293,10 @@ void FusionPlanner::place(Operation *op) {
 std::vector<std::unique_ptr<FusionGroup>> FusionPlanner::plan() {
   for (Operation &op : llvm::reverse(block)) {
     bool control = isa<DefineOp, IfOp, LoopOp>(op) || op.hasTrait<OpTrait::IsTerminator>();
-    bool isOutput = llvm::any_of(op.getUsers(), [](Operation *user) { return user->hasTrait<OpTrait::IsTerminator>(); });
-    if (control || op.getNumResults() == 0 || (isConstant(op.getResult(0)) && !isOutput) || !isa_and_present<GraphDialect>(op.getDialect()))
+    bool isOutput =
+        llvm::any_of(op.getUsers(), [](Operation *user) { return user->hasTrait<OpTrait::IsTerminator>(); });
+    if (control || op.getNumResults() == 0 || (isConstant(op.getResult(0)) && !isOutput) ||
+        !isa_and_present<GraphDialect>(op.getDialect()))
       continue;
     place(&op);
   }

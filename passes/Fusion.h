@@ -19,7 +19,8 @@ struct FusionGroup {
   llvm::SmallPtrSet<mlir::Operation *, 4> prologue; ///< ops that feed the hero
 };
 
-/// Decides for the ops of one block. Ops that compute constants, views of stored values and control flow belong to no group.
+/// Decides for the ops of one block. Ops that compute constants, views of stored values and control flow
+/// belong to no group.
 class FusionPlanner {
 public:
   explicit FusionPlanner(mlir::Block &block) : block(block) {}
@@ -50,7 +51,8 @@ private:
 
 /// Dimensions that are not the constant 1.
 Dims withoutOnes(llvm::ArrayRef<mlir::AffineExpr> dims);
-/// How many of the operand's innermost dimensions (without ones) a reduce takes away, when it takes only those; else nothing.
+/// How many of the operand's innermost dimensions (without ones) a reduce takes away, when it takes only
+/// those; else nothing.
 std::optional<int64_t> trailingReduction(graph::ReduceOp reduce);
 
 } // namespace tilewright::passes

@@ -1,5 +1,6 @@
-// From fusion groups to kernel.func and kernel.launch. A kernel numbers its symbols in the order they occur, and its ops' locations are positions: kernels
-// that do the same have the same text, whatever model they come from.
+// From fusion groups to kernel.func and kernel.launch. A kernel numbers its symbols in the order they occur,
+// and its ops' locations are positions: kernels that do the same have the same text, whatever model they come
+// from.
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "passes/Fusion.h"
@@ -89,22 +90,27 @@ private:
       outline(block, *group, planner);
   }
 
-  /// What a block yields is written by a kernel of its own: a fresh value for each output, also for inputs, constants, views and repeated ones.
+  /// What a block yields is written by a kernel of its own: a fresh value for each output, also for inputs,
+  /// constants, views and repeated ones.
   void storeOutputs(Block &block) {
     Operation *end = block.getTerminator();
     llvm::SmallPtrSet<Operation *, 8> seen;
     for (OpOperand &operand : end->getOpOperands()) {
       Operation *op = operand.get().getDefiningOp();
-      bool condition = isa<YieldOp>(end) && isa<LoopOp>(block.getParentOp()) && operand.getOperandNumber() == 0;
-      bool plain = op && op->getBlock() == &block && !isa<ReshapeOp, ConstantOp, WeightOp, IfOp, LoopOp>(op) && !isConstantExpression(operand.get()) &&
-                   op->getNumResults() == 1 && llvm::count(end->getOperands(), operand.get()) == 1;
+      bool condition =
+          isa<YieldOp>(end) && isa<LoopOp>(block.getParentOp()) && operand.getOperandNumber() == 0;
+      bool plain = op && op->getBlock() == &block &&
+                   !isa<ReshapeOp, ConstantOp, WeightOp, IfOp, LoopOp>(op) &&
+                   !isConstantExpression(operand.get()) && op->getNumResults() == 1 &&
+                   llvm::count(end->getOperands(), operand.get()) == 1;
       if (plain && seen.insert(op).second)
         continue;
       if (condition && op && isConstantExpression(operand.get()))
         continue; // a loop that only counts
       b.setInsertionPoint(end);
       // An identity that the planner cannot look through: a cast to the same type.
-      operand.set(CastOp::create(b, operand.get().getLoc(), operand.get().getType(), operand.get(), /*saturate=*/false));
+      operand.set(CastOp::create(b, operand.get().getLoc(), operand.get().getType(), operand.get(),
+                                 /*saturate=*/false));
     }
   }
 
@@ -146,7 +152,8 @@ private:
     MLIRContext *context = module.getContext();
     SymbolNumbering numbering(context);
     b.setInsertionPointToStart(module.getBody());
-    auto kernel = kernel::FuncOp::create(b, group.root->getLoc(), b.getStringAttr("kernel"), DictionaryAttr());
+    auto kernel =
+        kernel::FuncOp::create(b, group.root->getLoc(), b.getStringAttr("kernel"), DictionaryAttr());
     Block *body = b.createBlock(&kernel.getBody());
     IRMapping mapping;
     for (Value operand : operands)
@@ -179,7 +186,8 @@ private:
     StringRef symbol = name(kernel, group);
 
     b.setInsertionPoint(group.root);
-    auto launch = kernel::LaunchOp::create(b, group.root->getLoc(), group.root->getResultTypes(), symbol, operands.getArrayRef(), numbering.map());
+    auto launch = kernel::LaunchOp::create(b, group.root->getLoc(), group.root->getResultTypes(), symbol,
+                                           operands.getArrayRef(), numbering.map());
     launch->setAttr("nodes", b.getArrayAttr(nodes));
     launch->setAttr("reason", b.getStringAttr(planner.reasonOf(group.root)));
     group.root->replaceAllUsesWith(launch.getResults());
@@ -199,7 +207,8 @@ private:
 
   void eraseDead(Block &block) {
     for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
-      if (op.use_empty() && !isa<DefineOp, IfOp, LoopOp>(op) && !op.hasTrait<OpTrait::IsTerminator>() && !isa<kernel::LaunchOp>(op))
+      if (op.use_empty() && !isa<DefineOp, IfOp, LoopOp>(op) && !op.hasTrait<OpTrait::IsTerminator>() &&
+          !isa<kernel::LaunchOp>(op))
         op.erase();
   }
 

@@ -1,4 +1,5 @@
-/// Passes.h - the passes, each with what it needs and what it leaves. Pipeline.cpp runs them in order and says why in that order.
+/// Passes.h - the passes, each with what it needs and what it leaves. Pipeline.cpp runs them in order and
+/// says why in that order.
 #pragma once
 #include "codegen/target/Target.h"
 #include "ir/Graph.h"
@@ -9,24 +10,28 @@ namespace tilewright::passes {
 
 /// simplify: fewer and smaller ops that mean the same.
 ///   requires  graph ops in func @main
-///   ensures   constants below `foldLimit` bytes are folded (by the interpreter), no dead or duplicate pure ops, no identity movement, adjacent
-///             transposes, reshapes and casts merged, scales of constant shape folded into the weights of conv and contract, constant pads into convs
+///   ensures   constants below `foldLimit` bytes are folded (by the interpreter), no dead or duplicate pure
+///   ops, no identity movement, adjacent
+///             transposes, reshapes and casts merged, scales of constant shape folded into the weights of
+///             conv and contract, constant pads into convs
 ///   example   %t = transpose(transpose %x [0,2,1]) [0,2,1]; add %t, 0   ->   %x
 ///   limits    floating point is not reassociated, except where a constant scale meets constant weights
 mlir::LogicalResult simplify(mlir::ModuleOp module, uint64_t foldLimit = 1024);
 
 /// channelsLast: convolutions and windows in [N, spatial..., C] form.
 ///   requires  simplify
-///   ensures   every conv and window has channelsLast; the transposes this needs are sunk through element-wise ops, pads, concats, slices and reduces
+///   ensures   every conv and window has channelsLast; the transposes this needs are sunk through
+///   element-wise ops, pads, concats, slices and reduces
 ///             until they meet their inverses, a graph input or output, or an op that fixes the order
 ///   example   relu(conv x)  ->  transpose(relu(conv.last(transpose x)))
 mlir::LogicalResult channelsLast(mlir::ModuleOp module);
 
 /// fuse: from graph ops to kernels and launches (Fusion.cpp decides, Outline.cpp rewrites).
 ///   requires  graph ops in func @main
-///   ensures   work is in kernel.func; @main and the bodies of if and loop hold constants (and recipes over them), kernel.launch, graph.reshape (a view), graph.define, if, loop
-///   example   y = relu(add(conv(x, w), b))  ->  kernel.launch @k(x, w, b), with conv, add and relu in @k
-///   limits    one contract or conv a kernel; reduces join their consumer only along whole rows; at most 48 ops a kernel
+///   ensures   work is in kernel.func; @main and the bodies of if and loop hold constants (and recipes over
+///   them), kernel.launch, graph.reshape (a view), graph.define, if, loop example   y = relu(add(conv(x, w),
+///   b))  ->  kernel.launch @k(x, w, b), with conv, add and relu in @k limits    one contract or conv a
+///   kernel; reduces join their consumer only along whole rows; at most 48 ops a kernel
 mlir::LogicalResult fuse(mlir::ModuleOp module);
 
 /// mergeEqualKernels: one kernel.func for all launches that do the same.
@@ -36,11 +41,13 @@ void mergeEqualKernels(mlir::ModuleOp module);
 /// A kernel's canonical text: without its name, with positions for locations. Equal text, equal code.
 std::string kernelText(kernel::FuncOp kernel);
 
-/// The whole way from an imported graph to kernels and a program, in order (Pipeline.cpp). `stopAfterGraph` leaves graph ops (for --emit=graph).
+/// The whole way from an imported graph to kernels and a program, in order (Pipeline.cpp). `stopAfterGraph`
+/// leaves graph ops (for --emit=graph).
 struct PipelineOptions {
   bool stopAfterGraph = false;
   bool verify = true; ///< between passes
 };
-mlir::LogicalResult runPipeline(mlir::ModuleOp module, const codegen::TargetInfo &target, const PipelineOptions &options);
+mlir::LogicalResult runPipeline(mlir::ModuleOp module, const codegen::TargetInfo &target,
+                                const PipelineOptions &options);
 
 } // namespace tilewright::passes

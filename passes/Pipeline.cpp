@@ -7,8 +7,11 @@ using namespace mlir;
 
 namespace tilewright::passes {
 
-LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target, const PipelineOptions &options) {
-  auto checked = [&](LogicalResult result) { return failed(result) || (options.verify && failed(verify(module))) ? failure() : success(); };
+LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target,
+                          const PipelineOptions &options) {
+  auto checked = [&](LogicalResult result) {
+    return failed(result) || (options.verify && failed(verify(module))) ? failure() : success();
+  };
 
   // First: importers write plainly and leave the cleaning to this pass. Everything later sees fewer ops.
   if (failed(checked(simplify(module))))
@@ -28,7 +31,8 @@ LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target, co
   llvm::StringMap<kernel::FuncOp> kernels;
   for (auto kernel : module.getOps<kernel::FuncOp>())
     kernels[kernel.getSymName()] = kernel;
-  module.walk([&](kernel::LaunchOp launch) { packConstants(kernels.lookup(launch.getKernel()), launch, target); });
+  module.walk(
+      [&](kernel::LaunchOp launch) { packConstants(kernels.lookup(launch.getKernel()), launch, target); });
   // Last: layers of a network that do the same share their code.
   mergeEqualKernels(module);
   return checked(success());

@@ -39,15 +39,18 @@ std::optional<double> splatValue(Value value) {
   return isSigned ? double(number.getSExtValue()) : double(number.getZExtValue());
 }
 
-/// A pure op over constants becomes a constant when that is small. Splats are folded at any size through their scalar.
+/// A pure op over constants becomes a constant when that is small. Splats are folded at any size through
+/// their scalar.
 struct FoldConstants : RewritePattern {
-  FoldConstants(MLIRContext *context, uint64_t limit) : RewritePattern(MatchAnyOpTypeTag(), 1, context), limit(limit) {}
+  FoldConstants(MLIRContext *context, uint64_t limit)
+      : RewritePattern(MatchAnyOpTypeTag(), 1, context), limit(limit) {}
   LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
-    if (isa<ConstantOp, WeightOp>(op) || !isa_and_present<GraphDialect>(op->getDialect()) || !isPure(op) || op->getNumRegions() ||
-        op->getNumResults() == 0 || (op->getNumOperands() == 0 && !isa<IotaOp>(op)))
+    if (isa<ConstantOp, WeightOp>(op) || !isa_and_present<GraphDialect>(op->getDialect()) || !isPure(op) ||
+        op->getNumRegions() || op->getNumResults() == 0 || (op->getNumOperands() == 0 && !isa<IotaOp>(op)))
       return failure();
     for (Value result : op->getResults())
-      if (!tensorOf(result).hasStaticShape() || tensorOf(result).getNumElements() * byteWidth(tensorOf(result).getElementType()) > int64_t(limit))
+      if (!tensorOf(result).hasStaticShape() ||
+          tensorOf(result).getNumElements() * byteWidth(tensorOf(result).getElementType()) > int64_t(limit))
         return failure();
     for (Value operand : op->getOperands())
       if (!operand.getDefiningOp<ConstantOp>())
@@ -126,7 +129,8 @@ struct MergeBroadcasts : OpRewritePattern<BroadcastOp> {
         rewriter.replaceOpWithNewOp<BroadcastOp>(op, op.getType(), view.getOperand(), *dims);
         return success();
       }
-    if (elementCount(op.getOperand().getType()) == elementCount(op.getType()) && tensorOf(op.getResult()).hasStaticShape()) {
+    if (elementCount(op.getOperand().getType()) == elementCount(op.getType()) &&
+        tensorOf(op.getResult()).hasStaticShape()) {
       rewriter.replaceOpWithNewOp<ReshapeOp>(op, op.getType(), op.getOperand());
       return success();
     }
@@ -161,7 +165,8 @@ struct DropCasts : OpRewritePattern<CastOp> {
   }
 };
 
-/// x + 0, x * 1, x / 1, x - 0 and the like; exact for every x but the sign of a zero in x + 0 and NaN payloads.
+/// x + 0, x * 1, x / 1, x - 0 and the like; exact for every x but the sign of a zero in x + 0 and NaN
+/// payloads.
 struct NeutralElements : OpRewritePattern<BinaryOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(BinaryOp op, PatternRewriter &rewriter) const override {
@@ -201,9 +206,14 @@ struct ExactReciprocals : OpRewritePattern<BinaryOp> {
     int exponent;
     if (std::abs(std::frexp(*divisor, &exponent)) != 0.5 || std::abs(exponent) > 100)
       return failure();
-    Value factor = ConstantOp::create(rewriter, op.getLoc(), RankedTensorType::get({}, element),
-                                      DenseElementsAttr::get(RankedTensorType::get({}, element), rewriter.getF32FloatAttr(float(1.0 / *divisor))));
-    Value repeated = tensorOf(op.getResult()).getRank() == 0 ? factor : Value(BroadcastOp::create(rewriter, op.getLoc(), op.getType(), factor, ArrayRef<int64_t>()));
+    Value factor =
+        ConstantOp::create(rewriter, op.getLoc(), RankedTensorType::get({}, element),
+                           DenseElementsAttr::get(RankedTensorType::get({}, element),
+                                                  rewriter.getF32FloatAttr(float(1.0 / *divisor))));
+    Value repeated =
+        tensorOf(op.getResult()).getRank() == 0
+            ? factor
+            : Value(BroadcastOp::create(rewriter, op.getLoc(), op.getType(), factor, ArrayRef<int64_t>()));
     rewriter.replaceOpWithNewOp<BinaryOp>(op, op.getType(), BinaryKind::mul, op.getLhs(), repeated);
     return success();
   }
@@ -234,19 +244,21 @@ struct PadIntoConv : OpRewritePattern<ConvOp> {
   }
 };
 
-/// A transposed convolution whose windows do not overlap (kernel = spreading, no padding) is a product and a permutation:
-/// [N, H, W, C] x [C, kh, kw, O] -> [N, H, W, kh, kw, O] -> [N, H, kh, W, kw, O].
+/// A transposed convolution whose windows do not overlap (kernel = spreading, no padding) is a product and a
+/// permutation: [N, H, W, C] x [C, kh, kw, O] -> [N, H, W, kh, kw, O] -> [N, H, kh, W, kw, O].
 struct ConvToContract : OpRewritePattern<ConvOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
     size_t spatial = op.getStrides().size();
-    if (!op.getChannelsLast() || op.getGroups() != 1 || llvm::all_of(op.getLhsDilation(), [](int64_t d) { return d == 1; }))
+    if (!op.getChannelsLast() || op.getGroups() != 1 ||
+        llvm::all_of(op.getLhsDilation(), [](int64_t d) { return d == 1; }))
       return failure();
     Dims x = dimsOf(op.getLhs()), w = dimsOf(op.getRhs()), out = dimsOf(op.getResult());
     for (size_t i = 0; i < spatial; ++i) {
       auto taps = constantOf(w[i]);
-      bool fits = taps && *taps == op.getLhsDilation()[i] && op.getStrides()[i] == 1 && op.getRhsDilation()[i] == 1 &&
-                  constantOf(op.getLow().getResult(i)) == *taps - 1 && provablyEqual(out[i + 1], x[i + 1] * *taps);
+      bool fits = taps && *taps == op.getLhsDilation()[i] && op.getStrides()[i] == 1 &&
+                  op.getRhsDilation()[i] == 1 && constantOf(op.getLow().getResult(i)) == *taps - 1 &&
+                  provablyEqual(out[i + 1], x[i + 1] * *taps);
       if (!fits)
         return failure();
     }
@@ -261,7 +273,8 @@ struct ConvToContract : OpRewritePattern<ConvOp> {
       steps[i] = -1;
     }
     Value weights = g.slice(op.getRhs(), starts, steps, w);
-    Value product = g.contract(op.getLhs(), weights, {}, {}, {int64_t(spatial) + 1}, {int64_t(spatial)}, tensorOf(op.getResult()).getElementType());
+    Value product = g.contract(op.getLhs(), weights, {}, {}, {int64_t(spatial) + 1}, {int64_t(spatial)},
+                               tensorOf(op.getResult()).getElementType());
     SmallVector<int64_t> perm{0}; // [N, spatial..., taps..., O] -> [N, (spatial, tap)..., O]
     for (size_t i = 0; i < spatial; ++i)
       perm.append({int64_t(1 + i), int64_t(1 + spatial + i)});
@@ -271,16 +284,19 @@ struct ConvToContract : OpRewritePattern<ConvOp> {
   }
 };
 
-/// A spatial dimension of size 1 under a kernel of size 1 is no dimension: register tiles run along the innermost one that is left.
+/// A spatial dimension of size 1 under a kernel of size 1 is no dimension: register tiles run along the
+/// innermost one that is left.
 struct DropUnitSpatial : OpRewritePattern<ConvOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
     size_t spatial = op.getStrides().size();
     if (!op.getChannelsLast() || spatial < 2)
       return failure();
-    Dims x = dimsOf(op.getLhs()), w = dimsOf(op.getRhs()), out = dimsOf(op.getResult()), low(op.getLow().getResults());
+    Dims x = dimsOf(op.getLhs()), w = dimsOf(op.getRhs()), out = dimsOf(op.getResult()),
+         low(op.getLow().getResults());
     for (size_t i = 0; i < spatial; ++i) {
-      if (constantOf(x[i + 1]) != 1 || constantOf(w[i]) != 1 || constantOf(out[i + 1]) != 1 || constantOf(low[i]) != 0)
+      if (constantOf(x[i + 1]) != 1 || constantOf(w[i]) != 1 || constantOf(out[i + 1]) != 1 ||
+          constantOf(low[i]) != 0)
         continue;
       auto without = [&](auto list, size_t at) {
         list.erase(list.begin() + at);
@@ -289,10 +305,12 @@ struct DropUnitSpatial : OpRewritePattern<ConvOp> {
       auto attribute = [&](ArrayRef<int64_t> list) { return without(SmallVector<int64_t>(list), i); };
       SymbolTable symbols(op->getParentOfType<ModuleOp>());
       GraphBuilder g(rewriter, op.getLoc(), symbols);
-      Value narrow = ConvOp::create(rewriter, op.getLoc(), tensorType(without(out, i + 1), tensorOf(op.getResult()).getElementType()),
-                                    g.reshape(op.getLhs(), without(x, i + 1)), g.reshape(op.getRhs(), without(w, i)), attribute(op.getStrides()),
-                                    mapOf(without(low, i), op.getContext()), attribute(op.getLhsDilation()), attribute(op.getRhsDilation()), op.getGroups(),
-                                    /*channelsLast=*/true);
+      Value narrow = ConvOp::create(
+          rewriter, op.getLoc(), tensorType(without(out, i + 1), tensorOf(op.getResult()).getElementType()),
+          g.reshape(op.getLhs(), without(x, i + 1)), g.reshape(op.getRhs(), without(w, i)),
+          attribute(op.getStrides()), mapOf(without(low, i), op.getContext()), attribute(op.getLhsDilation()),
+          attribute(op.getRhsDilation()), op.getGroups(),
+          /*channelsLast=*/true);
       rewriter.replaceOp(op, g.reshape(narrow, out));
       return success();
     }
@@ -300,7 +318,8 @@ struct DropUnitSpatial : OpRewritePattern<ConvOp> {
   }
 };
 
-/// Reads of an if or loop that is never entered, and other dead control flow, are left to the program; dead pure ops go.
+/// Reads of an if or loop that is never entered, and other dead control flow, are left to the program; dead
+/// pure ops go.
 void eraseDead(Block &block) {
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
     for (Region &region : op.getRegions())
@@ -317,7 +336,8 @@ LogicalResult simplify(ModuleOp module, uint64_t foldLimit) {
   MLIRContext *context = module.getContext();
   RewritePatternSet patterns(context);
   patterns.add<FoldConstants>(context, foldLimit);
-  patterns.add<MergeReshapes, MergeTransposes, MergeBroadcasts, DropCasts, NeutralElements, ExactReciprocals, PadIntoConv, ConvToContract, DropUnitSpatial>(context);
+  patterns.add<MergeReshapes, MergeTransposes, MergeBroadcasts, DropCasts, NeutralElements, ExactReciprocals,
+               PadIntoConv, ConvToContract, DropUnitSpatial>(context);
   FrozenRewritePatternSet frozen(std::move(patterns));
   GreedyRewriteConfig config;
   config.enableFolding(false); // constants are ours to fold

@@ -1,8 +1,8 @@
 /// builtins.c - what LLVM's x86-64 back end may call from generated code, since an artifact imports nothing.
 ///
-/// Compiled once, when the compiler is built, into an object that travels inside it; each function in its own section,
-/// so an artifact contains only those it calls. Freestanding: no header but the compiler's own, and no function here
-/// may be compiled into a call of itself (-fno-builtin sees to that).
+/// Compiled once, when the compiler is built, into an object that travels inside it; each function in its own
+/// section, so an artifact contains only those it calls. Freestanding: no header but the compiler's own, and
+/// no function here may be compiled into a call of itself (-fno-builtin sees to that).
 #include <stddef.h>
 #include <stdint.h>
 
@@ -70,7 +70,8 @@ int memcmp(const void *left, const void *right, size_t count) {
   return 0;
 }
 
-// Conversions. f16 and bf16 travel in the low 16 bits of xmm0, as _Float16 does; only the bits are touched here.
+// Conversions. f16 and bf16 travel in the low 16 bits of xmm0, as _Float16 does; only the bits are touched
+// here.
 
 static uint32_t bitsOfFloat(float value) {
   uint32_t bits;
@@ -103,8 +104,8 @@ static uint16_t bitsOfHalf(_Float16 value) {
   return bits;
 }
 
-/// A finite non-zero double rounded to nearest even to a 16-bit format with `fraction` fraction bits and exponent
-/// bias `bias`, as bits without sign. Denormal results are rounded at their own position.
+/// A finite non-zero double rounded to nearest even to a 16-bit format with `fraction` fraction bits and
+/// exponent bias `bias`, as bits without sign. Denormal results are rounded at their own position.
 static uint16_t roundTo16(uint64_t magnitude, int fraction, int bias) {
   int exponent = (int)(magnitude >> 52) - 1023 + bias;
   uint64_t significand = (magnitude & 0xfffffffffffffu) | (magnitude >> 52 ? 1ull << 52 : 0);
@@ -115,7 +116,8 @@ static uint16_t roundTo16(uint64_t magnitude, int fraction, int bias) {
   }
   if (shift > 62)
     return 0;
-  const uint64_t kept = significand >> shift, rest = significand & ((1ull << shift) - 1), half = 1ull << (shift - 1);
+  const uint64_t kept = significand >> shift, rest = significand & ((1ull << shift) - 1),
+                 half = 1ull << (shift - 1);
   const uint64_t rounded = kept + (rest > half || (rest == half && (kept & 1)));
   // The leading one of a normal significand adds 1 to the exponent field; so does a carry out of rounding.
   const uint64_t result = ((uint64_t)(exponent - 1) << fraction) + rounded;
@@ -128,7 +130,8 @@ static uint16_t narrowTo16(double value, int fraction, int bias) {
   const uint16_t sign = (uint16_t)(bits >> 48) & 0x8000;
   const uint16_t infinity = (uint16_t)((2 * bias + 1) << fraction);
   if (magnitude > 0x7ff0000000000000u) // NaN: quiet, with the leading payload bits
-    return sign | infinity | (uint16_t)(1u << (fraction - 1)) | (uint16_t)((magnitude & 0xfffffffffffffu) >> (52 - fraction));
+    return sign | infinity | (uint16_t)(1u << (fraction - 1)) |
+           (uint16_t)((magnitude & 0xfffffffffffffu) >> (52 - fraction));
   if (magnitude == 0x7ff0000000000000u)
     return sign | infinity;
   return sign | roundTo16(magnitude, fraction, bias);
@@ -203,7 +206,8 @@ float fmodf(float x, float y) {
 typedef unsigned __int128 Unsigned128;
 typedef __int128 Signed128;
 
-/// Shift and subtract; the quotient goes through `quotient`, the remainder is returned. A zero divisor traps, as div does.
+/// Shift and subtract; the quotient goes through `quotient`, the remainder is returned. A zero divisor traps,
+/// as div does.
 static Unsigned128 divide(Unsigned128 dividend, Unsigned128 divisor, Unsigned128 *quotient) {
   if (divisor == 0)
     __builtin_trap();
@@ -219,7 +223,9 @@ static Unsigned128 divide(Unsigned128 dividend, Unsigned128 divisor, Unsigned128
   *quotient = result;
   return remainder;
 }
-static Unsigned128 magnitudeOf(Signed128 value) { return value < 0 ? -(Unsigned128)value : (Unsigned128)value; }
+static Unsigned128 magnitudeOf(Signed128 value) {
+  return value < 0 ? -(Unsigned128)value : (Unsigned128)value;
+}
 
 Unsigned128 __udivti3(Unsigned128 dividend, Unsigned128 divisor) {
   Unsigned128 quotient;

@@ -1,4 +1,5 @@
-// Scoped value numbering: scalar arithmetic and row-invariant values land in the outermost loop they depend on, once.
+// Scoped value numbering: scalar arithmetic and row-invariant values land in the outermost loop they depend
+// on, once.
 #include "codegen/emit/Emitter.h"
 
 #include <numeric>
@@ -44,7 +45,8 @@ Value Builder::placedAt(unsigned target, llvm::function_ref<Value()> emit) {
     return emit();
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPoint(scopes[target + 1].entry);
-  std::vector<Scope> deeper(std::make_move_iterator(scopes.begin() + target + 1), std::make_move_iterator(scopes.end()));
+  std::vector<Scope> deeper(std::make_move_iterator(scopes.begin() + target + 1),
+                            std::make_move_iterator(scopes.end()));
   scopes.resize(target + 1);
   Value result = emit();
   std::move(deeper.begin(), deeper.end(), std::back_inserter(scopes));
@@ -172,7 +174,8 @@ static Value compare(Builder &e, arith::CmpIPredicate predicate, Value x, Value 
   if (Value *known = e.lookup(key))
     return *known;
   unsigned target = std::max(e.depthOf(x), e.depthOf(y));
-  Value result = e.placedAt(target, [&] { return Value(arith::CmpIOp::create(e.b, e.loc, predicate, x, y)); });
+  Value result =
+      e.placedAt(target, [&] { return Value(arith::CmpIOp::create(e.b, e.loc, predicate, x, y)); });
   e.remember(target, std::move(key), result);
   return result;
 }
@@ -220,7 +223,8 @@ Value Builder::address(Value pointer, Value index, int64_t bytes) {
   Value offset = mul(index, bytes);
   if (auto known = constantOf(offset); known && *known == 0)
     return pointer;
-  Key key{TypeID::get<LLVM::GEPOp>().getAsOpaquePointer(), {pointer.getAsOpaquePointer(), offset.getAsOpaquePointer()}};
+  Key key{TypeID::get<LLVM::GEPOp>().getAsOpaquePointer(),
+          {pointer.getAsOpaquePointer(), offset.getAsOpaquePointer()}};
   if (Value *known = lookup(key))
     return *known;
   unsigned target = std::max(depthOf(pointer), depthOf(offset));
@@ -245,7 +249,8 @@ int64_t Builder::divisorOf(Value value) const {
   if (auto sum = value.getDefiningOp<arith::AddIOp>())
     return std::gcd(divisorOf(sum.getLhs()), divisorOf(sum.getRhs()));
   if (auto product = value.getDefiningOp<arith::MulIOp>())
-    return std::min<int64_t>(divisorOf(product.getLhs()), 1 << 20) * std::min<int64_t>(divisorOf(product.getRhs()), 1 << 20);
+    return std::min<int64_t>(divisorOf(product.getLhs()), 1 << 20) *
+           std::min<int64_t>(divisorOf(product.getRhs()), 1 << 20);
   return 1;
 }
 
@@ -273,7 +278,8 @@ void Builder::loop(Value lo, Value hi, int64_t step, llvm::function_ref<void(Val
   });
 }
 
-SmallVector<Value> Builder::guarded(Value condition, TypeRange types, llvm::function_ref<SmallVector<Value>()> yes,
+SmallVector<Value> Builder::guarded(Value condition, TypeRange types,
+                                    llvm::function_ref<SmallVector<Value>()> yes,
                                     llvm::function_ref<SmallVector<Value>()> no) {
   if (auto known = constantOf(condition))
     return *known ? yes() : no();

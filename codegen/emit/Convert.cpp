@@ -1,4 +1,5 @@
-// Between what lies in memory and what is computed with: the one place where narrow floats are decoded and rounded.
+// Between what lies in memory and what is computed with: the one place where narrow floats are decoded and
+// rounded.
 #include "codegen/emit/Ops.h"
 
 using namespace mlir;
@@ -10,8 +11,8 @@ namespace {
 struct SmallFloat {
   unsigned exponentBits, mantissaBits;
   int bias;
-  bool hasInfinity;    ///< all-ones exponent holds inf and NaN as in IEEE
-  bool unsignedZero;   ///< FNUZ: 0x80 is NaN, there is no -0 and no other NaN
+  bool hasInfinity;  ///< all-ones exponent holds inf and NaN as in IEEE
+  bool unsignedZero; ///< FNUZ: 0x80 is NaN, there is no -0 and no other NaN
   bool hasNaN = true;
 };
 
@@ -40,37 +41,50 @@ public:
   Value shl(Value x, int64_t by) { return arith::ShLIOp::create(e.b, e.loc, x, constant(by)); }
   Value shr(Value x, int64_t by) { return arith::ShRUIOp::create(e.b, e.loc, x, constant(by)); }
   Value add(Value x, Value y) { return arith::AddIOp::create(e.b, e.loc, x, y); }
-  Value compare(arith::CmpIPredicate p, Value x, int64_t y) { return arith::CmpIOp::create(e.b, e.loc, p, x, constant(y)); }
+  Value compare(arith::CmpIPredicate p, Value x, int64_t y) {
+    return arith::CmpIOp::create(e.b, e.loc, p, x, constant(y));
+  }
   Value select(Value c, Value x, Value y) { return arith::SelectOp::create(e.b, e.loc, c, x, y); }
-  Value asFloat(Value x) { return arith::BitcastOp::create(e.b, e.loc, withElement(type, e.b.getF32Type()), x); }
+  Value asFloat(Value x) {
+    return arith::BitcastOp::create(e.b, e.loc, withElement(type, e.b.getF32Type()), x);
+  }
   Value ofFloat(Value x) { return arith::BitcastOp::create(e.b, e.loc, type, x); }
 };
 
-/// Small float bits (i8) -> f32: shift the magnitude into f32's fields and rescale by the difference of the biases, which also
-/// normalises subnormals.
+/// Small float bits (i8) -> f32: shift the magnitude into f32's fields and rescale by the difference of the
+/// biases, which also normalises subnormals.
 Value decode(ValueEmitter &e, Value stored, const SmallFloat &f) {
   Bits bits(e, stored.getType());
   Value wide = arith::ExtUIOp::create(e.b, e.loc, bits.type, stored);
   unsigned width = 1 + f.exponentBits + f.mantissaBits;
   int64_t magnitudeMask = (1 << (width - 1)) - 1;
-  Value magnitude = bits.iand(wide, magnitudeMask), sign = bits.shl(bits.iand(wide, 1 << (width - 1)), 32 - width);
-  // Exact for subnormals too: integer to float, scaled by a power of two, for values below the smallest normal.
+  Value magnitude = bits.iand(wide, magnitudeMask),
+        sign = bits.shl(bits.iand(wide, 1 << (width - 1)), 32 - width);
+  // Exact for subnormals too: integer to float, scaled by a power of two, for values below the smallest
+  // normal.
   Value fraction = arith::SIToFPOp::create(e.b, e.loc, withElement(bits.type, e.b.getF32Type()), magnitude);
-  Value tiny = arith::MulFOp::create(e.b, e.loc, fraction, splatConstant(e, fraction.getType(), std::ldexp(1.0, 1 - f.bias - int(f.mantissaBits))));
-  Value normal = bits.add(bits.shl(magnitude, 23 - f.mantissaBits), bits.constant(int64_t(127 - f.bias) << 23));
+  Value tiny = arith::MulFOp::create(
+      e.b, e.loc, fraction,
+      splatConstant(e, fraction.getType(), std::ldexp(1.0, 1 - f.bias - int(f.mantissaBits))));
+  Value normal =
+      bits.add(bits.shl(magnitude, 23 - f.mantissaBits), bits.constant(int64_t(127 - f.bias) << 23));
   Value isTiny = bits.compare(arith::CmpIPredicate::ult, magnitude, 1 << f.mantissaBits);
   Value result = bits.select(isTiny, bits.ofFloat(tiny), normal);
   int64_t nan = 0x7fc00000;
   if (f.unsignedZero) {
     result = bits.ior(result, sign);
-    return bits.asFloat(bits.select(bits.compare(arith::CmpIPredicate::eq, wide, 0x80), bits.constant(nan), result));
+    return bits.asFloat(
+        bits.select(bits.compare(arith::CmpIPredicate::eq, wide, 0x80), bits.constant(nan), result));
   }
   if (f.hasInfinity) {
     int64_t infinity = ((1 << f.exponentBits) - 1) << f.mantissaBits;
-    result = bits.select(bits.compare(arith::CmpIPredicate::eq, magnitude, infinity), bits.constant(0x7f800000), result);
-    result = bits.select(bits.compare(arith::CmpIPredicate::ugt, magnitude, infinity), bits.constant(nan), result);
+    result = bits.select(bits.compare(arith::CmpIPredicate::eq, magnitude, infinity),
+                         bits.constant(0x7f800000), result);
+    result =
+        bits.select(bits.compare(arith::CmpIPredicate::ugt, magnitude, infinity), bits.constant(nan), result);
   } else if (f.hasNaN) {
-    result = bits.select(bits.compare(arith::CmpIPredicate::eq, magnitude, magnitudeMask), bits.constant(nan), result);
+    result = bits.select(bits.compare(arith::CmpIPredicate::eq, magnitude, magnitudeMask), bits.constant(nan),
+                         result);
   }
   return bits.asFloat(bits.ior(result, sign));
 }
@@ -79,10 +93,12 @@ Value decode(ValueEmitter &e, Value stored, const SmallFloat &f) {
 Value encode(ValueEmitter &e, Value x, const SmallFloat &f, bool saturate) {
   Bits bits(e, x.getType());
   unsigned width = 1 + f.exponentBits + f.mantissaBits, shift = 23 - f.mantissaBits;
-  Value raw = bits.ofFloat(x), magnitude = bits.iand(raw, 0x7fffffff), sign = bits.shr(bits.iand(raw, int64_t(0x80000000)), 32 - width);
+  Value raw = bits.ofFloat(x), magnitude = bits.iand(raw, 0x7fffffff),
+        sign = bits.shr(bits.iand(raw, int64_t(0x80000000)), 32 - width);
   // Normal results: add half an ulp (less one when even) and drop the bits below.
   Value odd = bits.iand(bits.shr(magnitude, shift), 1);
-  Value rounded = bits.shr(bits.add(bits.add(magnitude, odd), bits.constant((int64_t(1) << (shift - 1)) - 1)), shift);
+  Value rounded =
+      bits.shr(bits.add(bits.add(magnitude, odd), bits.constant((int64_t(1) << (shift - 1)) - 1)), shift);
   Value normal = bits.add(rounded, bits.constant(-(int64_t(127 - f.bias) << f.mantissaBits)));
   // Subnormal results: adding a power of two whose ulp is the subnormal step makes the FPU round.
   double step = std::ldexp(1.0, 1 - f.bias - int(f.mantissaBits) + 23);
@@ -93,7 +109,9 @@ Value encode(ValueEmitter &e, Value x, const SmallFloat &f, bool saturate) {
   Value isTiny = bits.compare(arith::CmpIPredicate::ult, magnitude, llvm::bit_cast<int32_t>(smallest));
   Value result = bits.select(isTiny, subnormal, normal);
   int64_t all = (1 << (width - 1)) - 1;
-  int64_t largest = f.unsignedZero || !f.hasNaN ? all : f.hasInfinity ? (((1 << f.exponentBits) - 1) << f.mantissaBits) - 1 : all - 1;
+  int64_t largest = f.unsignedZero || !f.hasNaN ? all
+                    : f.hasInfinity             ? (((1 << f.exponentBits) - 1) << f.mantissaBits) - 1
+                                                : all - 1;
   int64_t nan = f.unsignedZero ? 0x80 : f.hasNaN ? all : 0;
   Value beyond = bits.compare(arith::CmpIPredicate::sgt, result, largest);
   bool clamps = saturate || !f.hasNaN;
@@ -102,7 +120,8 @@ Value encode(ValueEmitter &e, Value x, const SmallFloat &f, bool saturate) {
   result = bits.select(arith::OrIOp::create(e.b, e.loc, beyond, isInfinite), bits.constant(overflow), result);
   Value isNaN = bits.compare(arith::CmpIPredicate::ugt, magnitude, 0x7f800000);
   if (f.unsignedZero) {
-    Value special = bits.compare(arith::CmpIPredicate::eq, result, 0), poisoned = bits.compare(arith::CmpIPredicate::eq, result, 0x80);
+    Value special = bits.compare(arith::CmpIPredicate::eq, result, 0),
+          poisoned = bits.compare(arith::CmpIPredicate::eq, result, 0x80);
     Value plain = arith::OrIOp::create(e.b, e.loc, special, poisoned);
     result = bits.select(plain, result, bits.ior(result, sign));
     result = bits.select(isNaN, bits.constant(nan), result);
@@ -118,7 +137,8 @@ Value encodeBfloat(ValueEmitter &e, Value x) {
   Value rounded = bits.shr(bits.add(bits.add(raw, odd), bits.constant(0x7fff)), 16);
   Value isNaN = bits.compare(arith::CmpIPredicate::ugt, bits.iand(raw, 0x7fffffff), 0x7f800000);
   Value quiet = bits.ior(bits.shr(raw, 16), bits.constant(0x40));
-  return arith::TruncIOp::create(e.b, e.loc, withElement(bits.type, e.b.getI16Type()), bits.select(isNaN, quiet, rounded));
+  return arith::TruncIOp::create(e.b, e.loc, withElement(bits.type, e.b.getI16Type()),
+                                 bits.select(isNaN, quiet, rounded));
 }
 
 } // namespace
@@ -137,7 +157,8 @@ Value fromStorage(ValueEmitter &e, Value stored, Type element) {
   if (element.isF16())
     return arith::ExtFOp::create(e.b, e.loc, withElement(stored.getType(), e.b.getF32Type()), stored);
   if (element.isInteger(1))
-    return arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ne, stored, splatInteger(e, stored.getType(), 0));
+    return arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ne, stored,
+                                 splatInteger(e, stored.getType(), 0));
   if (llvm::isa<IntegerType>(element))
     return stored;
   Bits bits(e, stored.getType());
@@ -145,8 +166,10 @@ Value fromStorage(ValueEmitter &e, Value stored, Type element) {
     return bits.asFloat(bits.shl(arith::ExtUIOp::create(e.b, e.loc, bits.type, stored), 16));
   if (llvm::isa<Float8E8M0FNUType>(element)) { // a bare exponent
     Value wide = arith::ExtUIOp::create(e.b, e.loc, bits.type, stored);
-    Value result = bits.select(bits.compare(arith::CmpIPredicate::eq, wide, 0), bits.constant(0x00400000), bits.shl(wide, 23));
-    return bits.asFloat(bits.select(bits.compare(arith::CmpIPredicate::eq, wide, 255), bits.constant(0x7fc00000), result));
+    Value result = bits.select(bits.compare(arith::CmpIPredicate::eq, wide, 0), bits.constant(0x00400000),
+                               bits.shl(wide, 23));
+    return bits.asFloat(
+        bits.select(bits.compare(arith::CmpIPredicate::eq, wide, 255), bits.constant(0x7fc00000), result));
   }
   return decode(e, stored, *layoutOf(element));
 }
@@ -166,8 +189,10 @@ Value toStorage(ValueEmitter &e, Value value, Type element, bool saturate) {
     Bits bits(e, value.getType());
     Value raw = bits.iand(bits.ofFloat(value), 0x7fffffff);
     Value exponent = bits.shr(bits.add(raw, bits.constant(0x00400000)), 23);
-    exponent = bits.select(bits.compare(arith::CmpIPredicate::ugt, exponent, 254), bits.constant(saturate ? 254 : 255), exponent);
-    exponent = bits.select(bits.compare(arith::CmpIPredicate::ugt, raw, 0x7f800000), bits.constant(255), exponent);
+    exponent = bits.select(bits.compare(arith::CmpIPredicate::ugt, exponent, 254),
+                           bits.constant(saturate ? 254 : 255), exponent);
+    exponent =
+        bits.select(bits.compare(arith::CmpIPredicate::ugt, raw, 0x7f800000), bits.constant(255), exponent);
     return arith::TruncIOp::create(e.b, e.loc, withElement(bits.type, e.b.getI8Type()), exponent);
   }
   return encode(e, value, *layoutOf(element), saturate);

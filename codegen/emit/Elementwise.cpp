@@ -38,7 +38,9 @@ Value truthOf(ValueEmitter &e, arith::CmpFPredicate predicate, Value x, Value y)
   return arith::CmpFOp::create(e.b, e.loc, predicate, x, y);
 }
 
-Value selectOf(ValueEmitter &e, Value condition, Value x, Value y) { return arith::SelectOp::create(e.b, e.loc, condition, x, y); }
+Value selectOf(ValueEmitter &e, Value condition, Value x, Value y) {
+  return arith::SelectOp::create(e.b, e.loc, condition, x, y);
+}
 
 Value unaryFloat(ValueEmitter &e, UnaryKind kind, Value x) {
   Type type = x.getType();
@@ -49,7 +51,8 @@ Value unaryFloat(ValueEmitter &e, UnaryKind kind, Value x) {
     return math::AbsFOp::create(e.b, e.loc, x);
   case UnaryKind::sign: { // NaN stays
     Value zero = splatConstant(e, type, 0), one = splatConstant(e, type, 1);
-    Value magnitude = selectOf(e, truthOf(e, arith::CmpFPredicate::OGT, x, zero), one, splatConstant(e, type, -1));
+    Value magnitude =
+        selectOf(e, truthOf(e, arith::CmpFPredicate::OGT, x, zero), one, splatConstant(e, type, -1));
     return selectOf(e, truthOf(e, arith::CmpFPredicate::ONE, x, zero), magnitude, x);
   }
   case UnaryKind::sqrt:
@@ -67,7 +70,8 @@ Value unaryFloat(ValueEmitter &e, UnaryKind kind, Value x) {
   case UnaryKind::isnan:
     return truthOf(e, arith::CmpFPredicate::UNO, x, x);
   case UnaryKind::isinf:
-    return truthOf(e, arith::CmpFPredicate::OEQ, math::AbsFOp::create(e.b, e.loc, x), splatConstant(e, type, INFINITY));
+    return truthOf(e, arith::CmpFPredicate::OEQ, math::AbsFOp::create(e.b, e.loc, x),
+                   splatConstant(e, type, INFINITY));
   default:
     return emitMath(e, kind, x);
   }
@@ -76,14 +80,18 @@ Value unaryFloat(ValueEmitter &e, UnaryKind kind, Value x) {
 Value unaryInteger(ValueEmitter &e, UnaryKind kind, Value x, Type element) {
   Type type = x.getType();
   Value zero = splatInteger(e, type, 0);
-  auto less = [&](Value p, Value q) -> Value { return arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, p, q); };
+  auto less = [&](Value p, Value q) -> Value {
+    return arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, p, q);
+  };
   switch (kind) {
   case UnaryKind::neg:
     return arith::SubIOp::create(e.b, e.loc, zero, x);
   case UnaryKind::abs:
-    return isUnsigned(element) ? x : selectOf(e, less(x, zero), arith::SubIOp::create(e.b, e.loc, zero, x), x);
+    return isUnsigned(element) ? x
+                               : selectOf(e, less(x, zero), arith::SubIOp::create(e.b, e.loc, zero, x), x);
   case UnaryKind::sign: {
-    Value nonzero = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ne, x, zero), one = splatInteger(e, type, 1);
+    Value nonzero = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ne, x, zero),
+          one = splatInteger(e, type, 1);
     Value magnitude = isUnsigned(element) ? one : selectOf(e, less(x, zero), splatInteger(e, type, -1), one);
     return selectOf(e, nonzero, magnitude, zero);
   }
@@ -104,7 +112,8 @@ Value integerPower(ValueEmitter &e, Value x, Value y, Type element) {
   Value result = one, base = x, rest = y;
   unsigned bits = scalarType(type).getIntOrFloatBitWidth();
   for (unsigned i = 0, steps = bits == 64 ? 6 : bits == 32 ? 5 : bits == 16 ? 4 : 3; i < steps + 1; ++i) {
-    Value odd = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ne, arith::AndIOp::create(e.b, e.loc, rest, one), zero);
+    Value odd = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ne,
+                                      arith::AndIOp::create(e.b, e.loc, rest, one), zero);
     result = selectOf(e, odd, arith::MulIOp::create(e.b, e.loc, result, base), result);
     base = arith::MulIOp::create(e.b, e.loc, base, base);
     rest = arith::ShRUIOp::create(e.b, e.loc, rest, one);
@@ -136,9 +145,11 @@ Value divideInteger(ValueEmitter &e, BinaryKind kind, Value x, Value y, Type ele
   }
   Value rest = arith::RemSIOp::create(e.b, e.loc, x, divisor);
   if (kind == BinaryKind::mod) { // the sign of the divisor
-    Value differs = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, arith::XOrIOp::create(e.b, e.loc, rest, y), zero);
+    Value differs = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt,
+                                          arith::XOrIOp::create(e.b, e.loc, rest, y), zero);
     Value nonzero = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ne, rest, zero);
-    rest = selectOf(e, arith::AndIOp::create(e.b, e.loc, differs, nonzero), arith::AddIOp::create(e.b, e.loc, rest, y), rest);
+    rest = selectOf(e, arith::AndIOp::create(e.b, e.loc, differs, nonzero),
+                    arith::AddIOp::create(e.b, e.loc, rest, y), rest);
   }
   rest = selectOf(e, byMinusOne, zero, rest);
   return selectOf(e, byZero, zero, rest);
@@ -172,13 +183,16 @@ Value binaryFloat(ValueEmitter &e, BinaryKind kind, Value x, Value y) {
   case BinaryKind::mod: {
     Value rest = callHostMath(e, TW_MATH_FMOD, x, y), zero = splatConstant(e, x.getType(), 0);
     Value nonzero = truthOf(e, arith::CmpFPredicate::UNE, rest, zero);
-    Value below = truthOf(e, arith::CmpFPredicate::OLT, rest, zero), divisorBelow = truthOf(e, arith::CmpFPredicate::OLT, y, zero);
-    Value differs = arith::AndIOp::create(e.b, e.loc, nonzero, arith::XOrIOp::create(e.b, e.loc, below, divisorBelow));
+    Value below = truthOf(e, arith::CmpFPredicate::OLT, rest, zero),
+          divisorBelow = truthOf(e, arith::CmpFPredicate::OLT, y, zero);
+    Value differs =
+        arith::AndIOp::create(e.b, e.loc, nonzero, arith::XOrIOp::create(e.b, e.loc, below, divisorBelow));
     return selectOf(e, differs, arith::AddFOp::create(e.b, e.loc, rest, y), rest);
   }
   case BinaryKind::pow:
     return emitPower(e, x, y);
-  case BinaryKind::min: // x86's min gives the second operand for NaN: pick x when it is NaN, else min(x, y) with y's NaN kept
+  case BinaryKind::min: // x86's min gives the second operand for NaN: pick x when it is NaN, else min(x, y)
+                        // with y's NaN kept
   case BinaryKind::max: {
     auto predicate = kind == BinaryKind::min ? arith::CmpFPredicate::OLT : arith::CmpFPredicate::OGT;
     Value result = selectOf(e, truthOf(e, predicate, x, y), x, y);
@@ -207,9 +221,11 @@ Value binaryInteger(ValueEmitter &e, BinaryKind kind, Value x, Value y, Type ele
   case BinaryKind::pow:
     return integerPower(e, x, y, element);
   case BinaryKind::min:
-    return natural ? Value(arith::MinUIOp::create(e.b, e.loc, x, y)) : Value(arith::MinSIOp::create(e.b, e.loc, x, y));
+    return natural ? Value(arith::MinUIOp::create(e.b, e.loc, x, y))
+                   : Value(arith::MinSIOp::create(e.b, e.loc, x, y));
   case BinaryKind::max:
-    return natural ? Value(arith::MaxUIOp::create(e.b, e.loc, x, y)) : Value(arith::MaxSIOp::create(e.b, e.loc, x, y));
+    return natural ? Value(arith::MaxUIOp::create(e.b, e.loc, x, y))
+                   : Value(arith::MaxSIOp::create(e.b, e.loc, x, y));
   case BinaryKind::iand:
     return arith::AndIOp::create(e.b, e.loc, x, y);
   case BinaryKind::ior:
@@ -237,14 +253,17 @@ Value emitBinary(ValueEmitter &e, BinaryKind kind, Value x, Value y, Type elemen
 
 Value emitCompare(ValueEmitter &e, CompareKind kind, Value x, Value y, Type element) {
   if (isFloat(element)) {
-    static constexpr arith::CmpFPredicate table[] = {arith::CmpFPredicate::OEQ, arith::CmpFPredicate::UNE, arith::CmpFPredicate::OLT,
-                                                     arith::CmpFPredicate::OLE, arith::CmpFPredicate::OGT, arith::CmpFPredicate::OGE};
+    static constexpr arith::CmpFPredicate table[] = {arith::CmpFPredicate::OEQ, arith::CmpFPredicate::UNE,
+                                                     arith::CmpFPredicate::OLT, arith::CmpFPredicate::OLE,
+                                                     arith::CmpFPredicate::OGT, arith::CmpFPredicate::OGE};
     return truthOf(e, table[unsigned(kind)], x, y);
   }
-  static constexpr arith::CmpIPredicate natural[] = {arith::CmpIPredicate::eq,  arith::CmpIPredicate::ne,  arith::CmpIPredicate::ult,
-                                                     arith::CmpIPredicate::ule, arith::CmpIPredicate::ugt, arith::CmpIPredicate::uge};
-  static constexpr arith::CmpIPredicate whole[] = {arith::CmpIPredicate::eq,  arith::CmpIPredicate::ne,  arith::CmpIPredicate::slt,
-                                                   arith::CmpIPredicate::sle, arith::CmpIPredicate::sgt, arith::CmpIPredicate::sge};
+  static constexpr arith::CmpIPredicate natural[] = {arith::CmpIPredicate::eq,  arith::CmpIPredicate::ne,
+                                                     arith::CmpIPredicate::ult, arith::CmpIPredicate::ule,
+                                                     arith::CmpIPredicate::ugt, arith::CmpIPredicate::uge};
+  static constexpr arith::CmpIPredicate whole[] = {arith::CmpIPredicate::eq,  arith::CmpIPredicate::ne,
+                                                   arith::CmpIPredicate::slt, arith::CmpIPredicate::sle,
+                                                   arith::CmpIPredicate::sgt, arith::CmpIPredicate::sge};
   return arith::CmpIOp::create(e.b, e.loc, (isUnsigned(element) ? natural : whole)[unsigned(kind)], x, y);
 }
 
@@ -252,7 +271,8 @@ Value emitCompare(ValueEmitter &e, CompareKind kind, Value x, Value y, Type elem
 
 namespace {
 
-/// Float to integer without traps or poison: NaN gives 0; `saturate` clamps, else values wrap through 64 bits.
+/// Float to integer without traps or poison: NaN gives 0; `saturate` clamps, else values wrap through 64
+/// bits.
 Value floatToInteger(ValueEmitter &e, Value x, Type to, bool saturate) {
   auto integer = llvm::cast<IntegerType>(to);
   unsigned width = std::max(8u, integer.getWidth());
@@ -261,23 +281,31 @@ Value floatToInteger(ValueEmitter &e, Value x, Type to, bool saturate) {
   Value isNumber = truthOf(e, arith::CmpFPredicate::ORD, x, x), zero = splatConstant(e, x.getType(), 0);
   x = selectOf(e, isNumber, math::TruncOp::create(e.b, e.loc, x), zero);
   unsigned declared = integer.getWidth();
-  double lowest = natural ? 0.0 : -std::ldexp(1.0, declared - 1), beyond = std::ldexp(1.0, natural ? declared : declared - 1);
+  double lowest = natural ? 0.0 : -std::ldexp(1.0, declared - 1),
+         beyond = std::ldexp(1.0, natural ? declared : declared - 1);
   bool fitsInWord = width < 32 || (width == 32 && natural); // wrap through a wider signed conversion
   if (!saturate && fitsInWord) {
     Type wide = withElement(x.getType(), IntegerType::get(e.b.getContext(), width == 32 ? 64 : 32));
     double edge = std::ldexp(1.0, width == 32 ? 63 : 31);
-    Value inside = arith::AndIOp::create(e.b, e.loc, truthOf(e, arith::CmpFPredicate::OLT, x, splatConstant(e, x.getType(), edge)),
-                                         truthOf(e, arith::CmpFPredicate::OGE, x, splatConstant(e, x.getType(), -edge)));
+    Value inside = arith::AndIOp::create(
+        e.b, e.loc, truthOf(e, arith::CmpFPredicate::OLT, x, splatConstant(e, x.getType(), edge)),
+        truthOf(e, arith::CmpFPredicate::OGE, x, splatConstant(e, x.getType(), -edge)));
     x = selectOf(e, inside, x, zero);
     return arith::TruncIOp::create(e.b, e.loc, result, arith::FPToSIOp::create(e.b, e.loc, wide, x));
   }
   Value below = truthOf(e, arith::CmpFPredicate::OLT, x, splatConstant(e, x.getType(), lowest));
   Value above = truthOf(e, arith::CmpFPredicate::OGE, x, splatConstant(e, x.getType(), beyond));
   Value safe = selectOf(e, arith::OrIOp::create(e.b, e.loc, below, above), zero, x);
-  Value converted = natural ? Value(arith::FPToUIOp::create(e.b, e.loc, result, safe)) : Value(arith::FPToSIOp::create(e.b, e.loc, result, safe));
+  Value converted = natural ? Value(arith::FPToUIOp::create(e.b, e.loc, result, safe))
+                            : Value(arith::FPToSIOp::create(e.b, e.loc, result, safe));
   int64_t low = natural ? 0 : declared == 64 ? INT64_MIN : -(int64_t(1) << (declared - 1));
-  int64_t high = natural ? (declared == 64 ? -1 : (int64_t(1) << declared) - 1) : declared == 64 ? INT64_MAX : (int64_t(1) << (declared - 1)) - 1;
-  Value lowValue = splatInteger(e, result, low), highValue = splatInteger(e, result, saturate ? high : natural ? high : low);
+  int64_t high = natural          ? (declared == 64 ? -1 : (int64_t(1) << declared) - 1)
+                 : declared == 64 ? INT64_MAX
+                                  : (int64_t(1) << (declared - 1)) - 1;
+  Value lowValue = splatInteger(e, result, low), highValue = splatInteger(e, result,
+                                                                          saturate  ? high
+                                                                          : natural ? high
+                                                                                    : low);
   return selectOf(e, below, lowValue, selectOf(e, above, highValue, converted));
 }
 
@@ -288,16 +316,19 @@ Value wrapSubByte(ValueEmitter &e, Value x, Type to) {
     return x;
   Value spare = splatInteger(e, x.getType(), 8 - declared);
   x = arith::ShLIOp::create(e.b, e.loc, x, spare);
-  return isUnsigned(to) ? Value(arith::ShRUIOp::create(e.b, e.loc, x, spare)) : Value(arith::ShRSIOp::create(e.b, e.loc, x, spare));
+  return isUnsigned(to) ? Value(arith::ShRUIOp::create(e.b, e.loc, x, spare))
+                        : Value(arith::ShRSIOp::create(e.b, e.loc, x, spare));
 }
 
 Value integerToInteger(ValueEmitter &e, Value x, Type from, Type to) {
   Type result = withElement(x.getType(), ValueEmitter::computeType(to));
-  unsigned source = scalarType(x.getType()).getIntOrFloatBitWidth(), width = scalarType(result).getIntOrFloatBitWidth();
+  unsigned source = scalarType(x.getType()).getIntOrFloatBitWidth(),
+           width = scalarType(result).getIntOrFloatBitWidth();
   if (to.isInteger(1))
     return arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ne, x, splatInteger(e, x.getType(), 0));
   if (width > source)
-    x = isUnsigned(from) ? Value(arith::ExtUIOp::create(e.b, e.loc, result, x)) : Value(arith::ExtSIOp::create(e.b, e.loc, result, x));
+    x = isUnsigned(from) ? Value(arith::ExtUIOp::create(e.b, e.loc, result, x))
+                         : Value(arith::ExtSIOp::create(e.b, e.loc, result, x));
   else if (width < source)
     x = arith::TruncIOp::create(e.b, e.loc, result, x);
   return wrapSubByte(e, x, to);
@@ -310,13 +341,15 @@ Value emitCast(ValueEmitter &e, Value x, Type from, Type to, bool saturate) {
     return integerToInteger(e, x, from, to);
   Type result = withElement(x.getType(), ValueEmitter::computeType(to));
   if (!isFloat(from))
-    x = isUnsigned(from) ? Value(arith::UIToFPOp::create(e.b, e.loc, result, x)) : Value(arith::SIToFPOp::create(e.b, e.loc, result, x));
+    x = isUnsigned(from) ? Value(arith::UIToFPOp::create(e.b, e.loc, result, x))
+                         : Value(arith::SIToFPOp::create(e.b, e.loc, result, x));
   else if (to.isInteger(1))
     return truthOf(e, arith::CmpFPredicate::UNE, x, splatConstant(e, x.getType(), 0));
   else if (!isFloat(to))
     return wrapSubByte(e, floatToInteger(e, x, to, saturate), to);
   else if (result != x.getType())
-    x = scalarType(result).isF64() ? Value(arith::ExtFOp::create(e.b, e.loc, result, x)) : Value(arith::TruncFOp::create(e.b, e.loc, result, x));
+    x = scalarType(result).isF64() ? Value(arith::ExtFOp::create(e.b, e.loc, result, x))
+                                   : Value(arith::TruncFOp::create(e.b, e.loc, result, x));
   // A cast to a narrow float is where its rounding is meant to happen.
   if (to.isF32() || to.isF64())
     return x;
@@ -341,15 +374,17 @@ Value neutral(ValueEmitter &e, ReduceKind kind, Type element) {
   if (isFloat(element))
     return splatConstant(e, type, isMax ? -INFINITY : INFINITY);
   unsigned width = scalarType(type).getIntOrFloatBitWidth();
-  auto number = isUnsigned(element) ? (isMax ? llvm::APInt(width, 0) : llvm::APInt::getMaxValue(width))
-                                    : (isMax ? llvm::APInt::getSignedMinValue(width) : llvm::APInt::getSignedMaxValue(width));
+  auto number = isUnsigned(element)
+                    ? (isMax ? llvm::APInt(width, 0) : llvm::APInt::getMaxValue(width))
+                    : (isMax ? llvm::APInt::getSignedMinValue(width) : llvm::APInt::getSignedMaxValue(width));
   return splatInteger(e, type, number.getSExtValue());
 }
 
 Value emitReduceStep(ValueEmitter &e, ReduceKind kind, Value accumulator, Value x, Type element) {
   if (element.isInteger(1)) {
     bool any = kind == ReduceKind::sum || kind == ReduceKind::rmax;
-    return any ? Value(arith::OrIOp::create(e.b, e.loc, accumulator, x)) : Value(arith::AndIOp::create(e.b, e.loc, accumulator, x));
+    return any ? Value(arith::OrIOp::create(e.b, e.loc, accumulator, x))
+               : Value(arith::AndIOp::create(e.b, e.loc, accumulator, x));
   }
   static constexpr BinaryKind kinds[] = {BinaryKind::add, BinaryKind::mul, BinaryKind::max, BinaryKind::min};
   return emitBinary(e, kinds[unsigned(kind)], accumulator, x, element);

@@ -57,7 +57,8 @@ public:
   mlir::Value both(mlir::Value x, mlir::Value y); ///< logical and of i1
   mlir::Value add(mlir::Value x, int64_t y) { return add(x, constant(y)); }
   mlir::Value mul(mlir::Value x, int64_t y) { return mul(x, constant(y)); }
-  /// A number that provably divides the value (1 when nothing is known), from constants, sums, products and loop steps.
+  /// A number that provably divides the value (1 when nothing is known), from constants, sums, products and
+  /// loop steps.
   int64_t divisorOf(mlir::Value value) const;
   /// x / y rounded up; x >= 0, y > 0.
   mlir::Value ceilDivide(mlir::Value x, int64_t y) { return divide(add(x, y - 1), constant(y)); }
@@ -195,8 +196,10 @@ public:
   /// Lanes of a native register for the widest type that the kernel computes in.
   int64_t nativeLanes() const;
 
-  /// Keep `v`, whose dimensions `rowDims` vary within a row, in scratch at `pointer` while the current scope lives: later uses load it.
-  void keepRow(mlir::Value v, llvm::ArrayRef<Index> indices, llvm::ArrayRef<int64_t> rowDims, mlir::Value pointer);
+  /// Keep `v`, whose dimensions `rowDims` vary within a row, in scratch at `pointer` while the current scope
+  /// lives: later uses load it.
+  void keepRow(mlir::Value v, llvm::ArrayRef<Index> indices, llvm::ArrayRef<int64_t> rowDims,
+               mlir::Value pointer);
 
 private:
   mlir::Value compute(mlir::Value v, llvm::ArrayRef<Index> indices);
@@ -204,7 +207,8 @@ private:
   mlir::Value keptRow(mlir::Value v, llvm::ArrayRef<Index> indices);
   Key keyOf(const void *tag, mlir::Value v, llvm::ArrayRef<Index> indices);
   unsigned floorDepth = 0; ///< values are placed no further out than what a root defined last
-  llvm::DenseMap<mlir::Value, llvm::SmallVector<int64_t>> rowDims; ///< which dimensions of a kept value vary within its row
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<int64_t>>
+      rowDims; ///< which dimensions of a kept value vary within its row
 };
 
 /// A kernel turned into a function of loop IR, and what launching it needs.
@@ -221,7 +225,8 @@ struct EmittedKernel {
 llvm::FailureOr<EmittedKernel> emitKernel(kernel::FuncOp kernel, mlir::ModuleOp module,
                                           const TargetInfo &target);
 
-/// The op that decides how a kernel is emitted (contract, conv, scan, sort, scatter, compact), or null: loops over the yielded values.
+/// The op that decides how a kernel is emitted (contract, conv, scan, sort, scatter, compact), or null: loops
+/// over the yielded values.
 mlir::Operation *rootOf(kernel::FuncOp kernel);
 
 /// The root loops, one for each kind of root op. Each sets the extent. (emit/Loops.cpp, Contract.cpp,

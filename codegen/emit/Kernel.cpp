@@ -53,7 +53,8 @@ FailureOr<EmittedKernel> emitKernel(kernel::FuncOp kernel, ModuleOp module, cons
   Block &body = kernel.getBody().front();
   auto yield = cast<kernel::YieldOp>(body.getTerminator());
   auto pointer = LLVM::LLVMPointerType::get(context);
-  unsigned symbols = symbolCount(kernel), results = yield.getNumOperands(), arguments = body.getNumArguments();
+  unsigned symbols = symbolCount(kernel), results = yield.getNumOperands(),
+           arguments = body.getNumArguments();
   SmallVector<Type> types(results + arguments, pointer);
   types.append(symbols + 2, b.getI64Type());
   types.append({pointer, pointer, b.getI64Type()});

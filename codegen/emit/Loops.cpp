@@ -1,4 +1,5 @@
-// Kernels without a tiled root: loops over the yielded values, the innermost dimension in lanes, rows and blocks of rows split over threads.
+// Kernels without a tiled root: loops over the yielded values, the innermost dimension in lanes, rows and
+// blocks of rows split over threads.
 #include "codegen/emit/Ops.h"
 
 using namespace mlir;
@@ -11,15 +12,16 @@ namespace {
 
 constexpr int64_t blockElements = 2048; ///< of a long row: one work item
 
-constexpr int64_t shortRow = 512;     ///< rows up to this length are taken together
-constexpr int64_t enoughItems = 16;   ///< for the threads to share
+constexpr int64_t shortRow = 512;   ///< rows up to this length are taken together
+constexpr int64_t enoughItems = 16; ///< for the threads to share
 
 /// Rows are indivisible where something is computed once a row.
 bool computesPerRow(kernel::FuncOp kernel) {
   return llvm::any_of(kernel.getBody().front(), [](Operation &op) { return isa<ReduceOp, ArgReduceOp>(op); });
 }
 
-/// Reductions that run with their lanes along a kept dimension read one vector of each row at a time: wider lanes use more of each cache line.
+/// Reductions that run with their lanes along a kept dimension read one vector of each row at a time: wider
+/// lanes use more of each cache line.
 int64_t laneWidth(ValueEmitter &e, std::optional<int64_t> innerSize) {
   int64_t width = e.nativeLanes();
   bool across = llvm::any_of(e.kernel.kernel.getBody().front(), [](Operation &op) {
@@ -55,13 +57,15 @@ LogicalResult emitLoops(ValueEmitter &e, Operation *, EmittedKernel &result) {
   Dims dims = dimsOf(shapeOf);
   MLIRContext *context = shapeOf.getContext();
   size_t rank = dims.size();
-  while (dims.size() > 1 && tilewright::constantOf(dims.back()) == 1) // lanes run along the innermost dimension there is
+  while (dims.size() > 1 &&
+         tilewright::constantOf(dims.back()) == 1) // lanes run along the innermost dimension there is
     dims.pop_back();
   auto storeAll = [&](ArrayRef<Index> given) {
     Indices indices(given);
     indices.resize(rank, e.uniform(e.constant(0)));
     for (auto [i, value] : llvm::enumerate(yield.getOperands()))
-      e.store(llvm::cast<RankedTensorType>(value.getType()), e.kernel.results[i], indices, e.at(value, indices));
+      e.store(llvm::cast<RankedTensorType>(value.getType()), e.kernel.results[i], indices,
+              e.at(value, indices));
   };
   if (dims.empty()) {
     result.extent = constantDim(context, 1);
@@ -81,7 +85,8 @@ LogicalResult emitLoops(ValueEmitter &e, Operation *, EmittedKernel &result) {
     outer -= !left || *left >= enoughItems;
   }
   AffineExpr rows = productOf(ArrayRef(dims).take_front(outer), context);
-  AffineExpr blocks = split ? canonical((inner + (blockElements - 1)).floorDiv(blockElements)) : constantDim(context, 1);
+  AffineExpr blocks =
+      split ? canonical((inner + (blockElements - 1)).floorDiv(blockElements)) : constantDim(context, 1);
   result.extent = canonical(rows * blocks);
   SmallVector<Value> sizes = e.dims(shapeOf);
   sizes.resize(dims.size());
@@ -98,7 +103,8 @@ LogicalResult emitLoops(ValueEmitter &e, Operation *, EmittedKernel &result) {
     });
   };
   e.loop(e.kernel.begin, e.kernel.end, 1, [&](Value item) {
-    Value blockCount = e.dim(blocks), first = e.divide(item, blockCount), block = e.remainder(item, blockCount);
+    Value blockCount = e.dim(blocks), first = e.divide(item, blockCount),
+          block = e.remainder(item, blockCount);
     Indices indices = e.delinearize(ArrayRef(sizes).take_front(outer), e.uniform(first));
     if (outer + 1 == dims.size())
       return row(indices, block);

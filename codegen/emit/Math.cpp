@@ -1,8 +1,9 @@
-// Elementary functions. f32 goes through polynomials and rationals fitted for f32 (Chebyshev interpolation; odd rationals with weighted
-// least squares), a few ulp each: exp 1, log 1, tanh and erf 4, sigmoid 2, sin and cos 1 (up to |x| = 1e9). What is rare, and all of f64, calls the host's libm in f64
-// lane by lane. Relative accuracy in the far tails of erf-based functions is not promised; absolute accuracy is.
-#include "codegen/emit/Ops.h"
+// Elementary functions. f32 goes through polynomials and rationals fitted for f32 (Chebyshev interpolation;
+// odd rationals with weighted least squares), a few ulp each: exp 1, log 1, tanh and erf 4, sigmoid 2, sin
+// and cos 1 (up to |x| = 1e9). What is rare, and all of f64, calls the host's libm in f64 lane by lane.
+// Relative accuracy in the far tails of erf-based functions is not promised; absolute accuracy is.
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "codegen/emit/Ops.h"
 #include "tilewright/artifact.h"
 
 using namespace mlir;
@@ -46,16 +47,17 @@ public:
   Value fromBits(Value x) { return arith::BitcastOp::create(e.b, e.loc, type, x); }
 };
 
-
 constexpr double log2e = 1.4426950408889634, ln2High = 0.693145751953125, ln2Low = 1.42860682030941723e-06;
 
 Value exponential(Floats f, Value x) {
-  // 2^n * e^r with n = round(x / ln 2). Adding 1.5 * 2^23 leaves n in the low bits of the float: no float-to-int conversion.
+  // 2^n * e^r with n = round(x / ln 2). Adding 1.5 * 2^23 leaves n in the low bits of the float: no
+  // float-to-int conversion.
   Value magic = f.constant(12582912.0), clamped = f.clamp(x, -104.0, 89.0);
   Value shifted = f.fma(clamped, f.constant(log2e), magic), n = f.sub(shifted, magic);
   Value r = f.fma(n, f.constant(-ln2High), clamped);
   r = f.fma(n, f.constant(-ln2Low), r);
-  Value q = f.polynomial(r, {0.5, 0.16666573286056519, 0.04166645556688309, 0.008363776840269566, 0.0013934544986113906});
+  Value q = f.polynomial(
+      r, {0.5, 0.16666573286056519, 0.04166645556688309, 0.008363776840269566, 0.0013934544986113906});
   Value p = f.add(f.fma(f.mul(r, r), q, r), f.constant(1.0));
   // 2^n in two factors, so that results near overflow and below the smallest normal come out right.
   auto &e = f.e;
@@ -72,14 +74,18 @@ Value exponential(Floats f, Value x) {
 Value logarithm(Floats f, Value x) {
   auto &e = f.e;
   Type ints = f.integers();
-  // x = m * 2^k with m in [sqrt(1/2), sqrt(2)): subtracting the bits of sqrt(1/2) makes the exponent field come out as k.
+  // x = m * 2^k with m in [sqrt(1/2), sqrt(2)): subtracting the bits of sqrt(1/2) makes the exponent field
+  // come out as k.
   Value raw = f.bits(x), origin = splatInteger(e, ints, 0x3f3504f3);
-  Value k = arith::ShRSIOp::create(e.b, e.loc, arith::SubIOp::create(e.b, e.loc, raw, origin), splatInteger(e, ints, 23));
-  Value mantissa = f.fromBits(arith::SubIOp::create(e.b, e.loc, raw, arith::ShLIOp::create(e.b, e.loc, k, splatInteger(e, ints, 23))));
+  Value k = arith::ShRSIOp::create(e.b, e.loc, arith::SubIOp::create(e.b, e.loc, raw, origin),
+                                   splatInteger(e, ints, 23));
+  Value mantissa = f.fromBits(arith::SubIOp::create(
+      e.b, e.loc, raw, arith::ShLIOp::create(e.b, e.loc, k, splatInteger(e, ints, 23))));
   Value m = f.sub(mantissa, f.constant(1.0)), square = f.mul(m, m);
   Value exponent = arith::SIToFPOp::create(e.b, e.loc, f.type, k);
-  Value p = f.polynomial(m, {0.333333283662796, -0.2500029504299164, 0.20001481473445892, -0.16642262041568756, 0.14201900362968445,
-                             -0.1297181397676468, 0.12714016437530518, -0.08104817569255829});
+  Value p =
+      f.polynomial(m, {0.333333283662796, -0.2500029504299164, 0.20001481473445892, -0.16642262041568756,
+                       0.14201900362968445, -0.1297181397676468, 0.12714016437530518, -0.08104817569255829});
   Value tail = f.fma(exponent, f.constant(ln2Low), f.mul(f.mul(square, m), p));
   tail = f.fma(square, f.constant(-0.5), tail);
   Value result = f.fma(exponent, f.constant(ln2High), f.add(m, tail));
@@ -92,19 +98,24 @@ Value logarithm(Floats f, Value x) {
 
 Value hyperbolicTangent(Floats f, Value x) {
   Value clamped = f.clamp(x, -9.0, 9.0), square = f.mul(clamped, clamped);
-  Value p = f.polynomial(square, {1.0, 0.13681350648403168, 0.0038701200392097235, 2.8043192287441343e-05, 3.066919163074999e-08, -1.2264282471530219e-11});
-  Value q = f.polynomial(square, {1.0, 0.4701468348503113, 0.02725241519510746, 0.00039417759398929775, 1.2898398153993185e-06});
+  Value p = f.polynomial(square, {1.0, 0.13681350648403168, 0.0038701200392097235, 2.8043192287441343e-05,
+                                  3.066919163074999e-08, -1.2264282471530219e-11});
+  Value q = f.polynomial(
+      square, {1.0, 0.4701468348503113, 0.02725241519510746, 0.00039417759398929775, 1.2898398153993185e-06});
   return f.div(f.mul(clamped, p), q);
 }
 
 Value errorFunction(Floats f, Value x) {
   Value clamped = f.clamp(x, -3.92, 3.92), square = f.mul(clamped, clamped);
-  Value p = f.polynomial(square, {1.1283791065216064, 0.1900702267885208, 0.05270510911941528, 0.0037514998111873865, 0.00028461901820264757, 2.0533325368887745e-06});
-  Value q = f.polynomial(square, {1.0, 0.5017781853675842, 0.11397091299295425, 0.014940819703042507, 0.0011592177907004952, 3.811164424405433e-05});
+  Value p = f.polynomial(square, {1.1283791065216064, 0.1900702267885208, 0.05270510911941528,
+                                  0.0037514998111873865, 0.00028461901820264757, 2.0533325368887745e-06});
+  Value q = f.polynomial(square, {1.0, 0.5017781853675842, 0.11397091299295425, 0.014940819703042507,
+                                  0.0011592177907004952, 3.811164424405433e-05});
   return f.div(f.mul(clamped, p), q);
 }
 
-/// sin, or cos by a quarter turn. The reduction runs in f64, where n * pi / 2 is exact enough for any f32 that has a meaningful phase.
+/// sin, or cos by a quarter turn. The reduction runs in f64, where n * pi / 2 is exact enough for any f32
+/// that has a meaningful phase.
 Value sine(ValueEmitter &e, Value x, bool cosine) {
   Floats single(e, x.getType()), wide(e, withElement(x.getType(), e.b.getF64Type()));
   Value big = arith::ExtFOp::create(e.b, e.loc, wide.type, x);
@@ -149,25 +160,44 @@ Value expMinusOne(Floats f, Value x) {
 
 int hostFunction(UnaryKind kind) {
   switch (kind) {
-  case UnaryKind::sin: return TW_MATH_SIN;
-  case UnaryKind::cos: return TW_MATH_COS;
-  case UnaryKind::tan: return TW_MATH_TAN;
-  case UnaryKind::asin: return TW_MATH_ASIN;
-  case UnaryKind::acos: return TW_MATH_ACOS;
-  case UnaryKind::atan: return TW_MATH_ATAN;
-  case UnaryKind::sinh: return TW_MATH_SINH;
-  case UnaryKind::cosh: return TW_MATH_COSH;
-  case UnaryKind::tanh: return TW_MATH_TANH;
-  case UnaryKind::asinh: return TW_MATH_ASINH;
-  case UnaryKind::acosh: return TW_MATH_ACOSH;
-  case UnaryKind::atanh: return TW_MATH_ATANH;
-  case UnaryKind::exp: return TW_MATH_EXP;
-  case UnaryKind::log: return TW_MATH_LOG;
-  case UnaryKind::erf: return TW_MATH_ERF;
-  case UnaryKind::log1p: return TW_MATH_LOG1P;
-  case UnaryKind::expm1: return TW_MATH_EXPM1;
-  case UnaryKind::lgamma: return TW_MATH_LGAMMA;
-  default: llvm_unreachable("no elementary function");
+  case UnaryKind::sin:
+    return TW_MATH_SIN;
+  case UnaryKind::cos:
+    return TW_MATH_COS;
+  case UnaryKind::tan:
+    return TW_MATH_TAN;
+  case UnaryKind::asin:
+    return TW_MATH_ASIN;
+  case UnaryKind::acos:
+    return TW_MATH_ACOS;
+  case UnaryKind::atan:
+    return TW_MATH_ATAN;
+  case UnaryKind::sinh:
+    return TW_MATH_SINH;
+  case UnaryKind::cosh:
+    return TW_MATH_COSH;
+  case UnaryKind::tanh:
+    return TW_MATH_TANH;
+  case UnaryKind::asinh:
+    return TW_MATH_ASINH;
+  case UnaryKind::acosh:
+    return TW_MATH_ACOSH;
+  case UnaryKind::atanh:
+    return TW_MATH_ATANH;
+  case UnaryKind::exp:
+    return TW_MATH_EXP;
+  case UnaryKind::log:
+    return TW_MATH_LOG;
+  case UnaryKind::erf:
+    return TW_MATH_ERF;
+  case UnaryKind::log1p:
+    return TW_MATH_LOG1P;
+  case UnaryKind::expm1:
+    return TW_MATH_EXPM1;
+  case UnaryKind::lgamma:
+    return TW_MATH_LGAMMA;
+  default:
+    llvm_unreachable("no elementary function");
   }
 }
 
@@ -179,7 +209,8 @@ Value callHostMath(ValueEmitter &e, int index, Value x, Value y) {
   // The table never changes: its entries are read once, at the top of the kernel.
   Value function = e.placedAt(0, [&]() -> Value {
     auto field = [&](Value base, int64_t offset) -> Value {
-      Value slot = LLVM::GEPOp::create(e.b, e.loc, pointer, e.b.getI8Type(), base, LLVM::GEPArg(int32_t(offset)));
+      Value slot =
+          LLVM::GEPOp::create(e.b, e.loc, pointer, e.b.getI8Type(), base, LLVM::GEPArg(int32_t(offset)));
       return LLVM::LoadOp::create(e.b, e.loc, pointer, slot);
     };
     Value host = LLVM::LoadOp::create(e.b, e.loc, pointer, e.kernel.frame);
@@ -187,7 +218,9 @@ Value callHostMath(ValueEmitter &e, int index, Value x, Value y) {
   });
   auto type = LLVM::LLVMFunctionType::get(f64, y ? ArrayRef<Type>{f64, f64} : ArrayRef<Type>{f64});
   auto callOne = [&](Value p, Value q) -> Value {
-    auto wide = [&](Value v) -> Value { return scalar == f64 ? v : Value(arith::ExtFOp::create(e.b, e.loc, f64, v)); };
+    auto wide = [&](Value v) -> Value {
+      return scalar == f64 ? v : Value(arith::ExtFOp::create(e.b, e.loc, f64, v));
+    };
     llvm::SmallVector<Value> operands{function, wide(p)};
     if (q)
       operands.push_back(wide(q));
@@ -208,10 +241,13 @@ Value callHostMath(ValueEmitter &e, int index, Value x, Value y) {
 
 Value emitMath(ValueEmitter &e, UnaryKind kind, Value x) {
   Floats f(e, x.getType());
-  auto sigmoid = [&](Value exponential) { return f.div(f.constant(1.0), f.add(f.constant(1.0), exponential)); };
+  auto sigmoid = [&](Value exponential) {
+    return f.div(f.constant(1.0), f.add(f.constant(1.0), exponential));
+  };
   Value negative = kind == UnaryKind::sigmoid ? Value(arith::NegFOp::create(e.b, e.loc, x)) : Value();
   if (scalarType(x.getType()).isF64())
-    return negative ? sigmoid(callHostMath(e, TW_MATH_EXP, negative)) : callHostMath(e, hostFunction(kind), x);
+    return negative ? sigmoid(callHostMath(e, TW_MATH_EXP, negative))
+                    : callHostMath(e, hostFunction(kind), x);
   switch (kind) {
   case UnaryKind::exp:
     return exponential(f, x);
@@ -244,7 +280,8 @@ static std::optional<double> splatOf(Value v) {
     return std::nullopt;
   if (auto number = llvm::dyn_cast<FloatAttr>(op.getValue()))
     return number.getValueAsDouble();
-  if (auto dense = llvm::dyn_cast<DenseElementsAttr>(op.getValue()); dense && dense.isSplat() && llvm::isa<FloatType>(dense.getElementType()))
+  if (auto dense = llvm::dyn_cast<DenseElementsAttr>(op.getValue());
+      dense && dense.isSplat() && llvm::isa<FloatType>(dense.getElementType()))
     return dense.getSplatValue<llvm::APFloat>().convertToDouble();
   return std::nullopt;
 }
@@ -268,7 +305,8 @@ Value emitPower(ValueEmitter &e, Value x, Value y) {
     if (*exponent == -2)
       return f.div(f.constant(1.0), f.mul(x, x));
     if (*exponent == 0.5) // pow(-inf, 0.5) is +inf and pow(-0, 0.5) is +0, unlike sqrt
-      return f.select(f.equal(x, f.constant(-INFINITY)), f.constant(INFINITY), f.add(root(x), f.constant(0.0)));
+      return f.select(f.equal(x, f.constant(-INFINITY)), f.constant(INFINITY),
+                      f.add(root(x), f.constant(0.0)));
     if (*exponent == -0.5)
       return f.div(f.constant(1.0), root(x));
   }

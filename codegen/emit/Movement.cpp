@@ -25,7 +25,8 @@ Value emitConstant(ValueEmitter &e, ConstantOp op) {
       return number.convertToDouble();
     }());
   llvm::APInt number = dense.getSplatValue<llvm::APInt>();
-  return splatInteger(e, compute, element.isSignedInteger() ? number.getSExtValue() : int64_t(number.getZExtValue()));
+  return splatInteger(e, compute,
+                      element.isSignedInteger() ? number.getSExtValue() : int64_t(number.getZExtValue()));
 }
 
 Value fromIndex(ValueEmitter &e, const Index &index, Type element) {
@@ -44,7 +45,8 @@ Value emitDims(ValueEmitter &e, DimsOp op, ArrayRef<Index> indices) {
       result = e.select(e.equal(indices[0].base, position), other, result);
       continue;
     }
-    Value hit = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, e.lanesOf(indices[0]), e.spread(position));
+    Value hit = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, e.lanesOf(indices[0]),
+                                      e.spread(position));
     result = arith::SelectOp::create(e.b, e.loc, hit, e.spread(other), e.spread(result));
   }
   return emitCast(e, result, i64, element, false);
@@ -86,9 +88,11 @@ Value emitReshape(ValueEmitter &e, ReshapeOp op, ArrayRef<Index> indices) {
     tail.push_back(e.uniform(e.constant(0)));
     --last;
   }
-  if (last > shared && !rest.uniform() && !rest.lanes && to.back() == from[last - 1] && rest.stride == 1 && indices.back().stride == 1 &&
+  if (last > shared && !rest.uniform() && !rest.lanes && to.back() == from[last - 1] && rest.stride == 1 &&
+      indices.back().stride == 1 &&
       llvm::all_of(indices.drop_back(), [](const Index &i) { return i.uniform(); })) {
-    Index outer = e.linearize(ArrayRef(toSizes).slice(shared, to.size() - shared - 1), indices.slice(shared, to.size() - shared - 1));
+    Index outer = e.linearize(ArrayRef(toSizes).slice(shared, to.size() - shared - 1),
+                              indices.slice(shared, to.size() - shared - 1));
     inner.append(e.delinearize(ArrayRef(fromSizes).slice(shared, last - shared - 1), outer));
     inner.push_back(indices.back());
   } else {
@@ -108,7 +112,8 @@ Value emitTranspose(ValueEmitter &e, TransposeOp op, ArrayRef<Index> indices) {
 Value emitSlice(ValueEmitter &e, SliceOp op, ArrayRef<Index> indices) {
   Indices inner;
   for (auto [i, index] : llvm::enumerate(indices))
-    inner.push_back(e.add(e.mul(index, e.constant(op.getSteps()[i])), e.uniform(e.dim(op.getStarts().getResult(i)))));
+    inner.push_back(
+        e.add(e.mul(index, e.constant(op.getSteps()[i])), e.uniform(e.dim(op.getStarts().getResult(i)))));
   return e.at(op.getOperand(), inner);
 }
 
@@ -118,7 +123,9 @@ Type valueType(ValueEmitter &e, Value v, ArrayRef<Index> indices) {
   return uniform ? scalar : Type(VectorType::get({e.lanes.width}, scalar));
 }
 
-Value matching(ValueEmitter &e, Type type, Value value) { return llvm::isa<VectorType>(type) ? e.spread(value) : value; }
+Value matching(ValueEmitter &e, Type type, Value value) {
+  return llvm::isa<VectorType>(type) ? e.spread(value) : value;
+}
 
 Value emitConcat(ValueEmitter &e, ConcatOp op, ArrayRef<Index> indices) {
   int64_t axis = op.getAxis();
@@ -137,16 +144,19 @@ Value emitConcat(ValueEmitter &e, ConcatOp op, ArrayRef<Index> indices) {
     std::function<Value(size_t)> choose = [&](size_t i) -> Value {
       if (i + 1 == count)
         return piece(i);
-      return e.guarded(e.less(index.base, starts[i + 1]), TypeRange{type}, [&] { return SmallVector<Value>{piece(i)}; },
-                       [&] { return SmallVector<Value>{choose(i + 1)}; })[0];
+      return e.guarded(
+          e.less(index.base, starts[i + 1]), TypeRange{type}, [&] { return SmallVector<Value>{piece(i)}; },
+          [&] { return SmallVector<Value>{choose(i + 1)}; })[0];
     };
     return choose(0);
   }
   Value position = e.lanesOf(index), result = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(type));
   Lanes saved = e.lanes;
   for (size_t i = 0; i < count; ++i) {
-    Value inside = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::sge, position, e.spread(starts[i]));
-    Value before = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, position, e.spread(starts[i + 1]));
+    Value inside =
+        arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::sge, position, e.spread(starts[i]));
+    Value before =
+        arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, position, e.spread(starts[i + 1]));
     Value mask = arith::AndIOp::create(e.b, e.loc, inside, before);
     e.lanes.mask = saved.mask ? Value(arith::AndIOp::create(e.b, e.loc, mask, saved.mask)) : mask;
     result = arith::SelectOp::create(e.b, e.loc, mask, piece(i), result);
@@ -175,7 +185,8 @@ Index padSource(ValueEmitter &e, PadMode mode, const Index &p, Value size) {
   auto wrapped = [&](Value v, Value period) -> Value {
     Value rest = arith::RemSIOp::create(e.b, e.loc, v, period);
     Value negative = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, rest, wide(0));
-    return arith::SelectOp::create(e.b, e.loc, negative, arith::AddIOp::create(e.b, e.loc, rest, period), rest);
+    return arith::SelectOp::create(e.b, e.loc, negative, arith::AddIOp::create(e.b, e.loc, rest, period),
+                                   rest);
   };
   Value result;
   if (mode == PadMode::edge) {
@@ -183,7 +194,8 @@ Index padSource(ValueEmitter &e, PadMode mode, const Index &p, Value size) {
   } else if (mode == PadMode::wrap) {
     result = wrapped(x, n);
   } else {
-    Value period = arith::MaxSIOp::create(e.b, e.loc, arith::MulIOp::create(e.b, e.loc, last, wide(2)), wide(1));
+    Value period =
+        arith::MaxSIOp::create(e.b, e.loc, arith::MulIOp::create(e.b, e.loc, last, wide(2)), wide(1));
     Value phase = wrapped(x, period);
     result = arith::MinSIOp::create(e.b, e.loc, phase, arith::SubIOp::create(e.b, e.loc, period, phase));
   }
@@ -216,27 +228,32 @@ Value emitPad(ValueEmitter &e, PadOp op, ArrayRef<Index> indices) {
     return e.at(op.getOperand(), inner);
   Type type = valueType(e, op.getResult(), indices);
   auto fill = [&] { return matching(e, type, e.at(op.getValue(), {})); };
-  return e.guarded(inside, TypeRange{type},
-                   [&] {
-                     Lanes saved = e.lanes;
-                     if (laneInside)
-                       e.lanes.mask = saved.mask ? Value(arith::AndIOp::create(e.b, e.loc, saved.mask, laneInside)) : laneInside;
-                     Value value = matching(e, type, e.at(op.getOperand(), inner));
-                     e.lanes = saved;
-                     if (laneInside)
-                       value = arith::SelectOp::create(e.b, e.loc, laneInside, value, fill());
-                     return SmallVector<Value>{value};
-                   },
-                   [&] { return SmallVector<Value>{fill()}; })[0];
+  return e.guarded(
+      inside, TypeRange{type},
+      [&] {
+        Lanes saved = e.lanes;
+        if (laneInside)
+          e.lanes.mask =
+              saved.mask ? Value(arith::AndIOp::create(e.b, e.loc, saved.mask, laneInside)) : laneInside;
+        Value value = matching(e, type, e.at(op.getOperand(), inner));
+        e.lanes = saved;
+        if (laneInside)
+          value = arith::SelectOp::create(e.b, e.loc, laneInside, value, fill());
+        return SmallVector<Value>{value};
+      },
+      [&] { return SmallVector<Value>{fill()}; })[0];
 }
 
-/// An index read from memory: negative ones count from the end, others outside are reported and replaced by 0.
+/// An index read from memory: negative ones count from the end, others outside are reported and replaced by
+/// 0.
 Index checkedIndex(ValueEmitter &e, Operation *op, Value value, Type element, Value size) {
   Type i64 = IntegerType::get(e.b.getContext(), 64, IntegerType::Signed);
   value = emitCast(e, value, element, i64, false);
-  Value zero = splatInteger(e, value.getType(), 0), limit = llvm::isa<VectorType>(value.getType()) ? e.spread(size) : size;
+  Value zero = splatInteger(e, value.getType(), 0),
+        limit = llvm::isa<VectorType>(value.getType()) ? e.spread(size) : size;
   Value negative = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, value, zero);
-  Value index = arith::SelectOp::create(e.b, e.loc, negative, arith::AddIOp::create(e.b, e.loc, value, limit), value);
+  Value index =
+      arith::SelectOp::create(e.b, e.loc, negative, arith::AddIOp::create(e.b, e.loc, value, limit), value);
   Value bad = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::uge, index, limit);
   bool vector = llvm::isa<VectorType>(value.getType());
   if (vector && e.lanes.mask)
@@ -248,8 +265,10 @@ Index checkedIndex(ValueEmitter &e, Operation *op, Value value, Type element, Va
     e.b.setInsertionPoint(report.thenBlock()->getTerminator());
     Value shown = value;
     if (vector) { // the offender: the lowest when it is below, else the highest
-      Value lowest = vector::ReductionOp::create(e.b, e.loc, vector::CombiningKind::MINSI, arith::SelectOp::create(e.b, e.loc, bad, value, zero));
-      Value highest = vector::ReductionOp::create(e.b, e.loc, vector::CombiningKind::MAXSI, arith::SelectOp::create(e.b, e.loc, bad, value, zero));
+      Value lowest = vector::ReductionOp::create(e.b, e.loc, vector::CombiningKind::MINSI,
+                                                 arith::SelectOp::create(e.b, e.loc, bad, value, zero));
+      Value highest = vector::ReductionOp::create(e.b, e.loc, vector::CombiningKind::MAXSI,
+                                                  arith::SelectOp::create(e.b, e.loc, bad, value, zero));
       Value none = splatInteger(e, i64 = e.b.getI64Type(), 0);
       Value below = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, lowest, none);
       shown = arith::SelectOp::create(e.b, e.loc, below, lowest, highest);
@@ -280,14 +299,16 @@ Value emitGatherElements(ValueEmitter &e, GatherElementsOp op, ArrayRef<Index> i
 }
 
 Value emitGatherND(ValueEmitter &e, GatherNDOp op, ArrayRef<Index> indices) {
-  size_t outer = llvm::cast<RankedTensorType>(op.getIndices().getType()).getRank() - 1, batch = op.getBatchDims();
+  size_t outer = llvm::cast<RankedTensorType>(op.getIndices().getType()).getRank() - 1,
+         batch = op.getBatchDims();
   int64_t depth = llvm::cast<RankedTensorType>(op.getIndices().getType()).getShape().back();
   Dims sizes = dimsOf(op.getOperand());
   Indices inner(indices.begin(), indices.begin() + batch);
   for (int64_t k = 0; k < depth; ++k) {
     Indices which(indices.begin(), indices.begin() + outer);
     which.push_back(e.uniform(e.constant(k)));
-    inner.push_back(checkedIndex(e, op, e.at(op.getIndices(), which), elementOf(op.getIndices()), e.dim(sizes[batch + k])));
+    inner.push_back(checkedIndex(e, op, e.at(op.getIndices(), which), elementOf(op.getIndices()),
+                                 e.dim(sizes[batch + k])));
   }
   inner.append(indices.begin() + outer, indices.end());
   return e.at(op.getOperand(), inner);
@@ -309,7 +330,9 @@ Value emitMovement(ValueEmitter &e, Operation *op, ArrayRef<Index> indices) {
       .Case<GatherOp>([&](auto m) { return emitGather(e, m, indices); })
       .Case<GatherElementsOp>([&](auto m) { return emitGatherElements(e, m, indices); })
       .Case<GatherNDOp>([&](auto m) { return emitGatherND(e, m, indices); })
-      .Default([&](Operation *other) -> Value { llvm::report_fatal_error("no inline emission for " + other->getName().getStringRef()); });
+      .Default([&](Operation *other) -> Value {
+        llvm::report_fatal_error("no inline emission for " + other->getName().getStringRef());
+      });
 }
 
 } // namespace tilewright::codegen

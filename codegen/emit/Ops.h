@@ -4,13 +4,17 @@
 
 namespace tilewright::codegen {
 
-// Elementwise.cpp: on scalars or vectors of compute types. `element` is the graph element type (signedness, width).
+// Elementwise.cpp: on scalars or vectors of compute types. `element` is the graph element type (signedness,
+// width).
 mlir::Value emitUnary(ValueEmitter &e, graph::UnaryKind kind, mlir::Value x, mlir::Type element);
-mlir::Value emitBinary(ValueEmitter &e, graph::BinaryKind kind, mlir::Value x, mlir::Value y, mlir::Type element);
-mlir::Value emitCompare(ValueEmitter &e, graph::CompareKind kind, mlir::Value x, mlir::Value y, mlir::Type element);
+mlir::Value emitBinary(ValueEmitter &e, graph::BinaryKind kind, mlir::Value x, mlir::Value y,
+                       mlir::Type element);
+mlir::Value emitCompare(ValueEmitter &e, graph::CompareKind kind, mlir::Value x, mlir::Value y,
+                        mlir::Type element);
 mlir::Value emitCast(ValueEmitter &e, mlir::Value x, mlir::Type from, mlir::Type to, bool saturate);
 mlir::Value emitBitcast(ValueEmitter &e, mlir::Value x, mlir::Type from, mlir::Type to);
-mlir::Value emitReduceStep(ValueEmitter &e, graph::ReduceKind kind, mlir::Value accumulator, mlir::Value x, mlir::Type element);
+mlir::Value emitReduceStep(ValueEmitter &e, graph::ReduceKind kind, mlir::Value accumulator, mlir::Value x,
+                           mlir::Type element);
 /// The neutral element as a scalar of the compute type.
 mlir::Value neutral(ValueEmitter &e, graph::ReduceKind kind, mlir::Type element);
 /// A constant of a (scalar or vector) type.

@@ -1,4 +1,5 @@
-// Contractions and convolutions as plain loops inside the walk: the general variant, for what the tiled emitters do not take.
+// Contractions and convolutions as plain loops inside the walk: the general variant, for what the tiled
+// emitters do not take.
 #include "codegen/emit/Ops.h"
 
 using namespace mlir;
@@ -12,7 +13,8 @@ namespace {
 Type elementOf(Value v) { return llvm::cast<RankedTensorType>(v.getType()).getElementType(); }
 
 /// accumulator + x * y in the accumulator's type.
-Value multiplyAdd(ValueEmitter &e, Value x, Type xElement, Value y, Type yElement, Value accumulator, Type element) {
+Value multiplyAdd(ValueEmitter &e, Value x, Type xElement, Value y, Type yElement, Value accumulator,
+                  Type element) {
   x = emitCast(e, x, xElement, element, false);
   y = emitCast(e, y, yElement, element, false);
   if (llvm::isa<VectorType>(accumulator.getType()))
@@ -34,21 +36,26 @@ Value start(ValueEmitter &e, Type element, ArrayRef<Index> indices) {
 }
 
 Value emitContractLoops(ValueEmitter &e, ContractOp op, ArrayRef<Index> indices) {
-  Indices lhs(llvm::cast<RankedTensorType>(op.getLhs().getType()).getRank()), rhs(llvm::cast<RankedTensorType>(op.getRhs().getType()).getRank());
+  Indices lhs(llvm::cast<RankedTensorType>(op.getLhs().getType()).getRank()),
+      rhs(llvm::cast<RankedTensorType>(op.getRhs().getType()).getRank());
   size_t next = 0;
   for (auto [l, r] : llvm::zip(op.getLhsBatch(), op.getRhsBatch()))
     lhs[l] = rhs[r] = indices[next++];
   for (size_t i = 0; i < lhs.size(); ++i)
-    if (!llvm::is_contained(op.getLhsBatch(), int64_t(i)) && !llvm::is_contained(op.getLhsContract(), int64_t(i)))
+    if (!llvm::is_contained(op.getLhsBatch(), int64_t(i)) &&
+        !llvm::is_contained(op.getLhsContract(), int64_t(i)))
       lhs[i] = indices[next++];
   for (size_t i = 0; i < rhs.size(); ++i)
-    if (!llvm::is_contained(op.getRhsBatch(), int64_t(i)) && !llvm::is_contained(op.getRhsContract(), int64_t(i)))
+    if (!llvm::is_contained(op.getRhsBatch(), int64_t(i)) &&
+        !llvm::is_contained(op.getRhsContract(), int64_t(i)))
       rhs[i] = indices[next++];
   Type element = accumulationType(elementOf(op.getResult()));
   SmallVector<Value> sizes = e.dims(op.getLhs());
-  std::function<SmallVector<Value>(size_t, ValueRange)> nest = [&](size_t k, ValueRange carried) -> SmallVector<Value> {
+  std::function<SmallVector<Value>(size_t, ValueRange)> nest = [&](size_t k,
+                                                                   ValueRange carried) -> SmallVector<Value> {
     if (k == op.getLhsContract().size())
-      return {multiplyAdd(e, e.at(op.getLhs(), lhs), elementOf(op.getLhs()), e.at(op.getRhs(), rhs), elementOf(op.getRhs()), carried[0], element)};
+      return {multiplyAdd(e, e.at(op.getLhs(), lhs), elementOf(op.getLhs()), e.at(op.getRhs(), rhs),
+                          elementOf(op.getRhs()), carried[0], element)};
     return e.loop(e.constant(0), sizes[op.getLhsContract()[k]], 1, carried, [&](Value i, ValueRange now) {
       lhs[op.getLhsContract()[k]] = rhs[op.getRhsContract()[k]] = e.uniform(i);
       return nest(k + 1, now);
@@ -92,7 +99,8 @@ private:
       return channels(carried, inside);
     size_t axis = (last ? 1 : 2) + dim, wAxis = (last ? 0 : 2) + dim;
     int64_t spreadBy = op.getLhsDilation()[dim];
-    Index origin = e.add(e.mul(out[axis], e.constant(op.getStrides()[dim])), e.uniform(e.sub(e.constant(0), e.dim(op.getLow().getResult(dim)))));
+    Index origin = e.add(e.mul(out[axis], e.constant(op.getStrides()[dim])),
+                         e.uniform(e.sub(e.constant(0), e.dim(op.getLow().getResult(dim)))));
     return e.loop(e.constant(0), taps[wAxis], 1, carried, [&](Value t, ValueRange now) -> SmallVector<Value> {
       Index p = e.add(origin, e.uniform(e.mul(t, op.getRhsDilation()[dim])));
       w[wAxis] = e.uniform(t);
@@ -101,7 +109,8 @@ private:
   }
 
   /// Position p of the spread operand: taken when it is in range and falls on an element.
-  SmallVector<Value> position(size_t dim, size_t axis, const Index &p, int64_t spreadBy, ValueRange now, Value inside) {
+  SmallVector<Value> position(size_t dim, size_t axis, const Index &p, int64_t spreadBy, ValueRange now,
+                              Value inside) {
     Value limit = e.add(e.mul(e.sub(sizes[axis], e.constant(1)), spreadBy), 1);
     if (p.uniform()) {
       Value in = e.both(e.less(e.constant(-1), p.base), e.less(p.base, limit));
@@ -110,19 +119,22 @@ private:
         in = e.both(in, e.equal(e.remainder(shifted, e.constant(spreadBy)), e.constant(0)));
       }
       SmallVector<Type> types(llvm::map_range(now, [](Value v) { return v.getType(); }));
-      return e.guarded(in, types,
-                       [&] {
-                         x[axis] = e.uniform(e.divide(p.base, e.constant(spreadBy)));
-                         return tap(dim + 1, now, inside);
-                       },
-                       [&] { return SmallVector<Value>(now); });
+      return e.guarded(
+          in, types,
+          [&] {
+            x[axis] = e.uniform(e.divide(p.base, e.constant(spreadBy)));
+            return tap(dim + 1, now, inside);
+          },
+          [&] { return SmallVector<Value>(now); });
     }
     Value lanes = e.lanesOf(p);
-    Value here = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ult, lanes, e.lanesOf(e.uniform(limit)));
+    Value here =
+        arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ult, lanes, e.lanesOf(e.uniform(limit)));
     if (spreadBy != 1) {
       Value by = e.lanesOf(e.uniform(e.constant(spreadBy)));
       Value rest = arith::RemUIOp::create(e.b, e.loc, lanes, by);
-      Value falls = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, rest, e.lanesOf(e.uniform(e.constant(0))));
+      Value falls = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, rest,
+                                          e.lanesOf(e.uniform(e.constant(0))));
       here = arith::AndIOp::create(e.b, e.loc, here, falls);
       x[axis] = {e.constant(0), 0, arith::DivUIOp::create(e.b, e.loc, lanes, by)};
     } else {
@@ -140,10 +152,12 @@ private:
         e.lanes.mask = saved.mask ? Value(arith::AndIOp::create(e.b, e.loc, saved.mask, inside)) : inside;
       Value input = e.at(op.getLhs(), x);
       if (inside)
-        input = arith::SelectOp::create(e.b, e.loc, inside, e.spread(input), e.spread(splatConstant(e, scalarType(input.getType()), 0)));
+        input = arith::SelectOp::create(e.b, e.loc, inside, e.spread(input),
+                                        e.spread(splatConstant(e, scalarType(input.getType()), 0)));
       e.lanes = saved;
       Value weight = e.at(op.getRhs(), w);
-      return SmallVector<Value>{multiplyAdd(e, input, elementOf(op.getLhs()), weight, elementOf(op.getRhs()), now[0], element)};
+      return SmallVector<Value>{
+          multiplyAdd(e, input, elementOf(op.getLhs()), weight, elementOf(op.getRhs()), now[0], element)};
     });
   }
 

@@ -1,6 +1,7 @@
-// Reductions inside the walk. A reduce whose value all lanes share runs along its own innermost dimension in lanes, with several
-// accumulators, at the loop level where its index is known: once a row. Otherwise lanes lie along a kept dimension and the loops are plain.
-// The order of additions depends on shapes and the target only.
+// Reductions inside the walk. A reduce whose value all lanes share runs along its own innermost dimension in
+// lanes, with several accumulators, at the loop level where its index is known: once a row. Otherwise lanes
+// lie along a kept dimension and the loops are plain. The order of additions depends on shapes and the target
+// only.
 #include "codegen/emit/Ops.h"
 
 using namespace mlir;
@@ -12,7 +13,8 @@ namespace tilewright::codegen {
 namespace {
 
 constexpr int64_t accumulators = 4; ///< covers FMA latency on two ports with rows that lie in L1
-constexpr unsigned expensive = 8;   ///< from here on a value is kept for a second use rather than computed again
+constexpr unsigned expensive =
+    8; ///< from here on a value is kept for a second use rather than computed again
 
 Type elementOf(Value v) { return llvm::cast<RankedTensorType>(v.getType()).getElementType(); }
 bool allUniform(ArrayRef<Index> indices) {
@@ -44,10 +46,12 @@ bool usedAgain(Value v) { return !v.hasOneUse(); }
 
 class Reducer {
 public:
-  Reducer(ValueEmitter &e, ReduceOp op, ArrayRef<Index> indices) : e(e), op(op), element(elementOf(op.getOperand())) {
+  Reducer(ValueEmitter &e, ReduceOp op, ArrayRef<Index> indices)
+      : e(e), op(op), element(elementOf(op.getOperand())) {
     size_t next = 0, rank = llvm::cast<RankedTensorType>(op.getOperand().getType()).getRank();
     for (size_t i = 0; i < rank; ++i)
-      inner.push_back(llvm::is_contained(op.getDims(), int64_t(i)) ? e.uniform(e.constant(0)) : indices[next++]);
+      inner.push_back(llvm::is_contained(op.getDims(), int64_t(i)) ? e.uniform(e.constant(0))
+                                                                   : indices[next++]);
     reduced.assign(op.getDims().begin(), op.getDims().end());
     sizes = e.dims(op.getOperand());
   }
@@ -72,7 +76,8 @@ private:
   }
 
   /// Loops over the reduced dimensions [from, to), innermost last.
-  SmallVector<Value> nest(size_t from, size_t to, ValueRange init, llvm::function_ref<SmallVector<Value>(ValueRange)> body) {
+  SmallVector<Value> nest(size_t from, size_t to, ValueRange init,
+                          llvm::function_ref<SmallVector<Value>(ValueRange)> body) {
     if (from == to)
       return body(init);
     return e.loop(e.constant(0), sizes[reduced[from]], 1, init, [&](Value i, ValueRange carried) {
@@ -118,12 +123,13 @@ private:
     Value full = e.sub(size, e.remainder(size, e.constant(width)));
     SmallVector<Value> init(accumulators, neutralLanes);
     SmallVector<Value> sums = nest(0, reduced.size() - 1, init, [&](ValueRange carried) {
-      SmallVector<Value> next = e.loop(e.constant(0), whole, width * accumulators, carried, [&](Value base, ValueRange now) {
-        SmallVector<Value> out;
-        for (int64_t u = 0; u < accumulators; ++u)
-          out.push_back(step(now[u], load(e.add(base, u * width))));
-        return out;
-      });
+      SmallVector<Value> next =
+          e.loop(e.constant(0), whole, width * accumulators, carried, [&](Value base, ValueRange now) {
+            SmallVector<Value> out;
+            for (int64_t u = 0; u < accumulators; ++u)
+              out.push_back(step(now[u], load(e.add(base, u * width))));
+            return out;
+          });
       next[0] = e.loop(whole, full, width, ValueRange{next[0]}, [&](Value base, ValueRange now) {
         return SmallVector<Value>{step(now[0], load(base))};
       })[0];
@@ -140,16 +146,17 @@ private:
   }
 
   Value tail(Value full, Value size, Value accumulator, Value neutralLanes) {
-    return e.guarded(e.less(full, size), TypeRange{accumulator.getType()},
-                     [&] {
-                       Lanes saved = e.lanes;
-                       e.lanes.mask = e.laneMask(full, size, e.lanes.width);
-                       Value x = load(full);
-                       x = arith::SelectOp::create(e.b, e.loc, e.lanes.mask, x, neutralLanes);
-                       e.lanes = saved;
-                       return SmallVector<Value>{step(accumulator, x)};
-                     },
-                     [&] { return SmallVector<Value>{accumulator}; })[0];
+    return e.guarded(
+        e.less(full, size), TypeRange{accumulator.getType()},
+        [&] {
+          Lanes saved = e.lanes;
+          e.lanes.mask = e.laneMask(full, size, e.lanes.width);
+          Value x = load(full);
+          x = arith::SelectOp::create(e.b, e.loc, e.lanes.mask, x, neutralLanes);
+          e.lanes = saved;
+          return SmallVector<Value>{step(accumulator, x)};
+        },
+        [&] { return SmallVector<Value>{accumulator}; })[0];
   }
 
   /// Lanes to one value, halving: the order is fixed.
@@ -194,26 +201,36 @@ Value emitArgReduce(ValueEmitter &e, ArgReduceOp op, ArrayRef<Index> indices) {
   bool lanes = !allUniform(indices);
   auto fit = [&](Value v) { return lanes ? e.spread(v) : v; };
   Value first = fit(e.at(op.getOperand(), inner));
-  auto best = e.loop(e.constant(1), size, 1, ValueRange{first, fit(e.constant(0))}, [&](Value i, ValueRange now) {
-    inner[axis] = e.uniform(i);
-    Value x = fit(e.at(op.getOperand(), inner));
-    auto kind = op.getIsMax() ? (op.getLastIndex() ? CompareKind::ge : CompareKind::gt) : (op.getLastIndex() ? CompareKind::le : CompareKind::lt);
-    Value better = emitCompare(e, kind, x, now[0], element);
-    if (llvm::isa<FloatType>(element)) { // NaN is the extreme
-      Value isNaN = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, x, x);
-      Value wasNaN = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, now[0], now[0]);
-      Value first = op.getLastIndex() ? isNaN : Value(arith::AndIOp::create(e.b, e.loc, isNaN, arith::XOrIOp::create(e.b, e.loc, wasNaN, splatInteger(e, wasNaN.getType(), 1))));
-      better = arith::OrIOp::create(e.b, e.loc, better, first);
-    }
-    return SmallVector<Value>{arith::SelectOp::create(e.b, e.loc, better, x, now[0]), arith::SelectOp::create(e.b, e.loc, better, fit(i), now[1])};
-  });
+  auto best =
+      e.loop(e.constant(1), size, 1, ValueRange{first, fit(e.constant(0))}, [&](Value i, ValueRange now) {
+        inner[axis] = e.uniform(i);
+        Value x = fit(e.at(op.getOperand(), inner));
+        auto kind = op.getIsMax() ? (op.getLastIndex() ? CompareKind::ge : CompareKind::gt)
+                                  : (op.getLastIndex() ? CompareKind::le : CompareKind::lt);
+        Value better = emitCompare(e, kind, x, now[0], element);
+        if (llvm::isa<FloatType>(element)) { // NaN is the extreme
+          Value isNaN = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, x, x);
+          Value wasNaN = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, now[0], now[0]);
+          Value first =
+              op.getLastIndex()
+                  ? isNaN
+                  : Value(arith::AndIOp::create(
+                        e.b, e.loc, isNaN,
+                        arith::XOrIOp::create(e.b, e.loc, wasNaN, splatInteger(e, wasNaN.getType(), 1))));
+          better = arith::OrIOp::create(e.b, e.loc, better, first);
+        }
+        return SmallVector<Value>{arith::SelectOp::create(e.b, e.loc, better, x, now[0]),
+                                  arith::SelectOp::create(e.b, e.loc, better, fit(i), now[1])};
+      });
   return best[1];
 }
 
-/// Pooling: taps outside are skipped by loop bounds where the position is the same for all lanes, by masks where it is not.
+/// Pooling: taps outside are skipped by loop bounds where the position is the same for all lanes, by masks
+/// where it is not.
 class WindowEmitter {
 public:
-  WindowEmitter(ValueEmitter &e, WindowOp op, ArrayRef<Index> indices) : e(e), op(op), inner(indices), element(elementOf(op.getOperand())) {
+  WindowEmitter(ValueEmitter &e, WindowOp op, ArrayRef<Index> indices)
+      : e(e), op(op), inner(indices), element(elementOf(op.getOperand())) {
     firstSpatial = op.getChannelsLast() ? 1 : 2;
     spatial = op.getKernel().size();
     sizes = e.dims(op.getOperand());
@@ -239,7 +256,8 @@ private:
       return tap(carried, inside);
     size_t axis = firstSpatial + dim;
     int64_t dilation = op.getDilations()[dim];
-    Index origin = e.add(e.mul(out[axis], e.constant(op.getStrides()[dim])), e.uniform(e.sub(e.constant(0), e.dim(op.getLow().getResult(dim)))));
+    Index origin = e.add(e.mul(out[axis], e.constant(op.getStrides()[dim])),
+                         e.uniform(e.sub(e.constant(0), e.dim(op.getLow().getResult(dim)))));
     Value size = sizes[axis], kernel = e.constant(op.getKernel()[dim]);
     Value lo = e.constant(0), hi = kernel;
     if (origin.uniform()) { // taps t with 0 <= origin + t * dilation < size
@@ -253,7 +271,8 @@ private:
       inner[axis] = position;
       Value in = inside;
       if (!position.uniform()) {
-        Value here = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ult, e.lanesOf(position), e.lanesOf(e.uniform(size)));
+        Value here = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ult, e.lanesOf(position),
+                                           e.lanesOf(e.uniform(size)));
         in = in ? Value(arith::AndIOp::create(e.b, e.loc, in, here)) : here;
       }
       return taps(dim + 1, now, in);
@@ -274,9 +293,11 @@ private:
     Value better = emitCompare(e, CompareKind::gt, x, now[0], element);
     if (inside)
       better = arith::AndIOp::create(e.b, e.loc, better, inside);
-    Index flat = e.linearize(ArrayRef(sizes).slice(firstSpatial, spatial), ArrayRef(inner).slice(firstSpatial, spatial));
+    Index flat = e.linearize(ArrayRef(sizes).slice(firstSpatial, spatial),
+                             ArrayRef(inner).slice(firstSpatial, spatial));
     Value where = lanes ? e.lanesOf(flat) : flat.base;
-    return {arith::SelectOp::create(e.b, e.loc, better, x, now[0]), arith::SelectOp::create(e.b, e.loc, better, where, now[1])};
+    return {arith::SelectOp::create(e.b, e.loc, better, x, now[0]),
+            arith::SelectOp::create(e.b, e.loc, better, where, now[1])};
   }
 
   ValueEmitter &e;

@@ -1,4 +1,5 @@
-// Roots whose elements depend on each other: scan, sort, scatter, compact. Rows run in parallel where there are rows.
+// Roots whose elements depend on each other: scan, sort, scatter, compact. Rows run in parallel where there
+// are rows.
 #include "codegen/emit/Ops.h"
 #include "tilewright/artifact.h"
 
@@ -13,7 +14,8 @@ namespace {
 RankedTensorType tensorOf(Value v) { return llvm::cast<RankedTensorType>(v.getType()); }
 
 /// All dimensions but `axis`, as the work items of a kernel; `body` gets indices with 0 at the axis.
-void overRows(ValueEmitter &e, Value shapeOf, int64_t axis, EmittedKernel &result, llvm::function_ref<void(Indices)> body) {
+void overRows(ValueEmitter &e, Value shapeOf, int64_t axis, EmittedKernel &result,
+              llvm::function_ref<void(Indices)> body) {
   Dims dims = dimsOf(shapeOf);
   dims[axis] = constantDim(shapeOf.getContext(), 1);
   result.extent = productOf(dims, shapeOf.getContext());
@@ -28,13 +30,15 @@ LogicalResult emitScan(ValueEmitter &e, ScanOp op, EmittedKernel &result) {
   Type element = tensorOf(op.getResult()).getElementType();
   Value size = e.dims(op.getOperand())[axis];
   overRows(e, op.getResult(), axis, result, [&](Indices indices) {
-    e.loop(e.constant(0), size, 1, ValueRange{neutral(e, op.getKind(), element)}, [&](Value i, ValueRange carried) {
-      indices[axis] = e.uniform(op.getReverse() ? e.sub(e.sub(size, e.constant(1)), i) : i);
-      Value x = e.at(op.getOperand(), indices);
-      Value next = emitReduceStep(e, op.getKind(), carried[0], x, element);
-      e.store(tensorOf(op.getResult()), e.kernel.results[0], indices, op.getExclusive() ? carried[0] : next);
-      return SmallVector<Value>{next};
-    });
+    e.loop(e.constant(0), size, 1, ValueRange{neutral(e, op.getKind(), element)},
+           [&](Value i, ValueRange carried) {
+             indices[axis] = e.uniform(op.getReverse() ? e.sub(e.sub(size, e.constant(1)), i) : i);
+             Value x = e.at(op.getOperand(), indices);
+             Value next = emitReduceStep(e, op.getKind(), carried[0], x, element);
+             e.store(tensorOf(op.getResult()), e.kernel.results[0], indices,
+                     op.getExclusive() ? carried[0] : next);
+             return SmallVector<Value>{next};
+           });
   });
   return success();
 }
@@ -61,13 +65,14 @@ public:
       put(keys[0], places[0], i, e.at(op.getOperand(), indices), i);
     });
     auto pointer = keys[0].getType();
-    auto loop = scf::WhileOp::create(e.b, e.loc, TypeRange{e.b.getI64Type(), pointer, pointer, pointer, pointer},
-                                     ValueRange{e.constant(1), keys[0], places[0], keys[1], places[1]},
-                                     [&](OpBuilder &b, Location loc, ValueRange now) {
-                                       Value more = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, now[0], size);
-                                       scf::ConditionOp::create(b, loc, more, now);
-                                     },
-                                     [&](OpBuilder &b, Location loc, ValueRange now) { merge(now); });
+    auto loop = scf::WhileOp::create(
+        e.b, e.loc, TypeRange{e.b.getI64Type(), pointer, pointer, pointer, pointer},
+        ValueRange{e.constant(1), keys[0], places[0], keys[1], places[1]},
+        [&](OpBuilder &b, Location loc, ValueRange now) {
+          Value more = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, now[0], size);
+          scf::ConditionOp::create(b, loc, more, now);
+        },
+        [&](OpBuilder &b, Location loc, ValueRange now) { merge(now); });
     return {loop.getResult(1), loop.getResult(2)};
   }
 
@@ -82,12 +87,15 @@ private:
 
   Value op2(Value x, Value y, arith::CmpIPredicate p) { return arith::CmpIOp::create(e.b, e.loc, p, x, y); }
 
-  /// One pass: runs of `width` become runs of twice that. Plain ops throughout: this body is no scope of the value numbering.
+  /// One pass: runs of `width` become runs of twice that. Plain ops throughout: this body is no scope of the
+  /// value numbering.
   void merge(ValueRange now) {
     OpBuilder &b = e.b;
     Location loc = e.loc;
     OpBuilder::InsertionGuard guard(b);
-    auto constant = [&](int64_t v) -> Value { return arith::ConstantOp::create(b, loc, b.getI64IntegerAttr(v)); };
+    auto constant = [&](int64_t v) -> Value {
+      return arith::ConstantOp::create(b, loc, b.getI64IntegerAttr(v));
+    };
     Value width = now[0], twice = arith::AddIOp::create(b, loc, width, width);
     auto outer = scf::ForOp::create(b, loc, constant(0), size, twice);
     b.setInsertionPoint(outer.getBody()->getTerminator());
@@ -97,22 +105,29 @@ private:
     auto inner = scf::ForOp::create(b, loc, lo, hi, constant(1), ValueRange{lo, mid});
     b.setInsertionPointToEnd(inner.getBody());
     Value i = inner.getRegionIterArg(0), j = inner.getRegionIterArg(1), t = inner.getInductionVar();
-    Value leftDone = op2(i, mid, arith::CmpIPredicate::sge), rightDone = op2(j, hi, arith::CmpIPredicate::sge);
-    Value safeI = arith::SelectOp::create(b, loc, leftDone, lo, i), safeJ = arith::SelectOp::create(b, loc, rightDone, lo, j);
+    Value leftDone = op2(i, mid, arith::CmpIPredicate::sge),
+          rightDone = op2(j, hi, arith::CmpIPredicate::sge);
+    Value safeI = arith::SelectOp::create(b, loc, leftDone, lo, i),
+          safeJ = arith::SelectOp::create(b, loc, rightDone, lo, j);
     auto read = [&](Value pointer, Value index, RankedTensorType type) {
       int64_t bytes = byteWidth(type.getElementType());
       Value offset = arith::MulIOp::create(b, loc, index, constant(bytes));
-      Value address = LLVM::GEPOp::create(b, loc, pointer.getType(), b.getI8Type(), pointer, LLVM::GEPArg(offset));
-      return fromStorage(e, LLVM::LoadOp::create(b, loc, storageType(type.getElementType()), address, bytes), type.getElementType());
+      Value address =
+          LLVM::GEPOp::create(b, loc, pointer.getType(), b.getI8Type(), pointer, LLVM::GEPArg(offset));
+      return fromStorage(e, LLVM::LoadOp::create(b, loc, storageType(type.getElementType()), address, bytes),
+                         type.getElementType());
     };
     auto write = [&](Value pointer, Value index, RankedTensorType type, Value value) {
       int64_t bytes = byteWidth(type.getElementType());
       Value offset = arith::MulIOp::create(b, loc, index, constant(bytes));
-      Value address = LLVM::GEPOp::create(b, loc, pointer.getType(), b.getI8Type(), pointer, LLVM::GEPArg(offset));
+      Value address =
+          LLVM::GEPOp::create(b, loc, pointer.getType(), b.getI8Type(), pointer, LLVM::GEPArg(offset));
       LLVM::StoreOp::create(b, loc, toStorage(e, value, type.getElementType()), address, bytes);
     };
     Value left = read(now[1], safeI, keyType), right = read(now[1], safeJ, keyType);
-    Value rightFirst = arith::AndIOp::create(b, loc, before(right, left), op2(rightDone, arith::ConstantOp::create(b, loc, b.getBoolAttr(false)), arith::CmpIPredicate::eq));
+    Value rightFirst = arith::AndIOp::create(
+        b, loc, before(right, left),
+        op2(rightDone, arith::ConstantOp::create(b, loc, b.getBoolAttr(false)), arith::CmpIPredicate::eq));
     Value takeRight = arith::OrIOp::create(b, loc, leftDone, rightFirst);
     write(now[3], t, keyType, arith::SelectOp::create(b, loc, takeRight, right, left));
     Value fromLeft = read(now[2], safeI, placeType), fromRight = read(now[2], safeJ, placeType);
@@ -130,11 +145,13 @@ private:
     Value less = emitCompare(e, op.getDescending() ? CompareKind::gt : CompareKind::lt, x, y, element);
     if (!llvm::isa<FloatType>(element))
       return less;
-    Value xNaN = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, x, x), yNaN = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, y, y);
+    Value xNaN = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, x, x),
+          yNaN = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, y, y);
     if (!op.getDescending())
       std::swap(xNaN, yNaN);
     Value no = arith::ConstantOp::create(e.b, e.loc, e.b.getBoolAttr(false));
-    Value byNaN = arith::AndIOp::create(e.b, e.loc, xNaN, arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, yNaN, no));
+    Value byNaN = arith::AndIOp::create(
+        e.b, e.loc, xNaN, arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, yNaN, no));
     return arith::OrIOp::create(e.b, e.loc, less, byNaN);
   }
 
@@ -165,13 +182,15 @@ Value scatterIndex(ValueEmitter &e, Operation *op, Value value, Type element, Va
   value = emitCast(e, value, element, IntegerType::get(e.b.getContext(), 64, IntegerType::Signed), false);
   Value index = e.select(e.less(value, e.constant(0)), e.add(value, size), value);
   Value good = e.both(e.less(e.constant(-1), index), e.less(index, size));
-  Value bad = arith::XOrIOp::create(e.b, e.loc, good, arith::ConstantOp::create(e.b, e.loc, e.b.getBoolAttr(true)));
+  Value bad =
+      arith::XOrIOp::create(e.b, e.loc, good, arith::ConstantOp::create(e.b, e.loc, e.b.getBoolAttr(true)));
   e.guarded(bad, [&] { e.fail(op, TW_FAIL_INDEX, value, size); });
   return e.select(good, index, e.constant(0));
 }
 
 Value combine(ValueEmitter &e, ScatterKind kind, Value old, Value update, Type element) {
-  static constexpr ReduceKind kinds[] = {ReduceKind::sum, ReduceKind::sum, ReduceKind::prod, ReduceKind::rmax, ReduceKind::rmin};
+  static constexpr ReduceKind kinds[] = {ReduceKind::sum, ReduceKind::sum, ReduceKind::prod, ReduceKind::rmax,
+                                         ReduceKind::rmin};
   if (kind == ScatterKind::assign)
     return update;
   if (llvm::isa<VectorType>(old.getType()))
@@ -234,7 +253,8 @@ LogicalResult emitScatterElements(ValueEmitter &e, ScatterElementsOp op, Emitted
     overAll(e, e.dims(op.getUpdates()), [&](ArrayRef<Index> indices) {
       Indices to(indices);
       Value index = e.at(op.getIndices(), indices);
-      to[op.getAxis()] = e.uniform(scatterIndex(e, op, index, tensorOf(op.getIndices()).getElementType(), size));
+      to[op.getAxis()] =
+          e.uniform(scatterIndex(e, op, index, tensorOf(op.getIndices()).getElementType(), size));
       update(e, op.getKind(), op.getResult(), to, e.at(op.getUpdates(), indices));
     });
   });
@@ -254,7 +274,8 @@ LogicalResult emitScatterND(ValueEmitter &e, ScatterNDOp op, EmittedKernel &resu
         Indices entry(which);
         entry.push_back(e.uniform(e.constant(k)));
         Value index = e.at(op.getIndices(), entry);
-        to.push_back(e.uniform(scatterIndex(e, op, index, tensorOf(op.getIndices()).getElementType(), sizes[k])));
+        to.push_back(
+            e.uniform(scatterIndex(e, op, index, tensorOf(op.getIndices()).getElementType(), sizes[k])));
       }
       overAll(e, ArrayRef(sizes).drop_front(depth), [&](ArrayRef<Index> inner) {
         Indices target(to), source(from);
@@ -273,7 +294,8 @@ LogicalResult emitCompact(ValueEmitter &e, CompactOp op, EmittedKernel &result) 
   RankedTensorType type = tensorOf(op.getResult());
   e.loop(e.kernel.begin, e.kernel.end, 1, [&](Value) {
     Indices indices;
-    std::function<SmallVector<Value>(size_t, ValueRange)> nest = [&](size_t dim, ValueRange carried) -> SmallVector<Value> {
+    std::function<SmallVector<Value>(size_t, ValueRange)> nest =
+        [&](size_t dim, ValueRange carried) -> SmallVector<Value> {
       if (dim < sizes.size())
         return e.loop(e.constant(0), sizes[dim], 1, carried, [&](Value i, ValueRange now) {
           indices.push_back(e.uniform(i));
@@ -286,7 +308,8 @@ LogicalResult emitCompact(ValueEmitter &e, CompactOp op, EmittedKernel &result) 
         for (auto [k, index] : llvm::enumerate(indices))
           e.store(type, e.kernel.results[0], {e.uniform(count), e.uniform(e.constant(k))}, index.base);
       });
-      return {arith::AddIOp::create(e.b, e.loc, count, arith::ExtUIOp::create(e.b, e.loc, e.b.getI64Type(), hit))};
+      return {arith::AddIOp::create(e.b, e.loc, count,
+                                    arith::ExtUIOp::create(e.b, e.loc, e.b.getI64Type(), hit))};
     };
     nest(0, ValueRange{e.constant(0)});
   });

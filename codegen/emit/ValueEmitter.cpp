@@ -133,7 +133,8 @@ Indices ValueEmitter::delinearize(ArrayRef<Value> dims, const Index &offset) {
       continue;
     }
     // Aligned lanes that cannot leave the dimension keep their stride.
-    if (!rest.lanes && rest.stride == 1 && size && *size % lanes.width == 0 && divisorOf(rest.base) % lanes.width == 0) {
+    if (!rest.lanes && rest.stride == 1 && size && *size % lanes.width == 0 &&
+        divisorOf(rest.base) % lanes.width == 0) {
       result[i] = lane(remainder(rest.base, dims[i]));
       rest = uniform(divide(rest.base, dims[i]));
       continue;
@@ -151,7 +152,8 @@ Value ValueEmitter::spread(Value value, int64_t width) {
   if (llvm::isa<VectorType>(value.getType()))
     return value;
   unsigned target = depthOf(value);
-  Key key{reinterpret_cast<const void *>(&typeid(VectorType)), {value.getAsOpaquePointer(), reinterpret_cast<const void *>(width)}};
+  Key key{reinterpret_cast<const void *>(&typeid(VectorType)),
+          {value.getAsOpaquePointer(), reinterpret_cast<const void *>(width)}};
   if (Value *known = lookup(key))
     return *known;
   Value result = placedAt(target, [&] {
@@ -189,7 +191,8 @@ Value ValueEmitter::load(RankedTensorType type, Value pointer, ArrayRef<Index> i
     sizes.push_back(dim(expr));
   Index offset = linearize(sizes, indices);
   if (offset.uniform())
-    return fromStorage(*this, LLVM::LoadOp::create(b, loc, stored, address(pointer, offset.base, bytes), bytes), element);
+    return fromStorage(
+        *this, LLVM::LoadOp::create(b, loc, stored, address(pointer, offset.base, bytes), bytes), element);
   auto vector = VectorType::get({lanes.width}, stored);
   Value loaded;
   if (!offset.lanes && offset.stride == 1) {
@@ -203,8 +206,8 @@ Value ValueEmitter::load(RankedTensorType type, Value pointer, ArrayRef<Index> i
   } else {
     Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(vector));
     Value mask = lanes.mask ? lanes.mask : fullMask(*this);
-    loaded = LLVM::masked_gather::create(b, loc, vector, lanePointers(*this, pointer, offset, bytes), mask, ValueRange{zero},
-                                         unsigned(bytes));
+    loaded = LLVM::masked_gather::create(b, loc, vector, lanePointers(*this, pointer, offset, bytes), mask,
+                                         ValueRange{zero}, unsigned(bytes));
   }
   return fromStorage(*this, loaded, element);
 }
@@ -226,7 +229,8 @@ void ValueEmitter::store(RankedTensorType type, Value pointer, ArrayRef<Index> i
   stored = spread(stored);
   if (offset.lanes || offset.stride != 1) {
     Value mask = lanes.mask ? lanes.mask : fullMask(*this);
-    LLVM::masked_scatter::create(b, loc, stored, lanePointers(*this, pointer, offset, bytes), mask, unsigned(bytes));
+    LLVM::masked_scatter::create(b, loc, stored, lanePointers(*this, pointer, offset, bytes), mask,
+                                 unsigned(bytes));
     return;
   }
   Value to = address(pointer, offset.base, bytes);
@@ -239,7 +243,8 @@ void ValueEmitter::store(RankedTensorType type, Value pointer, ArrayRef<Index> i
 Value ValueEmitter::reserveScratch(AffineExpr bytes) {
   AffineExpr at = kernel.scratchBytes;
   Value result = placedAt(0, [&] { return address(kernel.scratch, dim(at), 1); });
-  kernel.scratchBytes = canonical(at + (bytes + 127).floorDiv(64) * 64); // 64 bytes of slack behind each piece
+  kernel.scratchBytes =
+      canonical(at + (bytes + 127).floorDiv(64) * 64); // 64 bytes of slack behind each piece
   return result;
 }
 
@@ -280,12 +285,15 @@ void ValueEmitter::fail(Operation *op, int code, Value a, Value b64) {
   auto pointer = LLVM::LLVMPointerType::get(b.getContext());
   auto i32 = b.getI32Type();
   Value host = LLVM::LoadOp::create(b, loc, pointer, kernel.frame);
-  Value slot = LLVM::GEPOp::create(b, loc, pointer, b.getI8Type(), host, LLVM::GEPArg(int32_t(offsetof(tw_host_table, fail))));
+  Value slot = LLVM::GEPOp::create(b, loc, pointer, b.getI8Type(), host,
+                                   LLVM::GEPArg(int32_t(offsetof(tw_host_table, fail))));
   Value function = LLVM::LoadOp::create(b, loc, pointer, slot);
   Value first = arith::TruncIOp::create(b, loc, i32, kernel.firstSite);
-  Value where = arith::AddIOp::create(b, loc, first, arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(site)));
+  Value where =
+      arith::AddIOp::create(b, loc, first, arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(site)));
   Value what = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(code));
-  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), {pointer, i32, i32, b.getI64Type(), b.getI64Type()});
+  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()),
+                                          {pointer, i32, i32, b.getI64Type(), b.getI64Type()});
   LLVM::CallOp::create(b, loc, type, ValueRange{function, kernel.frame, what, where, a, b64});
 }
 
@@ -345,11 +353,13 @@ Value ValueEmitter::at(Value v, ArrayRef<Index> given) {
   return result;
 }
 
-/// Types narrower than f32 round after every op that computes, as the graph dialect says: fusion changes no result.
+/// Types narrower than f32 round after every op that computes, as the graph dialect says: fusion changes no
+/// result.
 Value ValueEmitter::rounded(Value value, Value v) {
   Type element = llvm::cast<RankedTensorType>(v.getType()).getElementType();
   bool narrow = llvm::isa<FloatType>(element) && !element.isF32() && !element.isF64();
-  if (!narrow || !isa_and_present<UnaryOp, BinaryOp, ReduceOp, WindowOp, ContractOp, ConvOp>(v.getDefiningOp()))
+  if (!narrow ||
+      !isa_and_present<UnaryOp, BinaryOp, ReduceOp, WindowOp, ContractOp, ConvOp>(v.getDefiningOp()))
     return value;
   return fromStorage(*this, toStorage(*this, value, element), element);
 }
@@ -422,11 +432,13 @@ Value ValueEmitter::keptRow(Value v, ArrayRef<Index> indices) {
   Value *pointer = lookup(key);
   if (!pointer)
     return {};
-  return load(tensorType(sizes, computeType(llvm::cast<RankedTensorType>(v.getType()).getElementType())), *pointer, inner);
+  return load(tensorType(sizes, computeType(llvm::cast<RankedTensorType>(v.getType()).getElementType())),
+              *pointer, inner);
 }
 
 /// The ops on a way from `from` to `to`, last first. False when there is none.
-static bool findPath(Value from, Value to, llvm::SmallPtrSetImpl<Operation *> &seen, SmallVectorImpl<Operation *> &path) {
+static bool findPath(Value from, Value to, llvm::SmallPtrSetImpl<Operation *> &seen,
+                     SmallVectorImpl<Operation *> &path) {
   if (from == to)
     return true;
   Operation *op = to.getDefiningOp();

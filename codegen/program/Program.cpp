@@ -1,4 +1,5 @@
-// The program: launches with each thread's share, barriers between phases, control flow that every thread decides alike from memory.
+// The program: launches with each thread's share, barriers between phases, control flow that every thread
+// decides alike from memory.
 #include "codegen/program/Program.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
@@ -38,7 +39,9 @@ public:
       return base;
     return LLVM::GEPOp::create(b, loc, pointer(), b.getI8Type(), base, LLVM::GEPArg(i64(bytes)));
   }
-  Value offset(Value base, Value bytes) { return LLVM::GEPOp::create(b, loc, pointer(), b.getI8Type(), base, LLVM::GEPArg(bytes)); }
+  Value offset(Value base, Value bytes) {
+    return LLVM::GEPOp::create(b, loc, pointer(), b.getI8Type(), base, LLVM::GEPArg(bytes));
+  }
   Value load(Type type, Value address) { return LLVM::LoadOp::create(b, loc, type, address); }
   void store(Value value, Value address) { LLVM::StoreOp::create(b, loc, value, address); }
 
@@ -80,7 +83,8 @@ private:
   /// Rounds down; 0 where the divisor is 0.
   Value floorDivide(Value x, Value y) {
     Value zero = i64(0), divisor = arith::MaxSIOp::create(b, loc, y, i64(1));
-    Value quotient = arith::DivSIOp::create(b, loc, x, divisor), rest = arith::RemSIOp::create(b, loc, x, divisor);
+    Value quotient = arith::DivSIOp::create(b, loc, x, divisor),
+          rest = arith::RemSIOp::create(b, loc, x, divisor);
     Value adjusted = sub(quotient, i64(1));
     return select(compare(arith::CmpIPredicate::slt, rest, zero), adjusted, quotient);
   }
@@ -89,7 +93,8 @@ private:
 class ProgramEmitter {
 public:
   ProgramEmitter(const ProgramInputs &in, ModuleOp module)
-      : in(in), module(module), b(module.getContext()), loc(UnknownLoc::get(module.getContext())), s(b, loc, in.symbols) {}
+      : in(in), module(module), b(module.getContext()), loc(UnknownLoc::get(module.getContext())),
+        s(b, loc, in.symbols) {}
 
   void run() {
     SmallVector<std::string> parts;
@@ -162,7 +167,8 @@ private:
     auto op = function("tilewright_program", {s.pointer(), b.getI32Type(), b.getI32Type()}, {});
     Block *end = op.addBlock();
     for (const std::string &part : parts) {
-      Value status = func::CallOp::create(b, loc, part, TypeRange{b.getI32Type()}, op.getArguments()).getResult(0);
+      Value status =
+          func::CallOp::create(b, loc, part, TypeRange{b.getI32Type()}, op.getArguments()).getResult(0);
       Value bad = s.compare(arith::CmpIPredicate::ne, status, s.i32(0));
       Block *next = op.addBlock();
       cf::CondBranchOp::create(b, loc, bad, end, next);
@@ -180,7 +186,8 @@ private:
       bool growable = buffer.kind == PlannedBuffer::Growable || buffer.kind == PlannedBuffer::GrowableOutput;
       s.store(growable ? s.i64(0) : s.value(buffer.bytes), s.offset(op.getArgument(1), int64_t(i) * 8));
     }
-    // Scratch: the most that any launch needs. Launches that use defined symbols are bounded by asking when those are known: see grow.
+    // Scratch: the most that any launch needs. Launches that use defined symbols are bounded by asking when
+    // those are known: see grow.
     Value most = s.i64(0);
     llvm::DenseSet<std::pair<const void *, const void *>> seen;
     for (kernel::LaunchOp launch : in.plan.launches) {
@@ -218,7 +225,8 @@ private:
   Value callHost(size_t field, Type result, ArrayRef<Value> operands) {
     Value target = s.load(s.pointer(), s.offset(host, int64_t(field)));
     SmallVector<Type> types(llvm::map_range(operands, [](Value v) { return v.getType(); }));
-    auto type = LLVM::LLVMFunctionType::get(result ? result : Type(LLVM::LLVMVoidType::get(b.getContext())), types);
+    auto type =
+        LLVM::LLVMFunctionType::get(result ? result : Type(LLVM::LLVMVoidType::get(b.getContext())), types);
     SmallVector<Value> all{target};
     all.append(operands.begin(), operands.end());
     auto call = LLVM::CallOp::create(b, loc, type, all);
@@ -264,7 +272,9 @@ private:
     return kind == PlannedBuffer::Growable || kind == PlannedBuffer::GrowableOutput;
   }
 
-  void grow(unsigned buffer, Value bytes) { callHost(offsetof(tw_host_table, grow), b.getI32Type(), {frame, s.i32(buffer), bytes}); }
+  void grow(unsigned buffer, Value bytes) {
+    callHost(offsetof(tw_host_table, grow), b.getI32Type(), {frame, s.i32(buffer), bytes});
+  }
 
   /// begin and end of this thread's share of [0, extent).
   std::pair<Value, Value> share(Value extent) {
@@ -277,12 +287,17 @@ private:
   void checkSymbols() {
     for (unsigned i = 0; i < in.symbols.size(); ++i) {
       const Symbol &symbol = in.symbols[i];
-      if (symbol.rule != Symbol::Broadcast || definedByProgram(symbol.a, in.symbols) || definedByProgram(symbol.b, in.symbols))
+      if (symbol.rule != Symbol::Broadcast || definedByProgram(symbol.a, in.symbols) ||
+          definedByProgram(symbol.b, in.symbols))
         continue;
       Value x = s.value(symbol.a), y = s.value(symbol.b), one = s.i64(1);
       auto differs = [&](Value p, Value q) { return s.compare(arith::CmpIPredicate::ne, p, q); };
-      Value bad = arith::AndIOp::create(b, loc, differs(x, y), arith::AndIOp::create(b, loc, differs(x, one), differs(y, one)));
-      when(bad, [&] { callHost(offsetof(tw_host_table, fail), {}, {frame, s.i32(TW_FAIL_SHAPE), s.i32(in.controlSite), x, y}); });
+      Value bad = arith::AndIOp::create(b, loc, differs(x, y),
+                                        arith::AndIOp::create(b, loc, differs(x, one), differs(y, one)));
+      when(bad, [&] {
+        callHost(offsetof(tw_host_table, fail), {},
+                 {frame, s.i32(TW_FAIL_SHAPE), s.i32(in.controlSite), x, y});
+      });
     }
     for (const ShapeCheck &check : in.checks)
       if (!definedByProgram(check.have, in.symbols) && !definedByProgram(check.want, in.symbols))
@@ -293,15 +308,17 @@ private:
   void requireEqual(const ShapeCheck &check) {
     Value have = s.value(check.have), want = s.value(check.want);
     int code = check.reshape ? TW_FAIL_RESHAPE : TW_FAIL_SHAPE;
-    when(s.compare(arith::CmpIPredicate::ne, have, want),
-         [&] { callHost(offsetof(tw_host_table, fail), {}, {frame, s.i32(code), s.i32(check.site), have, want}); });
+    when(s.compare(arith::CmpIPredicate::ne, have, want), [&] {
+      callHost(offsetof(tw_host_table, fail), {}, {frame, s.i32(code), s.i32(check.site), have, want});
+    });
   }
 
   /// Checks that wait for these symbols: the last of their symbols is defined here.
   bool checkAfter(ArrayRef<int64_t> defined) {
     bool any = false;
     auto names = [&](AffineExpr expr) {
-      return llvm::any_of(symbolsIn(expr), [&](unsigned symbol) { return llvm::is_contained(defined, int64_t(symbol)); });
+      return llvm::any_of(symbolsIn(expr),
+                          [&](unsigned symbol) { return llvm::is_contained(defined, int64_t(symbol)); });
     };
     auto later = [&](AffineExpr expr) {
       return llvm::any_of(symbolsIn(expr), [&](unsigned symbol) {
@@ -384,7 +401,8 @@ private:
     barrier();
     onThreadZero([&] {
       Value source = addressOf(define.getValues());
-      auto element = llvm::cast<IntegerType>(llvm::cast<RankedTensorType>(define.getValues().getType()).getElementType());
+      auto element = llvm::cast<IntegerType>(
+          llvm::cast<RankedTensorType>(define.getValues().getType()).getElementType());
       unsigned bytes = byteWidth(element);
       for (auto [i, symbol] : llvm::enumerate(define.getSymbols())) {
         Value number = s.load(b.getIntegerType(bytes * 8), s.offset(source, int64_t(i) * bytes));
@@ -392,9 +410,14 @@ private:
           number = element.isUnsigned() ? Value(arith::ExtUIOp::create(b, loc, b.getI64Type(), number))
                                         : Value(arith::ExtSIOp::create(b, loc, b.getI64Type(), number));
         const Symbol &info = in.symbols[symbol];
-        Value below = s.compare(arith::CmpIPredicate::slt, number, s.i64(info.lo)), above = s.compare(arith::CmpIPredicate::sgt, number, s.i64(info.hi));
+        Value below = s.compare(arith::CmpIPredicate::slt, number, s.i64(info.lo)),
+              above = s.compare(arith::CmpIPredicate::sgt, number, s.i64(info.hi));
         Value bad = arith::OrIOp::create(b, loc, below, above);
-        when(bad, [&] { callHost(offsetof(tw_host_table, fail), {}, {frame, s.i32(info.lo == info.hi ? TW_FAIL_ASSUMPTION : TW_FAIL_SIZE), s.i32(in.controlSite), number, s.i64(info.hi)}); });
+        when(bad, [&] {
+          callHost(offsetof(tw_host_table, fail), {},
+                   {frame, s.i32(info.lo == info.hi ? TW_FAIL_ASSUMPTION : TW_FAIL_SIZE),
+                    s.i32(in.controlSite), number, s.i64(info.hi)});
+        });
         s.store(s.select(bad, s.i64(info.lo), number), s.offset(s.symbolArray, symbol * 8));
       }
     });
@@ -407,20 +430,24 @@ private:
   void copy(Value target, Value source, Value bytes) {
     Value lines = arith::DivSIOp::create(b, loc, s.add(bytes, s.i64(63)), s.i64(64));
     auto [first, last] = share(lines);
-    Value begin = s.mul(first, s.i64(64)), end = arith::MinSIOp::create(b, loc, s.mul(last, s.i64(64)), bytes);
+    Value begin = s.mul(first, s.i64(64)),
+          end = arith::MinSIOp::create(b, loc, s.mul(last, s.i64(64)), bytes);
     Value length = arith::MaxSIOp::create(b, loc, s.sub(end, begin), s.i64(0));
-    LLVM::MemcpyOp::create(b, loc, s.offset(target, begin), s.offset(source, begin), length, /*isVolatile=*/false);
+    LLVM::MemcpyOp::create(b, loc, s.offset(target, begin), s.offset(source, begin), length,
+                           /*isVolatile=*/false);
   }
 
   void copyTo(unsigned buffer, Value from) {
-    AffineExpr bytes = elementCount(from.getType()) * byteWidth(llvm::cast<RankedTensorType>(from.getType()).getElementType());
+    AffineExpr bytes = elementCount(from.getType()) *
+                       byteWidth(llvm::cast<RankedTensorType>(from.getType()).getElementType());
     copy(bufferAddress(buffer), addressOf(from), s.value(canonical(bytes)));
   }
 
   void emitIf(IfOp op) {
     barrier();
     Value flag = s.load(b.getI8Type(), addressOf(op.getCondition()));
-    Value taken = s.compare(arith::CmpIPredicate::ne, flag, arith::ConstantOp::create(b, loc, b.getI8IntegerAttr(0)));
+    Value taken =
+        s.compare(arith::CmpIPredicate::ne, flag, arith::ConstantOp::create(b, loc, b.getI8IntegerAttr(0)));
     Block *yes = continueIn(), *no = continueIn(), *after = continueIn();
     cf::CondBranchOp::create(b, loc, taken, yes, no);
     auto branch = [&](Block *entry, Region &region, AffineMap dims) {
@@ -432,7 +459,9 @@ private:
           s.store(s.value(dim), s.offset(s.symbolArray, symbol * 8));
         for (auto [result, from] : llvm::zip(op.getResults(), region.front().getTerminator()->getOperands()))
           if (unsigned buffer = in.plan.placeOf(result).index; isGrowable(buffer))
-            grow(buffer, s.value(canonical(elementCount(from.getType()) * byteWidth(llvm::cast<RankedTensorType>(from.getType()).getElementType()))));
+            grow(buffer, s.value(canonical(
+                             elementCount(from.getType()) *
+                             byteWidth(llvm::cast<RankedTensorType>(from.getType()).getElementType()))));
       });
       barrier();
       for (auto [result, from] : llvm::zip(op.getResults(), region.front().getTerminator()->getOperands()))
@@ -458,7 +487,8 @@ private:
         unsigned buffer = in.plan.placeOf(result).index;
         if (!isGrowable(buffer))
           continue;
-        Value bytes = i < carried ? s.value(in.plan.buffers[buffer].bytes) : stackedBytes(yield->getOperand(i + 1), trips);
+        Value bytes = i < carried ? s.value(in.plan.buffers[buffer].bytes)
+                                  : stackedBytes(yield->getOperand(i + 1), trips);
         grow(buffer, bytes);
       }
     });
@@ -473,7 +503,8 @@ private:
     cf::BranchOp::create(b, loc, head, ValueRange{s.i64(0), start});
     b.setInsertionPointToEnd(head);
     Value i = head->getArgument(0);
-    Value holds = s.compare(arith::CmpIPredicate::ne, head->getArgument(1), arith::ConstantOp::create(b, loc, b.getI8IntegerAttr(0)));
+    Value holds = s.compare(arith::CmpIPredicate::ne, head->getArgument(1),
+                            arith::ConstantOp::create(b, loc, b.getI8IntegerAttr(0)));
     Value more = arith::AndIOp::create(b, loc, holds, s.compare(arith::CmpIPredicate::slt, i, trips));
     cf::CondBranchOp::create(b, loc, more, inside, after);
     b.setInsertionPointToEnd(inside);
@@ -485,7 +516,8 @@ private:
     Value next = s.load(b.getI8Type(), addressOf(yield->getOperand(0)));
     for (size_t k = carried; k < op.getNumResults(); ++k) {
       Value slice = yield->getOperand(k + 1), bytes = sliceBytes(slice);
-      copy(s.offset(bufferAddress(in.plan.placeOf(op.getResult(k)).index), s.mul(i, bytes)), addressOf(slice), bytes);
+      copy(s.offset(bufferAddress(in.plan.placeOf(op.getResult(k)).index), s.mul(i, bytes)), addressOf(slice),
+           bytes);
     }
     for (size_t k = 0; k < carried; ++k)
       copyTo(in.plan.placeOf(op.getResult(k)).index, yield->getOperand(k + 1));
@@ -499,13 +531,18 @@ private:
   }
 
   Value sliceBytes(Value slice) {
-    return s.value(canonical(elementCount(slice.getType()) * byteWidth(llvm::cast<RankedTensorType>(slice.getType()).getElementType())));
+    return s.value(canonical(elementCount(slice.getType()) *
+                             byteWidth(llvm::cast<RankedTensorType>(slice.getType()).getElementType())));
   }
 
-  /// Room for every iteration that the trip count allows; a loop that only its condition ends has no such bound.
+  /// Room for every iteration that the trip count allows; a loop that only its condition ends has no such
+  /// bound.
   Value stackedBytes(Value slice, Value trips) {
     Value unbounded = s.compare(arith::CmpIPredicate::eq, trips, s.i64(INT64_MAX));
-    when(unbounded, [&] { callHost(offsetof(tw_host_table, fail), {}, {frame, s.i32(TW_FAIL_UNSUPPORTED), s.i32(in.controlSite), trips, s.i64(0)}); });
+    when(unbounded, [&] {
+      callHost(offsetof(tw_host_table, fail), {},
+               {frame, s.i32(TW_FAIL_UNSUPPORTED), s.i32(in.controlSite), trips, s.i64(0)});
+    });
     return s.mul(s.select(unbounded, s.i64(0), trips), sliceBytes(slice));
   }
 

@@ -24,7 +24,8 @@ struct ShapeCheck {
   unsigned site = 0;
 };
 
-/// The equalities that the ops of @main's own block rely on and that cannot be proved. Branches and loop bodies are left out: they may not run.
+/// The equalities that the ops of @main's own block rely on and that cannot be proved. Branches and loop
+/// bodies are left out: they may not run.
 std::vector<ShapeCheck> collectShapeChecks(mlir::func::FuncOp main);
 
 struct ProgramInputs {
@@ -35,7 +36,7 @@ struct ProgramInputs {
   llvm::ArrayRef<uint64_t> constantOffsets;      ///< from frame->weights, of each of the plan's constants
   llvm::ArrayRef<unsigned> firstSites;           ///< of each launch
   llvm::ArrayRef<ShapeCheck> checks;
-  unsigned controlSite = 0;                      ///< failure site of shape checks that no launch makes
+  unsigned controlSite = 0; ///< failure site of shape checks that no launch makes
 };
 
 /// Defines tilewright_program, tilewright_sizes and tilewright_output_dims (tilewright/artifact.h) in

@@ -1,4 +1,5 @@
-// Phases and buffers. Launches follow each other without a barrier until one reads what the current phase writes.
+// Phases and buffers. Launches follow each other without a barrier until one reads what the current phase
+// writes.
 #include "codegen/program/ProgramPlan.h"
 
 using namespace mlir;
@@ -12,7 +13,8 @@ bool definedByProgram(AffineExpr expr, const SymbolTable &symbols) {
     const Symbol &symbol = symbols[index];
     if (symbol.origin == Symbol::Defined)
       return true;
-    if (symbol.origin == Symbol::Derived && (definedByProgram(symbol.a, symbols) || definedByProgram(symbol.b, symbols)))
+    if (symbol.origin == Symbol::Derived &&
+        (definedByProgram(symbol.a, symbols) || definedByProgram(symbol.b, symbols)))
       return true;
   }
   return false;
@@ -44,7 +46,8 @@ public:
     block(main.getBody().front());
     for (auto [i, value] : llvm::enumerate(main.getBody().front().getTerminator()->getOperands())) {
       PlannedBuffer &buffer = plan.buffers[plan.placeOf(value).index];
-      buffer.kind = buffer.kind == PlannedBuffer::Growable ? PlannedBuffer::GrowableOutput : PlannedBuffer::Output;
+      buffer.kind =
+          buffer.kind == PlannedBuffer::Growable ? PlannedBuffer::GrowableOutput : PlannedBuffer::Output;
       buffer.io = i;
       buffer.death = phase;
     }
@@ -54,7 +57,8 @@ public:
 
 private:
   unsigned makeBuffer(Value value) {
-    AffineExpr bytes = canonical(elementCount(value.getType()) * byteWidth(llvm::cast<RankedTensorType>(value.getType()).getElementType()));
+    AffineExpr bytes = canonical(elementCount(value.getType()) *
+                                 byteWidth(llvm::cast<RankedTensorType>(value.getType()).getElementType()));
     PlannedBuffer buffer;
     buffer.kind = definedByProgram(bytes, symbols) ? PlannedBuffer::Growable : PlannedBuffer::Arena;
     buffer.birth = buffer.death = phase;
@@ -117,7 +121,8 @@ private:
     plan.launches.push_back(op);
   }
 
-  /// The yielded values are copied to the buffers of `targets`: after the phase that wrote them, before the next.
+  /// The yielded values are copied to the buffers of `targets`: after the phase that wrote them, before the
+  /// next.
   void copies(Operation *terminator, ValueRange yielded, llvm::ArrayRef<unsigned> targets) {
     barrier(terminator);
     for (auto [value, target] : llvm::zip(yielded, targets)) {
@@ -205,6 +210,8 @@ private:
 
 } // namespace
 
-ProgramPlan planProgram(func::FuncOp main, const SymbolTable &symbols) { return Planner(main, symbols).run(); }
+ProgramPlan planProgram(func::FuncOp main, const SymbolTable &symbols) {
+  return Planner(main, symbols).run();
+}
 
 } // namespace tilewright::codegen

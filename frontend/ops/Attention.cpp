@@ -21,6 +21,8 @@ struct AttentionNode {
 
   bool readHeads();
   bool readMask();
+  /// nonpad_kv_seqlen, one entry a batch.
+  Value lengths() const { return withSize(n, n.operand(6), 0, dimsOf(heads.q)[0]); }
   Value causalOffset() const;
   void restrictPositions();
   void finish();
@@ -84,8 +86,8 @@ bool AttentionNode::readMask() {
   if (constantOf(missing.back()) != 0)
     given = n.pad(given, none, missing, PadMode::constant, fill);
   given = withSize(n, given, shape.size() - 1, keys);
-  Value scoresShape = filled(n, {dimsOf(heads.q)[0], dimsOf(heads.q)[1], queries, keys}, n.b.getI1Type(), 1);
-  if (!requireBroadcast(n, {scoresShape, given}))
+  Dims query = dimsOf(heads.q);
+  if (!requireFitsInto(n, given, {query[0], query[1], queries, keys}, "attn_mask"))
     return false;
   mask.mayHideAllKeys = true;
   isBool(given) ? mask.require(n, given) : mask.add(n, given);
@@ -98,7 +100,7 @@ Value AttentionNode::causalOffset() const {
   if (past)
     return dimValue(n, dimsOf(past)[2], index);
   if (n.has(6))
-    return n.unsqueeze(n.sub(n.cast(n.operand(6), index), dimValue(n, queries, index)), {1, 2, 3});
+    return n.unsqueeze(n.sub(n.cast(lengths(), index), dimValue(n, queries, index)), {1, 2, 3});
   return n.scalarInt(index, 0);
 }
 
@@ -110,7 +112,7 @@ void AttentionNode::restrictPositions() {
     mask.require(n, windowCondition(n, queries, keys, causalOffset(), left, right));
   mask.mayHideAllKeys |= left >= 0 || n.has(6);
   if (n.has(6))
-    mask.require(n, lengthCondition(n, n.operand(6), keys));
+    mask.require(n, lengthCondition(n, lengths(), keys));
 }
 
 void AttentionNode::finish() {
@@ -138,8 +140,14 @@ static void importAttention(NodeImporter &n) {
   AttentionNode attention{n, {}, {}, {}, {}, {}};
   if (!attention.readHeads() || !attention.readMask())
     return;
-  if (n.has(6) && (!requireRank(n, n.operand(6), 1, 1, "nonpad_kv_seqlen") || !isInteger(n.operand(6))))
-    return n.fail("TW2003", "nonpad_kv_seqlen must be one integer for each batch");
+  if (n.has(6)) {
+    if (!requireRank(n, n.operand(6), 1, 1, "nonpad_kv_seqlen") ||
+        !requireSameSize(n, dimsOf(n.operand(6))[0], dimsOf(attention.heads.q)[0],
+                         "nonpad_kv_seqlen and the batches"))
+      return;
+    if (!isInteger(n.operand(6)))
+      return n.fail("TW2003", "nonpad_kv_seqlen must be of integers");
+  }
   attention.restrictPositions();
   attention.finish();
 }
@@ -178,8 +186,12 @@ static void importFlexAttention(NodeImporter &n) {
 
 /// The cache's rows at the positions, or the cache itself, as [B, S, 1, half].
 static Value rotaryTable(NodeImporter &n, Value cache, Value positions) {
-  if (positions)
+  if (positions) {
+    if (!requireRank(n, positions, 2, 2, "the positions") ||
+        !requireRank(n, cache, 2, 2, "the cosine and sine caches"))
+      return {};
     cache = n.gather(cache, positions, 0);
+  }
   return requireRank(n, cache, 3, 3, "the cosine and sine caches") ? n.unsqueeze(cache, {2}) : Value();
 }
 
@@ -193,17 +205,12 @@ static void importRotaryEmbedding(NodeImporter &n) {
   if (!x || n.hasFailed())
     return;
   x = n.transpose(x, {0, 2, 1, 3}); // [B, S, heads, size]
-  std::optional<int64_t> size = constantOf(dimsOf(x)[3]);
   int64_t rotated = n.intAttr("rotary_embedding_dim", 0);
   if (!rotated)
-    rotated = size.value_or(0);
-  if (rotated <= 0 || rotated % 2 || (size && rotated > *size))
-    return n.fail("TW1205", "the rotated size is " + llvm::Twine(rotated) +
-                                "; it must be even and at most the head size");
+    rotated = constantOf(dimsOf(x)[3]).value_or(0);
   Value cosines = rotaryTable(n, n.operand(1), positions),
         sines = cosines ? rotaryTable(n, n.operand(2), positions) : Value();
-  if (!sines || !requireSameElements(n, {x, cosines, sines}) ||
-      !requireSameSize(n, dimsOf(cosines)[3], n.dim(rotated / 2), "the caches and the rotated size"))
+  if (!sines || !requireRotation(n, x, cosines, sines, rotated))
     return;
   Value y =
       n.transpose(rotate(n, x, cosines, sines, rotated, n.intAttr("interleaved", 0) != 0), {0, 2, 1, 3});
@@ -241,10 +248,17 @@ LoopValues LinearRecurrence::step(Value time, Value state) const {
   return {{state}, {n.reshape(read, {shape[0], shape[1], kept[3]})}};
 }
 
-/// [B, T, heads * size] to [T, B, heads, size] in f32.
+/// [B, T, heads * size] to [T, B, heads, size] in f32; B and T are the query's.
 static Value overTime(NodeImporter &n, Value x, int64_t heads) {
   Value split = splitHeads(n, x, heads);
-  return split ? n.cast(n.transpose(split, {2, 0, 1, 3}), Float32Type::get(n.b.getContext())) : Value();
+  if (!split)
+    return {};
+  Dims query = dimsOf(n.operand(0));
+  for (int64_t dim : {0, 1})
+    if (!requireSameSize(n, dimsOf(x)[dim], query[dim], "the batches and lengths"))
+      return {};
+  split = withSize(n, withSize(n, split, 0, query[0]), 2, query[1]);
+  return n.cast(n.transpose(split, {2, 0, 1, 3}), Float32Type::get(n.b.getContext()));
 }
 
 /// Operands that the update rule needs, and no others (TW1206, TW1205).
@@ -257,14 +271,20 @@ static bool readGates(NodeImporter &n, LinearRecurrence &r, int64_t heads) {
   if (gated != n.has(4) || delta != n.has(5))
     return n.fail("TW1206", "update_rule " + rule + " and the operands decay and beta do not fit together"),
            false;
-  if (gated && !(r.decay = overTime(n, n.operand(4), heads)))
-    return false;
+  if (gated) {
+    if (!(r.decay = overTime(n, n.operand(4), heads)))
+      return false;
+    AffineExpr size = dimsOf(r.decay)[3]; // one decay a head, or one a key dimension
+    if (constantOf(size) != 1 && !requireSameSize(n, size, dimsOf(r.key)[3], "the decays and the key's size"))
+      return false;
+  }
   if (!delta)
     return true;
   if (!requireRank(n, n.operand(5), 3, 3, "beta"))
     return false;
   int64_t own = constantOf(dimsOf(n.operand(5))[2]) == 1 ? 1 : heads;
-  return bool(r.beta = overTime(n, n.operand(5), own));
+  r.beta = overTime(n, n.operand(5), own);
+  return r.beta && requireSameSize(n, dimsOf(r.beta)[3], n.dim(1), "beta and the heads");
 }
 
 static void importLinearAttention(NodeImporter &n) {
@@ -277,7 +297,9 @@ static void importLinearAttention(NodeImporter &n) {
       n, overTime(n, n.operand(0), heads), {}, {}, {}, {}, heads / shared, n.floatAttr("scale", 0)};
   r.key = r.query ? overTime(n, n.operand(1), shared) : Value();
   r.value = r.key ? overTime(n, n.operand(2), shared) : Value();
-  if (!r.value || !readGates(n, r, shared))
+  if (!r.value ||
+      !requireSameSize(n, dimsOf(r.query)[3], dimsOf(r.key)[3], "the head sizes of query and key") ||
+      !readGates(n, r, shared))
     return;
   if (r.scale == 0) {
     std::optional<double> scale = defaultScale(n, r.query);
@@ -290,8 +312,11 @@ static void importLinearAttention(NodeImporter &n) {
   Value initial = filled(n, state, wide, 0);
   Type stateType = GraphBuilder::elementType(n.operand(n.has(3) ? 3 : 0));
   if (n.has(3)) {
-    if (!requireRank(n, n.operand(3), 4, 4, "the past state"))
+    if (!requireRank(n, n.operand(3), 4, 4, "the past state") || !requireFloat(n, n.operand(3)))
       return;
+    for (auto [have, want] : llvm::zip_equal(dimsOf(n.operand(3)), state))
+      if (!requireSameSize(n, have, want, "the sizes of the past state"))
+        return;
     initial = n.reshape(n.cast(n.operand(3), wide), state);
   }
   LoopValues result =

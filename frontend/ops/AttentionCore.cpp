@@ -155,6 +155,26 @@ Value lengthCondition(NodeImporter &n, Value lengths, AffineExpr keys) {
 
 //===- Rotary embedding -----------------------------------------------------------------===//
 
+bool requireRotation(NodeImporter &n, Value x, Value cosines, Value sines, int64_t rotated) {
+  Dims shape = dimsOf(x);
+  std::optional<int64_t> size = constantOf(shape[3]);
+  if (rotated <= 0 || rotated % 2 || (size && rotated > *size)) {
+    n.fail("TW1205",
+           "the rotated size is " + llvm::Twine(rotated) + "; it must be even and at most the head size");
+    return false;
+  }
+  for (Value table : {cosines, sines}) {
+    Dims have = dimsOf(table);
+    if (!requireSameElements(n, {x, table}) ||
+        (constantOf(have[0]) != 1 &&
+         !requireSameSize(n, have[0], shape[0], "the positions' batches and the input's")) ||
+        !requireSameSize(n, have[1], shape[1], "the positions and the sequence") ||
+        !requireSameSize(n, have[3], n.dim(rotated / 2), "the caches and the rotated size"))
+      return false;
+  }
+  return true;
+}
+
 Value rotate(NodeImporter &n, Value x, Value cosines, Value sines, int64_t rotated, bool interleaved) {
   Dims shape = dimsOf(x), starts(shape.size(), n.dim(0)), half = shape;
   int64_t last = shape.size() - 1;

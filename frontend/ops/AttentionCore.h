@@ -46,6 +46,8 @@ mlir::Value windowCondition(NodeImporter &n, mlir::AffineExpr queries, mlir::Aff
 /// Keys before `lengths` [B]: [B, 1, 1, T].
 mlir::Value lengthCondition(NodeImporter &n, mlir::Value lengths, mlir::AffineExpr keys);
 
+/// cosines and sines are [B or 1, S, 1, rotated / 2] and of x's type, for x [B, S, heads, size].
+bool requireRotation(NodeImporter &n, mlir::Value x, mlir::Value cosines, mlir::Value sines, int64_t rotated);
 /// x [.., S, heads, size] turned by angles whose cosines and sines are [.., S, 1, rotated / 2]; the rest of
 /// `size` passes through.
 mlir::Value rotate(NodeImporter &n, mlir::Value x, mlir::Value cosines, mlir::Value sines, int64_t rotated,

@@ -48,7 +48,7 @@ Value gemm(NodeImporter &n) {
   float beta = n.floatAttr("beta", 1);
   if (y && n.has(2) && beta != 0) {
     Value c = n.operand(2);
-    if (!requireSameElements(n, {a, c}) || !requireRank(n, c, 0, 2, "C") || !requireBroadcast(n, {y, c}))
+    if (!requireSameElements(n, {a, c}) || !requireFitsInto(n, c, dimsOf(y), "C"))
       return {};
     c = scaled(n, c, beta, "beta");
     y = c ? n.add(y, c) : Value();

@@ -273,10 +273,14 @@ void importCausalConvWithState(NodeImporter &n) {
   AffineExpr past = dimsOf(w)[2] - 1, none = n.dim(0);
   Value whole = n.pad(x, {none, none, past}, {none, none, none}, PadMode::constant, n.like(x, 0));
   if (n.has(3)) {
-    if (!requireRank(n, n.operand(3), 3, 3, "the past state") || !requireSameElements(n, {x, n.operand(3)}) ||
-        !requireSameSize(n, dimsOf(n.operand(3))[2], past, "the past state and the kernel"))
+    Value before = n.operand(3);
+    Dims wanted = {shape[0], shape[1], canonical(past)};
+    if (!requireRank(n, before, 3, 3, "the past state") || !requireSameElements(n, {x, before}))
       return;
-    whole = n.concat({withSize(n, n.operand(3), 2, canonical(past)), x}, 2);
+    for (auto [have, want] : llvm::zip_equal(dimsOf(before), wanted))
+      if (!requireSameSize(n, have, want, "the sizes of the past state"))
+        return;
+    whole = n.concat({n.reshape(before, wanted), x}, 2);
   }
   Value y = addBias(n, n.conv(whole, w, {1}, {none}, {1}, {1}, *channels, {shape[2]}), 2);
   if (y && activation != "none") {

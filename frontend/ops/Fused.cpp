@@ -74,7 +74,7 @@ static Value namedActivation(NodeImporter &n, Value x) {
 static void importFusedConv(NodeImporter &n) {
   Value y = convolution(n);
   if (y && n.has(3)) {
-    if (!requireSameElements(n, {y, n.operand(3)}) || !requireBroadcast(n, {y, n.operand(3)}))
+    if (!requireSameElements(n, {y, n.operand(3)}) || !requireFitsInto(n, n.operand(3), dimsOf(y), "Z"))
       return;
     y = n.add(y, n.operand(3));
   }
@@ -154,7 +154,10 @@ static void importMatMulNBits(NodeImporter &n) {
   Value product = n.contract(withSize(n, x, last, n.dim(w.depth)), w.build(GraphBuilder::elementType(x)), {},
                              {}, {last}, {1});
   if (n.has(5))
-    product = requireBroadcast(n, {product, n.operand(5)}) ? n.add(product, n.operand(5)) : Value();
+    product = requireSameElements(n, {product, n.operand(5)}) &&
+                      requireFitsInto(n, n.operand(5), dimsOf(product), "the bias")
+                  ? n.add(product, n.operand(5))
+                  : Value();
   n.result(0, product);
 }
 
@@ -167,7 +170,7 @@ static Value biased(NodeImporter &n) {
   Value x = n.operand(0);
   if (!n.has(1))
     return x;
-  if (!requireSameElements(n, {x, n.operand(1)}) || !requireBroadcast(n, {x, n.operand(1)}))
+  if (!requireSameElements(n, {x, n.operand(1)}) || !requireFitsInto(n, n.operand(1), dimsOf(x), "the bias"))
     return {};
   return n.add(x, n.operand(1));
 }
@@ -241,7 +244,32 @@ static void skipNormalization(NodeImporter &n, bool centered) {
 static void importSkipLayerNormalization(NodeImporter &n) { skipNormalization(n, true); }
 static void importSkipSimplifiedLayerNormalization(NodeImporter &n) { skipNormalization(n, false); }
 
-/// Word, position and segment embeddings summed and normalised; the mask's sums are the sequences' lengths.
+/// Rows of the tables at words, positions and segments, summed: [B, S, size]. Null when something does not
+/// fit.
+static Value embeddingSum(NodeImporter &n, Value ids) {
+  Dims shape = dimsOf(ids);
+  Value positions =
+      n.has(8) ? indices(n, n.operand(8)) : n.unsqueeze(n.iota({shape[1]}, signedType(n, 64), 0), {0});
+  Value segments = n.has(1) && n.has(4) ? indices(n, n.operand(1)) : Value(), sum;
+  for (auto [table, rows] : {std::pair(2, ids), std::pair(3, positions), std::pair(4, segments)}) {
+    if (n.hasFailed())
+      return {};
+    if (!rows)
+      continue;
+    Value weights = n.operand(table);
+    if (!requireRank(n, weights, 2, 2, "an embedding table") ||
+        !requireFitsInto(n, rows, shape, "the rows to take"))
+      return {};
+    if (sum && (!requireSameElements(n, {sum, weights}) ||
+                !requireSameSize(n, dimsOf(weights)[1], dimsOf(sum)[2], "the embeddings' sizes")))
+      return {};
+    Value taken = n.gather(weights, rows, 0);
+    sum = sum ? n.add(sum, taken) : taken;
+  }
+  return sum;
+}
+
+/// Embeddings summed and normalised; the mask's sums are the sequences' lengths.
 static void importEmbedLayerNormalization(NodeImporter &n) {
   for (size_t index : {0, 2, 3, 5, 6})
     if (!n.has(index))
@@ -249,23 +277,16 @@ static void importEmbedLayerNormalization(NodeImporter &n) {
   Value ids = indices(n, n.operand(0));
   if (!ids || !requireRank(n, ids, 2, 2, "the ids"))
     return;
-  Dims shape = dimsOf(ids);
-  for (size_t index : {2, 3})
-    if (!requireRank(n, n.operand(index), 2, 2, "an embedding table"))
-      return;
-  Type index = signedType(n, 64);
-  Value positions = n.has(8) ? indices(n, n.operand(8)) : n.unsqueeze(n.iota({shape[1]}, index, 0), {0});
-  Value sum = n.add(n.gather(n.operand(2), ids, 0), n.gather(n.operand(3), positions, 0));
-  if (n.has(1) && n.has(4))
-    sum = n.add(sum, n.gather(n.operand(4), indices(n, n.operand(1)), 0));
+  Value sum = embeddingSum(n, ids);
+  if (!sum || !requireFloat(n, sum))
+    return;
   Value gamma = rowVector(n, sum, 5), beta = rowVector(n, sum, 6);
-  if (n.hasFailed())
+  if (n.hasFailed() || (n.has(7) && !requireRank(n, n.operand(7), 2, 2, "the mask")))
     return;
   n.result(0, normalizedRows(n, sum, gamma, beta, n.floatAttr("epsilon", 1e-12f), /*centered=*/true));
   Type narrow = signedType(n, 32);
-  bool counted = n.has(7) && requireRank(n, n.operand(7), 2, 2, "the mask");
-  n.result(1, counted ? n.reduce(ReduceKind::sum, n.cast(n.operand(7), narrow), {1})
-                      : filled(n, {shape[0]}, narrow, 0));
+  n.result(1, n.has(7) ? n.reduce(ReduceKind::sum, n.cast(n.operand(7), narrow), {1})
+                       : filled(n, {dimsOf(ids)[0]}, narrow, 0));
   n.result(2, sum);
 }
 

@@ -29,6 +29,8 @@ static bool addKeyMask(NodeImporter &n, AttentionMask &mask, Value given, const 
     given = withSize(n, given, shape.size() - 1, keys);
     visible = n.compare(CompareKind::gt, given, n.like(given, 0));
     visible = n.unsqueeze(visible, shape.size() == 2 ? SmallVector<int64_t>{1, 2} : SmallVector<int64_t>{1});
+    if (!requireFitsInto(n, visible, {batch, n.dim(1), dimsOf(heads.q)[2], keys}, "the key mask"))
+      return false;
   }
   Type element = accumulationType(GraphBuilder::elementType(heads.q));
   mask.add(n, n.select(visible, n.scalar(element, 0),
@@ -41,10 +43,8 @@ static bool addAttentionBias(NodeImporter &n, AttentionMask &mask, size_t index,
     return true;
   Value bias = n.operand(index);
   Dims query = dimsOf(heads.q);
-  Value scores =
-      filled(n, {query[0], query[1], query[2], dimsOf(heads.k)[2]}, GraphBuilder::elementType(bias), 0);
-  if (!requireFloat(n, bias) || !requireRank(n, bias, 1, 4, "the attention bias") ||
-      !requireBroadcast(n, {scores, bias}))
+  if (!requireFloat(n, bias) ||
+      !requireFitsInto(n, bias, {query[0], query[1], query[2], dimsOf(heads.k)[2]}, "the attention bias"))
     return false;
   mask.add(n, n.cast(bias, accumulationType(GraphBuilder::elementType(bias))));
   return true;
@@ -113,7 +113,8 @@ static void importMultiHeadAttention(NodeImporter &n) {
   AffineExpr start = n.dim(0);
   Value q = biasedHeads(n, 0, count, start), k = q ? biasedHeads(n, 1, count, start) : Value();
   Value v = k ? biasedHeads(n, 2, count, start) : Value();
-  if (!v)
+  if (!v ||
+      (n.has(3) && !requireSameSize(n, dimsOf(n.operand(3))[0], start, "the bias and the hidden sizes")))
     return;
   if (n.has(6) && n.has(7)) {
     k = appended(n, n.operand(6), k);
@@ -143,7 +144,10 @@ static std::optional<Heads> projectedHeads(NodeImporter &n, int64_t count) {
     return std::nullopt;
   Value packed = checkedMatmul(n, x, w);
   if (packed && n.has(2))
-    packed = requireBroadcast(n, {packed, n.operand(2)}) ? n.add(packed, n.operand(2)) : Value();
+    packed = requireSameElements(n, {packed, n.operand(2)}) &&
+                     requireFitsInto(n, n.operand(2), dimsOf(packed).back(), "the bias")
+                 ? n.add(packed, n.operand(2))
+                 : Value();
   if (!packed)
     return std::nullopt;
   SmallVector<int64_t> widths = n.intsAttr("qkv_hidden_sizes").value_or(SmallVector<int64_t>());
@@ -225,9 +229,11 @@ static void importFusedRotaryEmbedding(NodeImporter &n) {
     Value first = n.cast(n.reshape(positions, {}), signedType(n, 64));
     positions = n.unsqueeze(n.add(n.iota({dimsOf(x)[1]}, signedType(n, 64), 0), first), {0});
   }
+  Value cosines = rowsAt(n, n.operand(2), positions), sines = rowsAt(n, n.operand(3), positions);
+  if (!requireRotation(n, x, cosines, sines, 2 * *half))
+    return;
   float scale = n.floatAttr("scale", 1);
-  Value y = rotate(n, x, rowsAt(n, n.operand(2), positions), rowsAt(n, n.operand(3), positions), 2 * *half,
-                   n.intAttr("interleaved", 0) != 0);
+  Value y = rotate(n, x, cosines, sines, 2 * *half, n.intAttr("interleaved", 0) != 0);
   if (scale != 1)
     y = n.mul(y, n.like(y, scale));
   y = n.transpose(y, {0, 2, 1, 3});
@@ -295,15 +301,23 @@ Value GroupQuery::rotated(Value x) const {
   Type index = signedType(n, 64);
   Value positions = n.has(9) ? indices(n, n.operand(9))
                              : n.add(n.unsqueeze(before, {1}), n.iota({n.dim(1), dimsOf(x)[2]}, index, 1));
-  Value turned =
-      rotate(n, n.transpose(x, {0, 2, 1, 3}), rowsAt(n, n.operand(7), positions),
-             rowsAt(n, n.operand(8), positions), 2 * *half, n.intAttr("rotary_interleaved", 0) != 0);
+  if (!positions || !requireRank(n, positions, 2, 2, "the positions") ||
+      !requireRank(n, n.operand(7), 2, 2, "the cosine cache") ||
+      !requireRank(n, n.operand(8), 2, 2, "the sine cache"))
+    return {};
+  x = n.transpose(x, {0, 2, 1, 3});
+  Value cosines = rowsAt(n, n.operand(7), positions), sines = rowsAt(n, n.operand(8), positions);
+  if (!requireRotation(n, x, cosines, sines, 2 * *half))
+    return {};
+  Value turned = rotate(n, x, cosines, sines, 2 * *half, n.intAttr("rotary_interleaved", 0) != 0);
   return n.transpose(turned, {0, 2, 1, 3});
 }
 
 /// Queries, keys and values in heads; the query may hold all three.
 static std::optional<Heads> groupQueryHeads(NodeImporter &n, int64_t heads, int64_t shared) {
   Value q = n.operand(0), k = n.operand(1), v = n.operand(2);
+  if (!k != !v || n.has(3) != n.has(4))
+    return n.fail("TW1206", "key and value, and their pasts, must be given together"), std::nullopt;
   if (!k) {
     std::optional<int64_t> width =
         requireRank(n, q, 3, 3, "the query") ? constantOf(dimsOf(q)[2]) : std::nullopt;

@@ -32,9 +32,11 @@ static void quantizedResult(NodeImporter &n, Value y, size_t scale, size_t like)
     return;
   if (!n.has(scale))
     return n.fail("TW1206", "operand " + llvm::Twine(scale) + " is missing");
-  Value factor = n.reshape(n.operand(scale), {}), point;
-  if (n.has(scale + 1))
-    point = n.reshape(n.operand(scale + 1), {});
+  Value factor = singleElement(n, n.operand(scale), "the scale"), point;
+  if (factor && n.has(scale + 1))
+    point = singleElement(n, n.operand(scale + 1), "the zero point");
+  if (n.hasFailed())
+    return;
   Type target = GraphBuilder::elementType(n.operand(point ? scale + 1 : like));
   if (!isInteger(target))
     return n.fail("TW2003", "the output's zero point must be of integers");
@@ -121,14 +123,6 @@ static void importQLinearConcat(NodeImporter &n) {
 
 //===- Products ---------------------------------------------------------------------------===//
 
-/// A scale as f32: scalar, or a vector along `axis` of a matrix.
-static Value matrixScale(NodeImporter &n, Value scale, int64_t axis) {
-  scale = n.cast(scale, f32(n));
-  if (constantOf(elementCount(scale.getType())) == 1)
-    return n.reshape(scale, {});
-  return GraphBuilder::rank(scale) == 1 ? alongAxis(n, scale, axis, 2) : scale;
-}
-
 /// sum * scale (+ the bias at `index`), or null.
 static Value scaledProduct(NodeImporter &n, Value sum, Value scale, size_t bias) {
   Value product = n.cast(sum, f32(n));
@@ -138,7 +132,7 @@ static Value scaledProduct(NodeImporter &n, Value sum, Value scale, size_t bias)
   if (!n.has(bias))
     return product;
   Value added = n.cast(n.operand(bias), f32(n));
-  return requireBroadcast(n, {product, added}) ? n.add(product, added) : Value();
+  return requireFitsInto(n, added, dimsOf(product), "the bias") ? n.add(product, added) : Value();
 }
 
 static void importDynamicQuantizeMatMul(NodeImporter &n) {
@@ -160,8 +154,8 @@ static void importMatMulIntegerToFloat(NodeImporter &n) {
   Value sum = integerMatmul(n, {n.operand(0), n.operand(4)}, {n.operand(1), n.operand(5)});
   if (!sum)
     return;
-  Value scale = n.mul(matrixScale(n, n.operand(2), 0), matrixScale(n, n.operand(3), 1));
-  Value y = scaledProduct(n, sum, scale, 6);
+  Value scale = productScale(n, n.operand(2), n.operand(3));
+  Value y = scale ? scaledProduct(n, sum, scale, 6) : Value();
   n.result(0, y ? n.cast(y, GraphBuilder::elementType(n.operand(2))) : Value());
 }
 
@@ -178,11 +172,13 @@ static void importQGemm(NodeImporter &n) {
   if (!sum)
     return;
   if (n.has(6)) {
-    if (!requireSameElements(n, {sum, n.operand(6)}) || !requireBroadcast(n, {sum, n.operand(6)}))
+    if (!requireSameElements(n, {sum, n.operand(6)}) || !requireFitsInto(n, n.operand(6), dimsOf(sum), "C"))
       return;
     sum = n.add(sum, n.operand(6));
   }
-  Value scale = n.mul(matrixScale(n, n.operand(1), 0), matrixScale(n, n.operand(4), 1));
+  Value scale = productScale(n, n.operand(1), n.operand(4));
+  if (!scale || !requireBroadcast(n, {sum, scale}))
+    return;
   float alpha = n.floatAttr("alpha", 1);
   if (alpha != 1)
     scale = n.mul(scale, n.like(scale, alpha));
@@ -218,16 +214,42 @@ Value QuantizedLstm::product(Value x, int64_t direction, size_t weights, size_t 
              : Value();
 }
 
+/// W [directions, inputs, 4 * hidden], R [directions, hidden, 4 * hidden]; each with a scale and a zero
+/// point, one a direction or one a column. Gives hidden.
+static std::optional<AffineExpr> quantizedHiddenSize(NodeImporter &n) {
+  if (!requireRank(n, n.operand(0), 3, 3, "X") || !requireRank(n, n.operand(1), 3, 3, "W") ||
+      !requireRank(n, n.operand(2), 3, 3, "R"))
+    return std::nullopt;
+  if (!GraphBuilder::elementType(n.operand(0)).isF32() || !isInteger(n.operand(1)) ||
+      !isInteger(n.operand(2)))
+    return n.fail("TW2003", "X must be of float, W and R of integers"), std::nullopt;
+  Dims w = dimsOf(n.operand(1)), r = dimsOf(n.operand(2));
+  AffineExpr directions = n.dim(n.stringAttr("direction", "forward") == "bidirectional" ? 2 : 1);
+  if (!requireSameSize(n, r[2], canonical(r[1] * 4), "the rows and columns of R") ||
+      !requireSameSize(n, w[2], r[2], "the columns of W and R") ||
+      !requireSameSize(n, dimsOf(n.operand(0))[2], w[1], "the inputs of X and W") ||
+      !requireSameSize(n, w[0], directions, "the directions and W") ||
+      !requireSameSize(n, r[0], directions, "the directions and R"))
+    return std::nullopt;
+  for (size_t index : {8, 9, 10, 11}) {
+    if (!requireRank(n, n.operand(index), 1, 2, "scales and zero points"))
+      return std::nullopt;
+    Dims shape = dimsOf(n.operand(index));
+    if (!requireSameSize(n, shape[0], directions, "the directions and operand " + llvm::Twine(index)) ||
+        (shape.size() == 2 && constantOf(shape[1]) != 1 &&
+         !requireSameSize(n, shape[1], r[2], "the columns and operand " + llvm::Twine(index))))
+      return std::nullopt;
+  }
+  return r[1];
+}
+
 static void importDynamicQuantizeLstm(NodeImporter &n) {
   for (size_t index : {0, 1, 2, 8, 9, 10, 11})
     if (!n.has(index))
       return n.fail("TW1206", "operand " + llvm::Twine(index) + " is missing");
-  if (!requireRank(n, n.operand(1), 3, 3, "W") || !requireRank(n, n.operand(2), 3, 3, "R"))
-    return;
-  AffineExpr hidden = dimsOf(n.operand(2))[1];
+  std::optional<AffineExpr> hidden = quantizedHiddenSize(n);
   RecurrentLayer layer{n};
-  if (!requireSameSize(n, dimsOf(n.operand(2))[2], canonical(hidden * 4), "the columns of R") ||
-      !layer.read(4, {"sigmoid", "tanh", "tanh"}, hidden))
+  if (!hidden || !layer.read(4, {"sigmoid", "tanh", "tanh"}, *hidden))
     return;
   QuantizedLstm lstm{n, layer};
   auto project = [&](int64_t d) -> Value {

@@ -151,16 +151,8 @@ static void importGroupNormalization(NodeImporter &n) {
 
 /// Operand `index` of a normalised shape: it must broadcast to x without changing x's shape.
 static bool requireOneWay(NodeImporter &n, Value x, size_t index) {
-  Value other = n.operand(index);
-  if (!requireFloat(n, other) ||
-      !requireRank(n, other, 0, GraphBuilder::rank(x), "operand " + std::to_string(index)))
-    return false;
-  Dims to = dimsOf(x), from = dimsOf(other);
-  for (size_t i = 0; i < from.size(); ++i)
-    if (constantOf(from[i]) != 1 &&
-        !requireSameSize(n, from[i], to[to.size() - from.size() + i], "the normalised sizes"))
-      return false;
-  return true;
+  return requireFloat(n, n.operand(index)) &&
+         requireFitsInto(n, n.operand(index), dimsOf(x), "operand " + std::to_string(index));
 }
 
 static std::optional<SmallVector<int64_t>> trailingAxes(NodeImporter &n, int64_t rank) {

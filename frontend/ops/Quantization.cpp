@@ -107,22 +107,15 @@ static void importConvInteger(NodeImporter &n) {
   n.result(0, integerConvolution(n, {n.operand(0), n.operand(2)}, {n.operand(1), n.operand(3)}));
 }
 
-/// The scale as f32; a vector of one entry a row or column is shaped to broadcast with a matrix.
-static Value matrixScale(NodeImporter &n, size_t index, int64_t axis) {
-  Value scale = n.cast(n.operand(index), Float32Type::get(n.b.getContext()));
-  if (constantOf(elementCount(scale.getType())) == 1)
-    return n.reshape(scale, {});
-  return GraphBuilder::rank(scale) == 1 ? alongAxis(n, scale, axis, 2) : scale;
-}
-
 /// Products of float8 operands, in f32.
 static Value floatProduct(NodeImporter &n) {
   Type wide = Float32Type::get(n.b.getContext());
   auto whole = [&](size_t index, int64_t axis) {
-    Value x = n.cast(n.operand(index), wide);
-    return n.sub(x, n.cast(matrixScale(n, index + 2, axis), wide));
+    Value x = n.cast(n.operand(index), wide), point = matrixScale(n, n.operand(index + 2), axis);
+    return requireBroadcast(n, {x, point}) ? n.sub(x, point) : Value();
   };
-  return checkedMatmul(n, whole(0, 0), whole(3, 1));
+  Value a = whole(0, 0), b = a ? whole(3, 1) : Value();
+  return b ? checkedMatmul(n, a, b) : Value();
 }
 
 static void importQLinearMatMul(NodeImporter &n) {
@@ -133,38 +126,54 @@ static void importQLinearMatMul(NodeImporter &n) {
     return;
   Value product = floating ? floatProduct(n)
                            : integerMatmul(n, {n.operand(0), n.operand(2)}, {n.operand(3), n.operand(5)});
-  if (!product)
+  Value factor = product ? productScale(n, n.operand(1), n.operand(4)) : Value();
+  if (!factor)
     return;
+  Value scale = matrixScale(n, n.operand(6), 0), point = matrixScale(n, n.operand(7), 0);
+  product = n.cast(product, Float32Type::get(n.b.getContext()));
+  if (!requireBroadcast(n, {product, factor, scale, point}))
+    return;
+  n.result(0,
+           roundTo(n, n.mul(product, n.div(factor, scale)), point, GraphBuilder::elementType(n.operand(7))));
+}
+
+/// The factor from a convolution's sums to its output's steps, shaped to broadcast with them.
+static Value convolutionFactor(NodeImporter &n, Value sum) {
   Type wide = Float32Type::get(n.b.getContext());
-  Value factor = n.div(n.mul(matrixScale(n, 1, 0), matrixScale(n, 4, 1)), matrixScale(n, 6, 0));
-  product = n.cast(product, wide);
-  if (!requireBroadcast(n, {product, factor}))
-    return;
-  Value point = matrixScale(n, 7, 0);
-  n.result(0, roundTo(n, n.mul(product, factor), point, GraphBuilder::elementType(n.operand(7))));
+  Value input = singleElement(n, n.operand(1), "the input's scale");
+  Value output = input ? singleElement(n, n.operand(6), "the output's scale") : Value();
+  if (!output)
+    return {};
+  Value weights = n.cast(n.operand(4), wide);
+  if (constantOf(elementCount(weights.getType())) == 1) {
+    weights = n.reshape(weights, {});
+  } else {
+    AffineExpr channels = dimsOf(sum)[1];
+    if (!requireRank(n, weights, 1, 1, "the weight's scale") ||
+        !requireSameSize(n, dimsOf(weights)[0], channels, "the weight's scales and the output channels"))
+      return {};
+    weights = alongAxis(n, withSize(n, weights, 0, channels), 1, GraphBuilder::rank(sum));
+  }
+  return n.div(n.mul(n.cast(input, wide), weights), n.cast(output, wide));
 }
 
 static void importQLinearConv(NodeImporter &n) {
   if (!require(n, 8) || !requireNarrow(n, {0, 3}))
     return;
   Value sum = integerConvolution(n, {n.operand(0), n.operand(2)}, {n.operand(3), n.operand(5)});
-  if (!sum)
+  Value factor = sum ? convolutionFactor(n, sum) : Value();
+  Value point = factor ? singleElement(n, n.operand(7), "the output's zero point") : Value();
+  if (!point)
     return;
-  int64_t rank = GraphBuilder::rank(sum);
   if (n.has(8)) {
-    if (!requireRank(n, n.operand(8), 1, 1, "the bias") ||
-        !requireSameSize(n, dimsOf(n.operand(8))[0], dimsOf(sum)[1], "the bias and the output channels"))
+    Value bias = n.operand(8);
+    if (!requireRank(n, bias, 1, 1, "the bias") || !requireSameElements(n, {sum, bias}) ||
+        !requireSameSize(n, dimsOf(bias)[0], dimsOf(sum)[1], "the bias and the output channels"))
       return;
-    sum = n.add(sum, alongAxis(n, n.cast(n.operand(8), signedType(n, 32)), 1, rank));
+    sum = n.add(sum, alongAxis(n, withSize(n, bias, 0, dimsOf(sum)[1]), 1, GraphBuilder::rank(sum)));
   }
-  Type wide = Float32Type::get(n.b.getContext());
-  auto perTensor = [&](size_t index) { return n.cast(n.reshape(n.operand(index), {}), wide); };
-  Value weights = n.cast(n.operand(4), wide);
-  bool single = constantOf(elementCount(weights.getType())) == 1;
-  weights = single ? n.reshape(weights, {}) : alongAxis(n, weights, 1, rank);
-  Value factor = n.div(n.mul(perTensor(1), weights), perTensor(6));
-  Value scaled = n.mul(n.cast(sum, wide), factor);
-  n.result(0, roundTo(n, scaled, n.reshape(n.operand(7), {}), GraphBuilder::elementType(n.operand(7))));
+  Value scaled = n.mul(n.cast(sum, Float32Type::get(n.b.getContext())), factor);
+  n.result(0, roundTo(n, scaled, point, GraphBuilder::elementType(n.operand(7))));
 }
 
 llvm::ArrayRef<OpEntry> quantizationOps() {

@@ -52,6 +52,26 @@ Value quantizationParameter(NodeImporter &n, Value parameter, Value x, int64_t a
   return alongAxis(n, withSize(n, parameter, 0, of[*along]), *along, rank);
 }
 
+Value singleElement(NodeImporter &n, Value parameter, StringRef what) {
+  if (std::optional<int64_t> count = constantOf(elementCount(parameter.getType())); count && *count != 1) {
+    n.fail("TW2004", what + " of shape " + shapeText(n, parameter) + " must have one element");
+    return {};
+  }
+  return n.reshape(parameter, {});
+}
+
+Value matrixScale(GraphBuilder &g, Value scale, int64_t axis) {
+  scale = g.cast(scale, Float32Type::get(g.b.getContext()));
+  if (constantOf(elementCount(scale.getType())) == 1)
+    return g.reshape(scale, {});
+  return GraphBuilder::rank(scale) == 1 ? alongAxis(g, scale, axis, 2) : scale;
+}
+
+Value productScale(NodeImporter &n, Value a, Value b) {
+  a = matrixScale(n, a, 0), b = matrixScale(n, b, 1);
+  return requireBroadcast(n, {a, b}) ? n.mul(a, b) : Value();
+}
+
 //===- Rounding -----------------------------------------------------------------------===//
 
 Value roundTo(NodeImporter &n, Value x, Value zeroPoint, Type target, bool saturate) {
@@ -189,6 +209,27 @@ static Value windowSums(NodeImporter &n, Value x, Value w, const Spatial &s, Arr
   return n.reshape(n.broadcastTo(n.unsqueeze(sums, {2}), wide), merged);
 }
 
+/// The zero points of a convolution, checked and shaped to broadcast with its result: a scalar for x, a
+/// scalar or one an output channel for w.
+static bool convolutionPoints(NodeImporter &n, const QuantizedOperand &x, const QuantizedOperand &w,
+                              Value &pointX, Value &pointW) {
+  if (pointX) {
+    pointX = singleElement(n, pointX, "the input's zero point");
+    if (!pointX || !requireSameElements(n, {x.value, x.zeroPoint}))
+      return false;
+  }
+  if (!pointW || constantOf(elementCount(pointW.getType())) == 1) {
+    pointW = pointW ? n.reshape(pointW, {}) : pointW;
+    return true;
+  }
+  AffineExpr outputs = dimsOf(w.value)[0];
+  if (!requireRank(n, pointW, 1, 1, "the weight's zero point") ||
+      !requireSameSize(n, dimsOf(pointW)[0], outputs, "the weight's zero points and the output channels"))
+    return false;
+  pointW = alongAxis(n, withSize(n, pointW, 0, outputs), 1, GraphBuilder::rank(x.value));
+  return true;
+}
+
 Value integerConvolution(NodeImporter &n, QuantizedOperand x, QuantizedOperand w) {
   int64_t groups = n.intAttr("group", 1);
   if (!requireConvolution(n, x.value, w.value, groups))
@@ -201,18 +242,15 @@ Value integerConvolution(NodeImporter &n, QuantizedOperand x, QuantizedOperand w
   w = signedConstant(n, w);
   Value pointX = effectiveZeroPoint(n, x.zeroPoint), pointW = effectiveZeroPoint(n, w.zeroPoint);
   Dims low = s->low, shape = dimsOf(w.value);
+  if (!convolutionPoints(n, x, w, pointX, pointW))
+    return {};
   if (pointX) {
-    pointX = n.reshape(pointX, {});
     if (s->padded()) { // outside x lies its zero point
       Dims front = {n.dim(0), n.dim(0)}, back = front;
       front.append(s->low), back.append(s->high);
       x.value = n.pad(x.value, front, back, PadMode::constant, n.reshape(x.zeroPoint, {}));
       low.assign(low.size(), n.dim(0));
     }
-  }
-  if (pointW && GraphBuilder::rank(pointW) == 1) {
-    bool scalar = constantOf(dimsOf(pointW)[0]) == 1;
-    pointW = scalar ? n.reshape(pointW, {}) : alongAxis(n, withSize(n, pointW, 0, shape[0]), 1, rank);
   }
   Type wide = signedType(n, 32);
   SmallVector<int64_t> ones(s->strides.size(), 1), kernelDims = llvm::to_vector(llvm::seq<int64_t>(1, rank));

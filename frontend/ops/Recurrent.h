@@ -20,7 +20,8 @@ struct RecurrentLayer {
   mlir::Value x = {}, lengths = {};                        ///< lengths: [B] of si64, or null
   mlir::AffineExpr steps = {}, batch = {}, hidden = {};
 
-  /// Reads and checks what all kinds have in common. Operands: x, W, R, B, sequence_lens, initial_h.
+  /// Reads and checks what all kinds have in common. Operands: x, W, R, B, sequence_lens, initial_h, and
+  /// for LSTM initial_c and P.
   bool read(int64_t gateCount, llvm::ArrayRef<llvm::StringRef> defaults, mlir::AffineExpr hiddenSize);
   /// Applies activation `function` (within `direction`) after clipping.
   mlir::Value activate(mlir::Value value, size_t direction, size_t function) const;
@@ -43,6 +44,8 @@ struct RecurrentLayer {
 private:
   bool readActivations(llvm::ArrayRef<llvm::StringRef> defaults);
   bool checkWeights(mlir::AffineExpr hiddenSize);
+  /// Operand `index`, where it is given, has this shape and a fitting element type.
+  bool checkOperand(size_t index, llvm::ArrayRef<mlir::AffineExpr> shape, llvm::StringRef what) const;
 };
 
 /// x [T, B, I] times weights [rows, I], plus an optional bias [rows]: [T, B, rows]. One large product, before

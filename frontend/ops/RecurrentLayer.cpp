@@ -101,30 +101,32 @@ Value RecurrentLayer::activate(Value value, size_t direction, size_t function) c
 
 //===- Reading ------------------------------------------------------------------------===//
 
+bool RecurrentLayer::checkOperand(size_t index, ArrayRef<AffineExpr> shape, llvm::StringRef what) const {
+  if (!n.has(index))
+    return true;
+  Value value = n.operand(index);
+  if (!requireRank(n, value, shape.size(), shape.size(), what))
+    return false;
+  for (auto [have, want] : llvm::zip_equal(dimsOf(value), shape))
+    if (!requireSameSize(n, have, want, "the sizes of " + what))
+      return false;
+  if (index != 4)
+    return requireSameElements(n, {x, value});
+  if (!isInteger(value))
+    n.fail("TW2003", "sequence_lens must be of integers");
+  return isInteger(value);
+}
+
 bool RecurrentLayer::checkWeights(AffineExpr hiddenSize) {
   hidden = hiddenSize;
   if (n.attr("hidden_size") &&
       !requireSameSize(n, n.dim(n.intAttr("hidden_size", 0)), hidden, "hidden_size and the weights"))
     return false;
-  struct Expected {
-    size_t index;
-    Dims shape;
-    StringRef what;
-  };
-  AffineExpr rows = canonical(hidden * gates), count = n.dim(directions);
+  AffineExpr count = n.dim(directions);
   Dims state = batchFirst ? Dims{batch, count, hidden} : Dims{count, batch, hidden};
-  for (const Expected &e : {Expected{3, {count, canonical(rows * 2)}, "B"},
-                            {4, {batch}, "sequence_lens"},
-                            {5, state, "initial_h"}}) {
-    if (!n.has(e.index))
-      continue;
-    if (!requireRank(n, n.operand(e.index), e.shape.size(), e.shape.size(), e.what))
-      return false;
-    for (auto [have, want] : llvm::zip_equal(dimsOf(n.operand(e.index)), e.shape))
-      if (!requireSameSize(n, have, want, "the sizes of " + e.what))
-        return false;
-  }
-  return true;
+  return checkOperand(3, {count, canonical(hidden * (2 * gates))}, "B") &&
+         checkOperand(4, {batch}, "sequence_lens") && checkOperand(5, state, "initial_h") &&
+         checkOperand(6, state, "initial_c") && checkOperand(7, {count, canonical(hidden * 3)}, "P");
 }
 
 bool RecurrentLayer::read(int64_t gateCount, ArrayRef<StringRef> defaults, AffineExpr hiddenSize) {

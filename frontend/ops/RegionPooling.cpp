@@ -177,7 +177,9 @@ static Value poolSamples(NodeImporter &n, ArrayRef<Value> corners, const Samples
 }
 
 void importRoiAlign(NodeImporter &n) {
-  if (!requireRegions(n, 3, 4) || !requireRank(n, n.operand(2), 1, 1, "the batch indices"))
+  if (!requireRegions(n, 3, 4) || !requireRank(n, n.operand(2), 1, 1, "the batch indices") ||
+      !requireSameSize(n, dimsOf(n.operand(2))[0], dimsOf(n.operand(1))[0],
+                       "the batch indices and the regions"))
     return;
   int64_t height = n.intAttr("output_height", 1), width = n.intAttr("output_width", 1);
   std::string mode = n.stringAttr("mode", "avg");

@@ -1,5 +1,6 @@
-/* A stand-in for libtilewright-compiler: "compiles" every file to the artifact in fake/model.c, unless the file's bytes ask for something
- * else: fake:unsupported, fake:invalid, fake:internal, fake:crash, fake:exit, fake:hang, fake:print. The driver's tests need no LLVM this way. */
+/* A stand-in for libtilewright-compiler: "compiles" every file to the artifact in fake/model.c, unless the
+ * file's bytes ask for something else: fake:unsupported, fake:invalid, fake:internal, fake:crash, fake:exit,
+ * fake:hang, fake:print. The driver's tests need no LLVM this way. */
 #include "report.h"
 #include "tilewright_compiler.h"
 
@@ -11,7 +12,8 @@
 
 static char content[65536];
 
-static tw_status complain(const twc_options *options, tw_status status, const char *code, const char *message, const char *node) {
+static tw_status complain(const twc_options *options, tw_status status, const char *code, const char *message,
+                          const char *node) {
   twc_diagnostic diagnostic = {status, code, message, "try another model", node, "Frobnicate", "t"};
   options->diagnostic(options->user, &diagnostic);
   return status;
@@ -54,7 +56,9 @@ static tw_status examine(const char *model_path, const twc_options *options) {
   return TW_OK;
 }
 
-static void say(const twc_options *options, const char *text) { options->text(options->user, text, strlen(text)); }
+static void say(const twc_options *options, const char *text) {
+  options->text(options->user, text, strlen(text));
+}
 
 TW_API tw_status twc_compile(const char *model_path, const char *out_path, const twc_options *options) {
   tw_status status = examine(model_path, options);
@@ -63,17 +67,21 @@ TW_API tw_status twc_compile(const char *model_path, const char *out_path, const
   if (!options->emit)
     return copyFile(FAKE_ARTIFACT, out_path);
   char line[256];
-  snprintf(line, sizeof line, "stage %s target %s precision %s weights %s threads %d memory %llu\n", options->emit, options->target,
-           options->precision, options->weights, options->threads, (unsigned long long)options->max_memory);
+  snprintf(line, sizeof line, "stage %s target %s precision %s weights %s threads %d memory %llu\n",
+           options->emit, options->target, options->precision, options->weights, options->threads,
+           (unsigned long long)options->max_memory);
   say(options, line);
   for (uint32_t i = 0; i < options->dim_count; ++i) {
-    snprintf(line, sizeof line, "dim %s %lld..%lld\n", options->dims[i].name, (long long)options->dims[i].lo, (long long)options->dims[i].hi);
+    snprintf(line, sizeof line, "dim %s %lld..%lld\n", options->dims[i].name, (long long)options->dims[i].lo,
+             (long long)options->dims[i].hi);
     say(options, line);
   }
   return TW_OK;
 }
 
-TW_API tw_status twc_check(const char *model_path, const twc_options *options) { return examine(model_path, options); }
+TW_API tw_status twc_check(const char *model_path, const twc_options *options) {
+  return examine(model_path, options);
+}
 
 TW_API tw_status twc_inspect(const char *model_path, const twc_options *options) {
   tw_status status = examine(model_path, options);

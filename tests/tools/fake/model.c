@@ -1,14 +1,18 @@
-/* y = 2 x + 1 over [batch, 3] in float32, and a copy of two bfloat16 values: what the driver's tests run instead of compiled code. */
+/* y = 2 x + 1 over [batch, 3] in float32, and a copy of two bfloat16 values: what the driver's tests run
+ * instead of compiled code. */
 #include "artifact.h"
 
 static const tw_symbol_info symbols[] = {{.name = "batch", .min = 1, .max = 1 << 20}};
 static const tw_io_dim matrix[] = {SYMBOL(0, "batch"), CONSTANT(3)};
 static const tw_io_dim pair[] = {CONSTANT(2)};
-static const tw_io_info inputs[] = {{.name = "x", .dtype = TW_F32, .rank = 2, .dims = matrix, .buffer = 0},
-                                    {.name = "half/in", .dtype = TW_BF16, .rank = 1, .dims = pair, .buffer = 1}};
-static const tw_io_info outputs[] = {{.name = "y", .dtype = TW_F32, .rank = 2, .dims = matrix, .buffer = 2},
-                                     {.name = "half/out", .dtype = TW_BF16, .rank = 1, .dims = pair, .buffer = 3}};
-static const tw_buffer_info buffers[] = {INPUT_BUFFER(0), INPUT_BUFFER(1), OUTPUT_BUFFER(0), OUTPUT_BUFFER(1)};
+static const tw_io_info inputs[] = {
+    {.name = "x", .dtype = TW_F32, .rank = 2, .dims = matrix, .buffer = 0},
+    {.name = "half/in", .dtype = TW_BF16, .rank = 1, .dims = pair, .buffer = 1}};
+static const tw_io_info outputs[] = {
+    {.name = "y", .dtype = TW_F32, .rank = 2, .dims = matrix, .buffer = 2},
+    {.name = "half/out", .dtype = TW_BF16, .rank = 1, .dims = pair, .buffer = 3}};
+static const tw_buffer_info buffers[] = {INPUT_BUFFER(0), INPUT_BUFFER(1), OUTPUT_BUFFER(0),
+                                         OUTPUT_BUFFER(1)};
 static const tw_launch_info launches[] = {{"scale"}, {"copy"}};
 
 static void program(tw_frame *frame, int32_t thread, int32_t threads) {
