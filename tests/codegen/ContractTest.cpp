@@ -96,34 +96,6 @@ TEST(Contract, AttentionValuesMergeHeads) {
   }
 }
 
-/// A decoder's step: one query row a head against a cache of symbolic length.
-TEST(Contract, DecoderScores) {
-  for (int64_t size : {64, 24}) {
-    KernelCase c(1);
-    AffineExpr length = c.symbol(0);
-    auto dim = [&](int64_t value) { return c.g->dim(value); };
-    Value q = c.argument(llvm::ArrayRef<AffineExpr>{dim(2), dim(3), dim(1), dim(size)}, c.f32());
-    Value k = c.argument(llvm::ArrayRef<AffineExpr>{dim(2), dim(3), length, dim(size)}, c.f32());
-    q = c.g->unary(graph::UnaryKind::exp, q);
-    c.yield(c.g->contract(q, k, {0, 1}, {0, 1}, {3}, {3}));
-    c.compile(target());
-    for (int64_t value : {1, 15, 16, 70, 130})
-      c.check({value}, 3, 1e-4);
-  }
-}
-
-TEST(Contract, DecoderValues) {
-  KernelCase c(1);
-  AffineExpr length = c.symbol(0);
-  auto dim = [&](int64_t value) { return c.g->dim(value); };
-  Value p = c.argument(llvm::ArrayRef<AffineExpr>{dim(2), dim(3), dim(1), length}, c.f32());
-  Value v = c.argument(llvm::ArrayRef<AffineExpr>{dim(2), dim(3), length, dim(64)}, c.f32());
-  c.yield(c.g->contract(p, v, {0, 1}, {0, 1}, {3}, {2}));
-  c.compile(target());
-  for (int64_t value : {1, 15, 16, 70, 130})
-    c.check({value}, 3, 1e-4);
-}
-
 TEST(Contract, TransposedOperands) {
   KernelCase c;
   Value x = c.g->transpose(c.argument({40, 31}), {1, 0}), w = c.g->transpose(c.weight({70, 40}), {1, 0});

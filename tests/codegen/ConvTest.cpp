@@ -229,18 +229,6 @@ void checkBytes(const TargetInfo &cpu, const Case &t, bool signedLeft) {
   c.check({}, 3, 0);
 }
 
-TEST(Conv, NarrowFloats) {
-  for (const Case &t : cases) {
-    SCOPED_TRACE(t.name);
-    KernelCase c;
-    Type half = c.g->b.getF16Type();
-    Value x = c.argument(operandShape(t), half), w = c.weight(weightShape(t), half);
-    c.yield(conv(c, t, x, w, half));
-    c.compile(target());
-    c.check({}, 3, 1e-2);
-  }
-}
-
 TEST(Conv, Bytes) {
   for (const Case &t : cases)
     for (bool signedLeft : {false, true})
