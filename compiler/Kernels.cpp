@@ -85,7 +85,9 @@ llvm::Expected<CompiledKernel> Compilation::compileKernel(kernel::FuncOp kernel,
   std::string function = "kernel_" + llvm::toHex(ArrayRef<uint8_t>(key.data(), 10), /*LowerCase=*/true);
   auto compile = [&]() -> llvm::Expected<std::string> {
     OwningOpRef<ModuleOp> loops = ModuleOp::create(UnknownLoc::get(&context));
-    auto emitted = codegen::emitKernel(kernel, *loops, target);
+    auto emitted = codegen::emitKernel(kernel, *loops, target,
+                                       options.precision == "strict" ? codegen::Precision::Strict
+                                                                     : codegen::Precision::Default);
     if (failed(emitted))
       return codegen::makeError(9301, codegen::Fault::Internal,
                                 ("kernel " + kernel.getSymName() + " cannot be emitted").str());

@@ -42,6 +42,19 @@ Value selectOf(ValueEmitter &e, Value condition, Value x, Value y) {
   return arith::SelectOp::create(e.b, e.loc, condition, x, y);
 }
 
+/// Whether `x` is a constant other than NaN.
+bool isNumber(Value x) {
+  if (auto spread = x.getDefiningOp<vector::BroadcastOp>())
+    x = spread.getSource();
+  auto constant = x.getDefiningOp<arith::ConstantOp>();
+  if (!constant)
+    return false;
+  if (auto number = llvm::dyn_cast<FloatAttr>(constant.getValue()))
+    return !number.getValue().isNaN();
+  auto elements = llvm::dyn_cast<DenseElementsAttr>(constant.getValue());
+  return elements && elements.isSplat() && !elements.getSplatValue<llvm::APFloat>().isNaN();
+}
+
 Value unaryFloat(ValueEmitter &e, UnaryKind kind, Value x) {
   Type type = x.getType();
   switch (kind) {
@@ -195,6 +208,8 @@ Value binaryFloat(ValueEmitter &e, BinaryKind kind, Value x, Value y) {
                         // with y's NaN kept
   case BinaryKind::max: {
     auto predicate = kind == BinaryKind::min ? arith::CmpFPredicate::OLT : arith::CmpFPredicate::OGT;
+    if (isNumber(y)) // then the comparison fails for NaN, and x is taken: one instruction
+      return selectOf(e, truthOf(e, predicate, y, x), y, x);
     Value result = selectOf(e, truthOf(e, predicate, x, y), x, y);
     return selectOf(e, truthOf(e, arith::CmpFPredicate::UNO, x, x), x, result);
   }

@@ -116,11 +116,20 @@ protected:
   llvm::DenseMap<mlir::Value, int64_t> knownDivisors; ///< what divisorOf cannot see
 };
 
+/// How far a kernel may depart from its ops as they are written.
+enum class Precision {
+  Default, ///< a quotient may be a product with a rounded reciprocal where that is within one unit in the
+           ///< last place
+  Strict,  ///< every op rounds once
+};
+
 /// What one kernel's emission knows: the function's parameters and the facts it was emitted under.
 struct KernelContext {
-  KernelContext(kernel::FuncOp kernel, const TargetInfo &target) : kernel(kernel), target(target) {}
+  KernelContext(kernel::FuncOp kernel, const TargetInfo &target, Precision precision)
+      : kernel(kernel), target(target), precision(precision) {}
   kernel::FuncOp kernel;
   const TargetInfo &target;
+  Precision precision;
   llvm::DenseMap<mlir::Value, mlir::Value> pointers; ///< kernel argument -> !llvm.ptr
   llvm::SmallVector<mlir::Value> results;            ///< !llvm.ptr of each yielded value
   llvm::SmallVector<mlir::Value> symbols;            ///< i64 value of each kernel symbol
@@ -202,6 +211,7 @@ public:
                mlir::Value pointer);
 
 private:
+  mlir::Value quotient(mlir::Value x, mlir::Value y, mlir::Value divisor);
   mlir::Value compute(mlir::Value v, llvm::ArrayRef<Index> indices);
   mlir::Value rounded(mlir::Value value, mlir::Value v);
   mlir::Value keptRow(mlir::Value v, llvm::ArrayRef<Index> indices);
@@ -223,7 +233,7 @@ struct EmittedKernel {
 ///   i64 firstSite)
 /// computing work items [begin, end) of its extent.
 llvm::FailureOr<EmittedKernel> emitKernel(kernel::FuncOp kernel, mlir::ModuleOp module,
-                                          const TargetInfo &target);
+                                          const TargetInfo &target, Precision precision = Precision::Default);
 
 /// The op that decides how a kernel is emitted (contract, conv, scan, sort, scatter, compact), or null: loops
 /// over the yielded values.

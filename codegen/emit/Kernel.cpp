@@ -46,7 +46,8 @@ Operation *rootOf(kernel::FuncOp kernel) {
   return root;
 }
 
-FailureOr<EmittedKernel> emitKernel(kernel::FuncOp kernel, ModuleOp module, const TargetInfo &target) {
+FailureOr<EmittedKernel> emitKernel(kernel::FuncOp kernel, ModuleOp module, const TargetInfo &target,
+                                    Precision precision) {
   MLIRContext *context = kernel.getContext();
   OpBuilder b(context);
   Location loc = kernel.getLoc();
@@ -65,7 +66,7 @@ FailureOr<EmittedKernel> emitKernel(kernel::FuncOp kernel, ModuleOp module, cons
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToEnd(entry);
   auto argument = [&](unsigned i) { return Value(entry->getArgument(i)); };
-  KernelContext knowledge(kernel, target);
+  KernelContext knowledge(kernel, target, precision);
   knowledge.scratchBytes = constantDim(context, 0);
   for (unsigned i = 0; i < results; ++i)
     knowledge.results.push_back(argument(i));

@@ -49,6 +49,19 @@ public:
 
 constexpr double log2e = 1.4426950408889634, ln2High = 0.693145751953125, ln2Low = 1.42860682030941723e-06;
 
+/// x * 2^n for whole n in one instruction, with overflow and subnormal results as they should be.
+Value scaled(ValueEmitter &e, Value x, Value n) {
+  auto vector = llvm::cast<VectorType>(x.getType());
+  const int64_t lanes = vector.getNumElements();
+  Type mask = e.b.getIntegerType(lanes), rounding = e.b.getI32Type();
+  Value all = arith::ConstantOp::create(e.b, e.loc, e.b.getIntegerAttr(mask, -1)),
+        current = arith::ConstantOp::create(e.b, e.loc, e.b.getIntegerAttr(rounding, 4));
+  return LLVM::CallIntrinsicOp::create(e.b, e.loc, vector,
+                                       e.b.getStringAttr("llvm.x86.avx512.mask.scalef.ps.512"),
+                                       ValueRange{x, n, x, all, current})
+      .getResult(0);
+}
+
 Value exponential(Floats f, Value x) {
   // 2^n * e^r with n = round(x / ln 2). Adding 1.5 * 2^23 leaves n in the low bits of the float: no
   // float-to-int conversion.
@@ -58,7 +71,10 @@ Value exponential(Floats f, Value x) {
   r = f.fma(n, f.constant(-ln2Low), r);
   Value q = f.polynomial(
       r, {0.5, 0.16666573286056519, 0.04166645556688309, 0.008363776840269566, 0.0013934544986113906});
-  Value p = f.add(f.fma(f.mul(r, r), q, r), f.constant(1.0));
+  Value p = f.fma(f.fma(q, r, f.constant(1.0)), r, f.constant(1.0));
+  auto vector = llvm::dyn_cast<VectorType>(x.getType());
+  if (f.e.kernel.target.hasAvx512() && vector && vector.getNumElements() == 16)
+    return scaled(f.e, p, n);
   // 2^n in two factors, so that results near overflow and below the smallest normal come out right.
   auto &e = f.e;
   Type ints = f.integers();

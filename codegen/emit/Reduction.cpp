@@ -69,6 +69,37 @@ public:
   }
 
 private:
+  /// Largest and smallest of floats: lanes keep the extreme of the numbers, and aside whether a NaN was seen.
+  bool isExtreme() {
+    return llvm::isa<FloatType>(element) &&
+           (op.getKind() == ReduceKind::rmax || op.getKind() == ReduceKind::rmin);
+  }
+  Value extreme(Value accumulator, Value x) {
+    auto predicate = op.getKind() == ReduceKind::rmax ? arith::CmpFPredicate::OGT : arith::CmpFPredicate::OLT;
+    Value beyond = arith::CmpFOp::create(e.b, e.loc, predicate, x, accumulator);
+    return arith::SelectOp::create(e.b, e.loc, beyond, x, accumulator);
+  }
+  Type flags(Type lanes) {
+    return withElement(lanes, e.b.getIntegerType(scalarType(lanes).getIntOrFloatBitWidth()));
+  }
+  Value seeNaN(Value seen, Value x, Value y) {
+    Value here = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, x, y);
+    return arith::OrIOp::create(e.b, e.loc, seen, arith::ExtSIOp::create(e.b, e.loc, seen.getType(), here));
+  }
+
+  /// One vector for each x into the first accumulators, which the flags of NaN follow.
+  SmallVector<Value> accumulate(ValueRange now, ArrayRef<Value> xs) {
+    SmallVector<Value> next(now);
+    for (auto [i, x] : llvm::enumerate(xs))
+      next[i] = isExtreme() ? extreme(now[i], x) : step(now[i], x);
+    if (isExtreme())
+      for (size_t i = 0; i < xs.size(); i += 2) {
+        Value &seen = next[accumulators + i / 2];
+        seen = seeNaN(seen, xs[i], i + 1 < xs.size() ? xs[i + 1] : xs[i]);
+      }
+    return next;
+  }
+
   Value step(Value accumulator, Value x) {
     if (llvm::isa<VectorType>(accumulator.getType()))
       x = e.spread(x);
@@ -122,21 +153,23 @@ private:
     Value whole = e.sub(size, e.remainder(size, e.constant(width * accumulators)));
     Value full = e.sub(size, e.remainder(size, e.constant(width)));
     SmallVector<Value> init(accumulators, neutralLanes);
+    if (isExtreme())
+      init.append(accumulators / 2, splatInteger(e, flags(neutralLanes.getType()), 0));
     SmallVector<Value> sums = nest(0, reduced.size() - 1, init, [&](ValueRange carried) {
       SmallVector<Value> next =
           e.loop(e.constant(0), whole, width * accumulators, carried, [&](Value base, ValueRange now) {
-            SmallVector<Value> out;
+            SmallVector<Value> xs;
             for (int64_t u = 0; u < accumulators; ++u)
-              out.push_back(step(now[u], load(e.add(base, u * width))));
-            return out;
+              xs.push_back(load(e.add(base, u * width)));
+            return accumulate(now, xs);
           });
-      next[0] = e.loop(whole, full, width, ValueRange{next[0]}, [&](Value base, ValueRange now) {
-        return SmallVector<Value>{step(now[0], load(base))};
-      })[0];
-      next[0] = tail(full, size, next[0], neutralLanes);
-      return next;
+      next = e.loop(whole, full, width, next,
+                    [&](Value base, ValueRange now) { return accumulate(now, load(base)); });
+      return tail(full, size, next, neutralLanes);
     });
     Value total = combine(step(sums[0], sums[1]), step(sums[2], sums[3]));
+    if (isExtreme())
+      total = orNaN(total, arith::OrIOp::create(e.b, e.loc, sums[accumulators], sums[accumulators + 1]));
     if (kept) {
       Indices given(inner);
       e.keepRow(op.getOperand(), given, reduced, kept);
@@ -145,18 +178,25 @@ private:
     return total;
   }
 
-  Value tail(Value full, Value size, Value accumulator, Value neutralLanes) {
+  Value orNaN(Value total, Value seen) {
+    Value any = vector::ReductionOp::create(e.b, e.loc, vector::CombiningKind::OR, seen);
+    Value none =
+        arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, any, splatInteger(e, any.getType(), 0));
+    return arith::SelectOp::create(e.b, e.loc, none, total, splatConstant(e, total.getType(), NAN));
+  }
+
+  SmallVector<Value> tail(Value full, Value size, ArrayRef<Value> now, Value neutralLanes) {
     return e.guarded(
-        e.less(full, size), TypeRange{accumulator.getType()},
+        e.less(full, size), TypeRange(ValueRange(now)),
         [&] {
           Lanes saved = e.lanes;
           e.lanes.mask = e.laneMask(full, size, e.lanes.width);
           Value x = load(full);
           x = arith::SelectOp::create(e.b, e.loc, e.lanes.mask, x, neutralLanes);
           e.lanes = saved;
-          return SmallVector<Value>{step(accumulator, x)};
+          return accumulate(now, x);
         },
-        [&] { return SmallVector<Value>{accumulator}; })[0];
+        [&] { return SmallVector<Value>(now); });
   }
 
   /// Lanes to one value, halving: the order is fixed.

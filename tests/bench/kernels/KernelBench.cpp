@@ -1,13 +1,15 @@
 //===- KernelBench.cpp - generated kernels against oneDNN -----------------===//
 //
 // Every case runs in turns with oneDNN's on one thread, in CPU time; the table at the end gives the best of
-// all repetitions and their ratio. Ends with 1 when a kernel falls below the ratio that --require asks for.
+// all repetitions and their ratio, in floating-point operations (rows/: elements) a second. Ends with 1 when
+// a kernel falls below the ratio that --require asks for.
 //   kernel_bench --benchmark_filter=conv --require=0.9
 //===----------------------------------------------------------------------===//
 #include "Peer.h"
 #include "tests/codegen/KernelCase.h"
 
 #include <benchmark/benchmark.h>
+#include <cmath>
 #include <map>
 #include <unistd.h>
 
@@ -66,8 +68,42 @@ Execution ours(const Attention &a) {
   return [c = compiled(c)] { c->run(); };
 }
 
+Execution ours(const RowKernel &r) {
+  auto c = std::make_shared<KernelCase>();
+  GraphBuilder &g = *c->g;
+  Value x = c->argument({r.rows, r.columns});
+  auto reduced = [&](graph::ReduceKind kind, Value v) { return g.reduce(kind, v, {1}, /*keepDims=*/true); };
+  switch (r.kind) {
+  case RowKernel::Softmax: {
+    Value e = g.unary(graph::UnaryKind::exp, g.sub(x, reduced(graph::ReduceKind::rmax, x)));
+    c->yield(g.div(e, reduced(graph::ReduceKind::sum, e)));
+    break;
+  }
+  case RowKernel::LayerNorm: {
+    Value centred = g.sub(x, g.mean(x, {1}, true)), variance = g.mean(g.mul(centred, centred), {1}, true);
+    Value deviation = g.unary(graph::UnaryKind::sqrt, g.add(variance, g.like(x, 1e-5)));
+    Value scale = c->argument({r.columns}), shift = c->argument({r.columns});
+    c->yield(g.add(g.mul(g.div(centred, deviation), scale), shift));
+    break;
+  }
+  case RowKernel::Gelu: {
+    Value half = g.mul(x, g.like(x, 0.5)),
+          erf = g.unary(graph::UnaryKind::erf, g.mul(x, g.like(x, M_SQRT1_2)));
+    c->yield(g.mul(half, g.add(erf, g.like(x, 1))));
+    break;
+  }
+  case RowKernel::Tanh:
+    c->yield(g.unary(graph::UnaryKind::tanh, x));
+    break;
+  case RowKernel::Add:
+    c->yield(g.add(x, c->argument({r.rows, r.columns})));
+    break;
+  }
+  return [c = compiled(c)] { c->run(); };
+}
+
 /// Compiled on first use, so that a filter costs nothing for what it leaves out.
-void add(const std::string &name, double flops, std::function<Execution()> make) {
+void add(const std::string &name, double work, std::function<Execution()> make) {
   auto made = std::make_shared<Execution>();
   benchmark::RegisterBenchmark(name.c_str(),
                                [=](benchmark::State &state) {
@@ -78,17 +114,17 @@ void add(const std::string &name, double flops, std::function<Execution()> make)
                                  }
                                  for (auto _ : state)
                                    (*made)();
-                                 state.counters["GFLOP/s"] = benchmark::Counter(
-                                     flops * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
+                                 state.counters["G/s"] = benchmark::Counter(
+                                     work * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
                                })
       ->Unit(benchmark::kMicrosecond)
       ->MinTime(0.05)
       ->Repetitions(9);
 }
 
-template <class Case> void addPair(const std::string &name, double flops, const Case &c) {
-  add(name + "/tilewright", flops, [=] { return ours(c); });
-  add(name + "/onednn", flops, [=] { return peerOf(c); });
+template <class Case> void addPair(const std::string &name, double work, const Case &c) {
+  add(name + "/tilewright", work, [=] { return ours(c); });
+  add(name + "/onednn", work, [=] { return peerOf(c); });
 }
 
 const MatrixProduct products[] = {
@@ -116,7 +152,22 @@ const Attention attentions[] = {
     {false, 1, 12, 128, 64}, {false, 1, 12, 512, 64}, {false, 8, 12, 32, 64},
 };
 
+const RowKernel rowKernels[] = {
+    {RowKernel::Softmax, "softmax_1536x128", 1536, 128},
+    {RowKernel::Softmax, "softmax_512x1500", 512, 1500},
+    {RowKernel::Softmax, "softmax_64x32000", 64, 32000},
+    {RowKernel::Softmax, "softmax_4096x49", 4096, 49},
+    {RowKernel::LayerNorm, "layernorm_128x768", 128, 768},
+    {RowKernel::LayerNorm, "layernorm_1500x384", 1500, 384},
+    {RowKernel::Gelu, "gelu_128x3072", 128, 3072},
+    {RowKernel::Tanh, "tanh_128x3072", 128, 3072},
+    {RowKernel::Add, "add_128x768", 128, 768},
+    {RowKernel::Add, "add_3136x256", 3136, 256},
+};
+
 void registerAll() {
+  for (const RowKernel &r : rowKernels)
+    addPair(std::string("rows/") + r.name, double(r.rows) * r.columns, r);
   for (const MatrixProduct &p : products)
     addPair("product/" + std::to_string(p.m) + "x" + std::to_string(p.n) + "x" + std::to_string(p.k),
             2.0 * p.m * p.n * p.k, p);
@@ -137,13 +188,13 @@ public:
       if (run.run_type == Run::RT_Iteration && !run.error_occurred) {
         const std::string name = run.run_name.function_name;
         double &rate = best[name.substr(0, name.rfind('/'))][name.substr(name.rfind('/') + 1) == "onednn"];
-        rate = std::max(rate, run.counters.at("GFLOP/s").value);
+        rate = std::max(rate, run.counters.at("G/s").value);
       }
   }
   /// The table; how many kernels are slower than `required` times oneDNN.
   int print(double required) const {
     int slow = 0;
-    std::printf("%-28s %12s %12s %7s\n", "GFLOP/s, one thread", "tilewright", "oneDNN", "ratio");
+    std::printf("%-28s %12s %12s %7s\n", "G/s, one thread", "tilewright", "oneDNN", "ratio");
     for (const auto &[name, rates] : best) {
       const double ratio = rates[1] > 0 ? rates[0] / rates[1] : 0;
       slow += ratio < required;

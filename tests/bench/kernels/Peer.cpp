@@ -3,6 +3,7 @@
 
 #include <dnnl.hpp>
 #include <memory>
+#include <unordered_map>
 
 using namespace dnnl;
 using Type = memory::data_type;
@@ -63,6 +64,38 @@ Execution peerOf(const Convolution &c) {
       cpu());
   return execution(convolution_forward(primitive), primitive.src_desc(), primitive.weights_desc(),
                    primitive.dst_desc());
+}
+
+Execution peerOf(const RowKernel &r) {
+  const memory::desc desc({r.rows, r.columns}, Type::f32, Tag::ab), row({r.columns}, Type::f32, Tag::a);
+  const prop_kind inference = prop_kind::forward_inference;
+  std::unordered_map<int, memory> arguments{{DNNL_ARG_SRC, filled(desc)}, {DNNL_ARG_DST, filled(desc)}};
+  auto execution = [&](primitive made) -> Execution {
+    return [=, stream = std::make_shared<stream>(cpu())] {
+      made.execute(*stream, arguments);
+      stream->wait();
+    };
+  };
+  auto eltwise = [&](algorithm kind) {
+    return execution(eltwise_forward({{inference, kind, desc, 0, 0}, cpu()}));
+  };
+  switch (r.kind) {
+  case RowKernel::Softmax:
+    return execution(softmax_v2_forward({{inference, algorithm::softmax_accurate, desc, desc, 1}, cpu()}));
+  case RowKernel::LayerNorm:
+    arguments.insert({{DNNL_ARG_SCALE, filled(row)}, {DNNL_ARG_SHIFT, filled(row)}});
+    return execution(layer_normalization_forward(
+        {{inference, desc, 1e-5f, normalization_flags::use_scale | normalization_flags::use_shift}, cpu()}));
+  case RowKernel::Gelu:
+    return eltwise(algorithm::eltwise_gelu_erf);
+  case RowKernel::Tanh:
+    return eltwise(algorithm::eltwise_tanh);
+  case RowKernel::Add:
+    arguments = {
+        {DNNL_ARG_SRC_0, filled(desc)}, {DNNL_ARG_SRC_1, filled(desc)}, {DNNL_ARG_DST, filled(desc)}};
+    return execution(binary({{algorithm::binary_add, desc, desc, desc}, cpu()}));
+  }
+  return {};
 }
 
 Execution peerOf(const Attention &a) {

@@ -28,11 +28,19 @@ struct Attention {
   int64_t batch, heads, sequence, size;
 };
 
+/// Rows of a tensor, normalised, or all of its elements mapped.
+struct RowKernel {
+  enum Kind { Softmax, LayerNorm, Gelu, Tanh, Add } kind;
+  const char *name;
+  int64_t rows, columns;
+};
+
 /// One execution on one thread, with weights in the layout that oneDNN prefers.
 using Execution = std::function<void()>;
 Execution peerOf(const MatrixProduct &product);
 Execution peerOf(const Convolution &convolution);
 Execution peerOf(const Attention &attention);
+Execution peerOf(const RowKernel &rows);
 
 } // namespace tilewright::bench
 
