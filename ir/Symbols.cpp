@@ -481,6 +481,22 @@ AffineExpr SymbolTable::maximum(AffineExpr a, AffineExpr b) {
                  std::max(upperBound(a), upperBound(b)));
 }
 
+/// Whether `size` broadcast with `other` is `size` whenever the two fit together: `other` is what `size` was
+/// made of, or smaller but never 1 unless `size` is.
+bool SymbolTable::absorbs(AffineExpr size, AffineExpr other) const {
+  auto derivedOf = [&](AffineExpr expr) -> const Symbol * {
+    auto symbol = llvm::dyn_cast<AffineSymbolExpr>(expr);
+    return symbol && symbol.getPosition() < symbols.size() ? &symbols[symbol.getPosition()] : nullptr;
+  };
+  if (const Symbol *whole = derivedOf(size); whole && whole->rule == Symbol::Broadcast)
+    if (whole->a == other || whole->b == other)
+      return true;
+  const Symbol *part = derivedOf(other);
+  if (!part || part->rule != Symbol::Min || (part->a != size && part->b != size))
+    return false;
+  return lowerBound(part->a == size ? part->b : part->a) >= 2;
+}
+
 AffineExpr SymbolTable::broadcast(AffineExpr a, AffineExpr b) {
   a = canonical(a), b = canonical(b);
   if (a == b || constantOf(b) == 1)
@@ -491,6 +507,10 @@ AffineExpr SymbolTable::broadcast(AffineExpr a, AffineExpr b) {
   if (constantOf(a))
     return a;
   if (constantOf(b))
+    return b;
+  if (absorbs(a, b))
+    return a;
+  if (absorbs(b, a))
     return b;
   return derived(Symbol::Broadcast, a, b, std::min(lowerBound(a), lowerBound(b)),
                  std::max(upperBound(a), upperBound(b)));

@@ -87,6 +87,7 @@ public:
   mlir::MLIRContext *context() const { return ctx; }
 
 private:
+  bool absorbs(mlir::AffineExpr size, mlir::AffineExpr other) const;
   mlir::AffineExpr derived(Symbol::Rule rule, mlir::AffineExpr a, mlir::AffineExpr b, int64_t lo, int64_t hi);
   mlir::AffineExpr add(Symbol symbol);
   std::pair<int64_t, int64_t> bounds(mlir::AffineExpr expr) const;

@@ -3,7 +3,8 @@
 //
 // The idea is XLA's and TVM's: an op whose value is needed once, or is cheap, is computed where it is used.
 // What keeps it safe for speed:
-//   - one contract or conv a kernel, at its root but for an epilogue that keeps or permutes the index
+//   - one contract or conv a kernel, at its root but for an epilogue that keeps or permutes the index; a
+//   contraction brings along the contraction whose rows it multiplies (RowChains.h)
 //   - a reduce joins its consumer only if it is computed once a row: it takes the innermost dimensions of
 //   exactly the shape the kernel runs over
 //   - nothing dear is computed again for every element of a larger result it is repeated over
@@ -127,9 +128,20 @@ StringRef FusionPlanner::whyStored(Operation *op) const {
   return "";
 }
 
+static bool isInChain(Operation *op, const FusionGroup &group) {
+  return group.chain && (op == group.chain->scores || group.chain->ops.contains(op));
+}
+
+/// Read by the ops that compute rows: for every pass over them.
+bool FusionPlanner::feedsChain(Operation *op, const FusionGroup &group) const {
+  return group.chain &&
+         llvm::any_of(op->getUsers(), [&](Operation *user) { return group.chain->ops.contains(user); });
+}
+
 bool FusionPlanner::feedsHero(Operation *op, FusionGroup &group) const {
   return llvm::any_of(op->getUsers(), [&](Operation *user) {
-    return group.ops.contains(user) && (user == group.hero || group.prologue.contains(user));
+    return group.ops.contains(user) && (user == group.hero || group.prologue.contains(user) ||
+                                        (group.chain && user == group.chain->scores));
   });
 }
 
@@ -222,6 +234,8 @@ bool FusionPlanner::isRepeated(Operation *op, FusionGroup &group, int depth) con
 }
 
 StringRef FusionPlanner::whyNotFused(Operation *op, FusionGroup &group) const {
+  if (isInChain(op, group))
+    return "";
   if (group.ops.size() >= maxOps)
     return "the consumer's kernel is full";
   if (isHero(op))
@@ -233,6 +247,8 @@ StringRef FusionPlanner::whyNotFused(Operation *op, FusionGroup &group) const {
       return "";
     return "a contraction would compute it again for every tile";
   }
+  if (isDear(op) && feedsChain(op, group))
+    return "it would be computed again for every pass over the rows";
   if (isDear(op) && isRepeated(op, group) && !isRowScalar(op, group))
     return "it would be computed again for every repetition";
   if (isa<WindowOp>(op) && (group.rowRank || group.hero || isSerial(group.root)))
@@ -241,12 +257,20 @@ StringRef FusionPlanner::whyNotFused(Operation *op, FusionGroup &group) const {
 }
 
 void FusionPlanner::join(Operation *op, FusionGroup &group) {
-  if (feedsHero(op, group))
+  const bool inChain = isInChain(op, group);
+  if (!inChain && feedsHero(op, group))
     group.prologue.insert(op);
   group.ops.insert(op);
   groupsOf[op].push_back(&group);
-  if (isHero(op))
+  if (inChain)
+    return;
+  if (isHero(op)) {
     group.hero = op;
+    if (auto contract = dyn_cast<ContractOp>(op); contract && !isConstant(contract.getRhs()))
+      group.chain = findRowChain(contract);
+    if (group.chain && isConstant(group.chain->scores.getRhs()))
+      group.chain.reset();
+  }
   if (auto reduce = dyn_cast<ReduceOp>(op))
     if (!sameCount(reduce.getResult(), group.iteration))
       group.rowRank = *trailingReduction(reduce);

@@ -2,6 +2,7 @@
 #pragma once
 #include "ir/Graph.h"
 #include "ir/Symbols.h"
+#include "passes/RowChains.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SetVector.h"
 #include <memory>
@@ -13,6 +14,7 @@ namespace tilewright::passes {
 struct FusionGroup {
   mlir::Operation *root = nullptr;
   mlir::Operation *hero = nullptr; ///< its contract or conv
+  std::optional<RowChain> chain;   ///< what computes the rows of the hero's left operand
   Dims iteration;                  ///< dimensions of the stored value
   int64_t rowRank = 0;             ///< trailing dimensions (without ones) that its reduces run over
   llvm::SetVector<mlir::Operation *> ops;
@@ -35,6 +37,7 @@ private:
   llvm::StringRef whyNotFused(mlir::Operation *op, FusionGroup &group) const;
   llvm::StringRef reduceObstacle(mlir::Operation *reduce, FusionGroup &group) const;
   llvm::StringRef heroObstacle(mlir::Operation *op, FusionGroup &group) const;
+  bool feedsChain(mlir::Operation *op, const FusionGroup &group) const;
   bool feedsHero(mlir::Operation *op, FusionGroup &group) const;
   bool isRowScalar(mlir::Operation *op, FusionGroup &group, int depth = 0) const;
   bool isRepeated(mlir::Operation *op, FusionGroup &group, int depth = 0) const;

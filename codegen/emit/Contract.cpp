@@ -6,7 +6,8 @@
 // core (staged rows, packed panels), whatever share of them a thread gets.
 //===----------------------------------------------------------------------===//
 #include "codegen/emit/Contract.h"
-#include "codegen/emit/RowTiles.h"
+#include "codegen/emit/BlockOperands.h"
+#include "codegen/emit/ScoreRows.h"
 #include "codegen/emit/TileOutput.h"
 
 using namespace mlir;
@@ -112,11 +113,6 @@ DotKind dotKindOf(Operation *root) {
 
 namespace {
 
-/// One share of the result: row tiles x panels of one batch element.
-struct Block {
-  Value batch, firstTile, endTile, firstPanel, endPanel;
-};
-
 class ContractEmitter {
 public:
   ContractEmitter(ValueEmitter &e, ContractOp op, EmittedKernel &result);
@@ -129,53 +125,39 @@ private:
   void emitBlock(const Block &block);
   void emitBlockedDepth(const Block &block);
   void enterPanel(Value panel);
-  Accumulators startOf(const Block &block, Value panel);
   Indices indicesAt(const Block &block, Value row, const Index &column);
-  MicroKernel::Run runOf(const Block &block, Value panel, int64_t rows, Value row, Value firstDepth,
-                         Value depth);
 
   ValueEmitter &e;
   ContractOp op;
   EmittedKernel &result;
-  MLIRContext *context;
   ContractDims dims;
   ProductSchedule schedule;
-  std::optional<int64_t> panelArgument;
   MicroKernel kernel;
   RowTiles tiles;
+  BlockOperands operands;
+  std::optional<ScoreRows> scores; ///< what the left operand is computed from
   TileOutput output;
-  Value m, n, k; ///< k in steps
-  AffineExpr steps, panelCount;
+  Value n, k; ///< k in steps
   int64_t vectors;
-  // The left operand: element (row, k) at leftBase + (row - leftFirstRow) * row stride + k * depth stride.
-  std::optional<StridedView> leftView;
-  StagedLayout leftLayout;
-  Value leftScratch, leftBase, leftFirstRow;
-  // Panels: the first of the block at rightBase.
-  Value rightScratch, rightBase, panelPitch;
   Value partial; ///< scratch for the sums of a block where k is cut
 };
 
 ContractEmitter::ContractEmitter(ValueEmitter &e, ContractOp op, EmittedKernel &result)
-    : e(e), op(op), result(result), context(op.getContext()), dims(op),
-      schedule(contractSchedule(op, e.kernel.target)),
-      panelArgument(scheduleInteger(e.kernel.kernel.getScheduleAttr(), "panel_argument")),
-      kernel(e, accumulatorType(elementOf(op.getResult())),
-             panelArgument ? elementOf(e.kernel.kernel.getBody().getArgument(*panelArgument))
-                           : accumulatorType(elementOf(op.getResult())),
-             dotKindOf(op)),
-      tiles(e, dims.m, schedule.rows),
+    : e(e), op(op), result(result), dims(op), schedule(contractSchedule(op, e.kernel.target)),
+      kernel(microKernelOf(e, op)), tiles(e, dims.m, schedule.rows),
+      operands(e, kernel, tiles, dims, schedule),
       output(e, kernel, op, schedule.rows, schedule.columns, tiles.isFixed()) {
-  m = e.dim(dims.m);
   n = e.dim(dims.n);
-  steps = canonical((dims.k + (kernel.group() - 1)).floorDiv(kernel.group()));
-  k = e.dim(steps);
+  k = operands.depth();
   vectors = schedule.columns / kernel.lanes();
-  panelCount = canonical((dims.n + (schedule.columns - 1)).floorDiv(schedule.columns));
+  if (ContractOp inner = scoresOf(op))
+    scores.emplace(e, inner, tiles, schedule);
 }
 
 void ContractEmitter::emit() {
   e.lanes = {kernel.lanes(), {}};
+  MLIRContext *context = op.getContext();
+  AffineExpr panelCount = operands.panelCount;
   AffineExpr rowBlocks =
       canonical((tiles.countExpr + (schedule.tilesPerBlock - 1)).floorDiv(schedule.tilesPerBlock));
   AffineExpr panelsPerBlock =
@@ -184,26 +166,12 @@ void ContractEmitter::emit() {
       schedule.panelsPerBlock
           ? canonical((panelCount + (schedule.panelsPerBlock - 1)).floorDiv(schedule.panelsPerBlock))
           : constantDim(context, 1);
-  AffineExpr blockRows = constantDim(context, schedule.tilesPerBlock * schedule.rows);
-  const int64_t bytes = kernel.accumulatorBytes();
-  if (schedule.staged) {
-    AffineExpr size;
-    leftLayout = stagedLayout(e, kernel, dims.left, blockRows, dims.k, size);
-    leftScratch = e.reserveScratch(size);
-  } else {
-    leftView = viewOf(dims.left.value);
-    leftLayout = {
-        e.mul(e.dim(*strideOf(*leftView, dims.left.free)), kernel.leftBytes()),
-        e.mul(e.dim(*strideOf(*leftView, dims.left.contracted)), kernel.leftBytes() * kernel.group())};
-  }
-  AffineExpr panelDepth = steps;
-  if (!panelArgument) {
-    panelDepth = canonical((dims.k + (kernel.lanes() - 1)).floorDiv(kernel.lanes()) * kernel.lanes());
-    rightScratch = e.reserveScratch(canonical(panelsPerBlock * panelDepth * (schedule.columns * bytes)));
-  }
-  panelPitch = e.dim(canonical(panelDepth * kernel.panelStride(schedule.columns)));
+  operands.reserve(panelsPerBlock, scores ? scores->rowLength() : dims.k);
+  if (scores)
+    scores->reserve();
   if (schedule.depthBlock)
-    partial = e.reserveScratch(canonical(panelsPerBlock * blockRows * (schedule.columns * bytes)));
+    partial = e.reserveScratch(canonical(panelsPerBlock * (schedule.tilesPerBlock * schedule.rows) *
+                                         (schedule.columns * kernel.accumulatorBytes())));
   result.extent = canonical(dims.batch * rowBlocks * panelBlocks);
   emitItems(rowBlocks, panelBlocks);
 }
@@ -213,7 +181,7 @@ void ContractEmitter::emitItems(AffineExpr rowBlocks, AffineExpr panelBlocks) {
   AffineExpr outerCount = rowsOuter ? rowBlocks : panelBlocks,
              innerCount = rowsOuter ? panelBlocks : rowBlocks;
   Value inner = e.dim(innerCount), begin = e.kernel.begin, end = e.kernel.end;
-  Value tileCount = tiles.count, panels = e.dim(panelCount);
+  Value tileCount = tiles.count, panels = e.dim(operands.panelCount);
   auto setRows = [&](Block &block, Value index) {
     block.firstTile = e.mul(index, schedule.tilesPerBlock);
     block.endTile = e.minimum(e.add(block.firstTile, schedule.tilesPerBlock), tileCount);
@@ -241,53 +209,15 @@ void ContractEmitter::emitItems(AffineExpr rowBlocks, AffineExpr panelBlocks) {
 }
 
 void ContractEmitter::prepareLeft(const Block &block) {
-  if (leftView) {
-    Indices batch(leftView->strides.size(), e.uniform(e.constant(0)));
-    spreadOver(e, dims.left.batch, e.uniform(block.batch), batch);
-    Value offset = e.dim(leftView->offset);
-    for (auto [index, stride] : llvm::zip(batch, leftView->strides))
-      offset = e.add(offset, e.mul(index.base, e.dim(stride)));
-    leftBase = e.address(e.kernel.pointers.lookup(leftView->argument), offset, kernel.leftBytes());
-    leftFirstRow = e.constant(0);
-    return;
-  }
-  leftBase = leftScratch;
-  leftFirstRow = tiles.firstRow(block.firstTile);
-  Value count = e.sub(tiles.firstRow(block.endTile), leftFirstRow);
-  stageRows(e, kernel, dims.left, block.batch, leftFirstRow, count, leftScratch, leftLayout);
+  if (scores)
+    scores->emit(block, operands.leftStart(), operands.layout());
+  operands.prepareLeft(block);
 }
 
 void ContractEmitter::prepareRight(const Block &block) {
-  if (panelArgument) {
-    Value pointer = e.kernel.pointers.lookup(e.kernel.kernel.getBody().getArgument(*panelArgument));
-    Value panel = e.add(e.mul(block.batch, e.dim(panelCount)), block.firstPanel);
-    rightBase = e.address(pointer, e.mul(panel, panelPitch), 1);
-    return;
-  }
-  rightBase = rightScratch;
-  packPanels(e, kernel, dims.right, block.batch, schedule.columns, block.firstPanel, block.endPanel, k,
-             rightScratch, panelPitch);
-}
-
-MicroKernel::Run ContractEmitter::runOf(const Block &block, Value panel, int64_t rows, Value row,
-                                        Value firstDepth, Value depth) {
-  MicroKernel::Run run;
-  Value left = e.address(leftBase, e.mul(e.sub(row, leftFirstRow), leftLayout.rowStride), 1);
-  run.left = e.address(left, e.mul(firstDepth, leftLayout.depthStride), 1);
-  run.rowStride = leftLayout.rowStride;
-  run.depthStride = leftLayout.depthStride;
-  run.panelStride = kernel.panelStride(schedule.columns);
-  Value panelAddress = e.address(rightBase, e.mul(e.sub(panel, block.firstPanel), panelPitch), 1);
-  run.panel = e.address(panelAddress, firstDepth, run.panelStride);
-  run.depth = depth;
-  // Rows behind each other: over its k, a tile fetches as many bytes of the next one.
-  const auto rowStride = e.constantOf(leftLayout.rowStride), unit = e.constantOf(leftLayout.depthStride),
-             whole = e.constantOf(k);
-  if (leftView && rowStride && unit && whole && rows > 1 && *rowStride == *unit * *whole) {
-    run.ahead = e.address(run.left, e.constant(rows * *rowStride), 1);
-    run.aheadStride = rows * *unit;
-  }
-  return run;
+  operands.prepareRight(block);
+  if (scores)
+    scores->prepareBatch(block);
 }
 
 void ContractEmitter::enterPanel(Value panel) {
@@ -298,24 +228,15 @@ void ContractEmitter::enterPanel(Value panel) {
 void ContractEmitter::emitBlock(const Block &block) {
   e.loop(block.firstPanel, block.endPanel, 1, [&](Value panel) {
     enterPanel(panel);
-    const Accumulators start = startOf(block, panel);
+    const Accumulators start = operands.startOf(block, panel);
     tiles.forEach(block.firstTile, block.endTile, [&](int64_t rows, Value row) {
       const MicroKernel::Tile tile{rows, vectors};
-      const Accumulators sums = kernel.accumulate(tile, runOf(block, panel, rows, row, e.constant(0), k),
-                                                  kernel.repeated(start, rows));
+      const Accumulators sums = kernel.accumulate(
+          tile, operands.runOf(block, panel, rows, row, e.constant(0), k), kernel.repeated(start, rows));
       output.finish(tile, sums,
                     [&](Value i, const Index &column) { return indicesAt(block, e.add(row, i), column); });
     });
   });
-}
-
-/// What a row of sums starts from.
-Accumulators ContractEmitter::startOf(const Block &block, Value panel) {
-  const int64_t stride = kernel.panelStride(schedule.columns);
-  if (!kernel.needsCorrection(elementOf(dims.left.value)))
-    return kernel.zero({1, vectors});
-  return kernel.signedCorrection(
-      vectors, e.address(rightBase, e.mul(e.sub(panel, block.firstPanel), panelPitch), 1), stride, k);
 }
 
 Indices ContractEmitter::indicesAt(const Block &block, Value row, const Index &column) {
@@ -341,7 +262,7 @@ void ContractEmitter::emitBlockedDepth(const Block &block) {
     });
   };
   e.loop(block.firstPanel, block.endPanel, 1, [&](Value panel) {
-    const Accumulators start = startOf(block, panel);
+    const Accumulators start = operands.startOf(block, panel);
     e.loop(e.constant(0), e.sub(tiles.firstRow(block.endTile), firstRow), 1,
            [&](Value i) { kernel.store({1, vectors}, partialOf(panel, e.add(firstRow, i)), pitch, start); });
   });
@@ -353,7 +274,7 @@ void ContractEmitter::emitBlockedDepth(const Block &block) {
       Value pointer = partialOf(panel, row);
       const MicroKernel::Tile tile{rows, vectors};
       kernel.store(tile, pointer, pitch,
-                   kernel.accumulate(tile, runOf(block, panel, rows, row, first, depth),
+                   kernel.accumulate(tile, operands.runOf(block, panel, rows, row, first, depth),
                                      kernel.load(tile, pointer, pitch)));
     });
   });
@@ -375,7 +296,16 @@ ProductSchedule contractSchedule(ContractOp op, const TargetInfo &target) {
   DictionaryAttr attribute = function ? function.getScheduleAttr() : DictionaryAttr();
   ProductShape shape = dims.shape(accumulatorType(elementOf(op.getResult())), dotKindOf(op));
   shape.packedRight = scheduleInteger(attribute, "panel_argument").has_value();
+  if (ContractOp scores = scoresOf(op))
+    return chooseRowChain(shape, constantOf(ContractDims(scores).k), target);
   return overridden(chooseProduct(shape, target), attribute);
+}
+
+MicroKernel microKernelOf(ValueEmitter &e, ContractOp op) {
+  const auto panels = scheduleInteger(e.kernel.kernel.getScheduleAttr(), "panel_argument");
+  Type sums = accumulatorType(elementOf(op.getResult()));
+  return MicroKernel(e, sums, panels ? elementOf(e.kernel.kernel.getBody().getArgument(*panels)) : sums,
+                     dotKindOf(op));
 }
 
 bool canEmitContract(ContractOp op) {

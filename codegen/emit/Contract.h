@@ -31,6 +31,8 @@ DotKind dotKindOf(mlir::Operation *root);
 /// The heuristics' choice for `op`, with what its kernel's schedule attribute overrides.
 ProductSchedule contractSchedule(graph::ContractOp op, const TargetInfo &target);
 
+MicroKernel microKernelOf(ValueEmitter &e, graph::ContractOp op);
+
 /// Whether emitContract() takes this root; else it is loops.
 bool canEmitContract(graph::ContractOp op);
 

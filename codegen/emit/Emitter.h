@@ -160,6 +160,10 @@ public:
   /// epilogue.
   void define(mlir::Value v, llvm::ArrayRef<Index> indices, mlir::Value value);
 
+  /// From here on `source` answers for `v`, for scalars and lanes alike.
+  using Source = std::function<mlir::Value(llvm::ArrayRef<Index>)>;
+  void provide(mlir::Value v, Source source);
+
   /// From the indices of a root's result to those of the value that the kernel yields, forwards through
   /// element-wise ops, reshapes and transposes.
   Indices forward(mlir::Value from, llvm::ArrayRef<Index> indices, mlir::Value to);
@@ -216,6 +220,7 @@ private:
   mlir::Value rounded(mlir::Value value, mlir::Value v);
   mlir::Value keptRow(mlir::Value v, llvm::ArrayRef<Index> indices);
   Key keyOf(const void *tag, mlir::Value v, llvm::ArrayRef<Index> indices);
+  llvm::DenseMap<mlir::Value, Source> sources;
   unsigned floorDepth = 0; ///< values are placed no further out than what a root defined last
   llvm::DenseMap<mlir::Value, llvm::SmallVector<int64_t>>
       rowDims; ///< which dimensions of a kept value vary within its row

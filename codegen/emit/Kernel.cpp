@@ -42,7 +42,7 @@ Operation *rootOf(kernel::FuncOp kernel) {
   Operation *root = nullptr;
   for (Operation &op : kernel.getBody().front())
     if (isa<ContractOp, ConvOp, ScanOp, SortOp, ScatterElementsOp, ScatterNDOp, CompactOp>(op))
-      root = root ? root : &op;
+      root = &op; // the last: one before it computes its left operand
   return root;
 }
 

@@ -111,6 +111,24 @@ ProductSchedule chooseProduct(const ProductShape &shape, const TargetInfo &targe
   return s;
 }
 
+ProductSchedule chooseRowChain(const ProductShape &shape, std::optional<int64_t> innerDepth,
+                               const TargetInfo &target) {
+  ProductSchedule s;
+  const RegisterTile tile = chooseTile(shape.m, shape.n, shape.bits, target);
+  s.rows = tile.rows;
+  s.columns = tile.columns;
+  s.staged = true;
+  s.panelsPerBlock = 0;
+  const int64_t m = std::max<int64_t>(shape.m.value_or(512), 1),
+                k = std::max<int64_t>(shape.k.value_or(512), 1),
+                work = s.rows * k * (innerDepth.value_or(64) + shape.n.value_or(64));
+  const int64_t tiles = splitEvenly(m, s.rows).parts;
+  const int64_t rowsInCache = target.l2Bytes / 4 / (k * (shape.bits / 8));
+  s.tilesPerBlock = std::min(std::max<int64_t>(1, rowsInCache / s.rows),
+                             tilesPerItem(tiles, shape.batch.value_or(8), work));
+  return s;
+}
+
 std::optional<int64_t> scheduleInteger(mlir::DictionaryAttr attribute, llvm::StringRef name) {
   if (attribute)
     if (auto value = attribute.getAs<mlir::IntegerAttr>(name))

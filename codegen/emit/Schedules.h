@@ -42,6 +42,12 @@ ProductSchedule chooseProduct(const ProductShape &shape, const TargetInfo &targe
 ProductSchedule overridden(ProductSchedule schedule, mlir::DictionaryAttr attribute);
 
 /// An integer of a schedule attribute.
+/// For a product whose left operand is computed from rows of another product, with `innerDepth` products an
+/// element: rows stay in scratch between both, and each thread packs both right operands once a batch
+/// element.
+ProductSchedule chooseRowChain(const ProductShape &shape, std::optional<int64_t> innerDepth,
+                               const TargetInfo &target);
+
 std::optional<int64_t> scheduleInteger(mlir::DictionaryAttr attribute, llvm::StringRef name);
 
 /// total cut into the fewest parts of at most `limit`: how many, and the size of the largest.

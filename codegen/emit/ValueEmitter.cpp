@@ -325,6 +325,11 @@ void ValueEmitter::define(Value v, ArrayRef<Index> given, Value value) {
   remember(depth(), keyOf(&valueTag, v, indices), value);
 }
 
+void ValueEmitter::provide(Value v, Source source) {
+  floorDepth = depth();
+  sources[v] = std::move(source);
+}
+
 Value ValueEmitter::at(Value v, ArrayRef<Index> given) {
   Indices indices(given);
   auto type = llvm::cast<RankedTensorType>(v.getType());
@@ -420,6 +425,8 @@ Value ValueEmitter::compute(Value v, ArrayRef<Index> indices) {
     return load(llvm::cast<RankedTensorType>(v.getType()), pointer, indices);
   if (Value kept = keptRow(v, indices))
     return kept;
+  if (auto source = sources.find(v); source != sources.end())
+    return source->second(indices);
   Operation *op = v.getDefiningOp();
   auto element = [](Value x) { return llvm::cast<RankedTensorType>(x.getType()).getElementType(); };
   auto operand = [&](unsigned i) { return at(op->getOperand(i), indices); };

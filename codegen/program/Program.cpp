@@ -308,7 +308,10 @@ private:
   void requireEqual(const ShapeCheck &check) {
     Value have = s.value(check.have), want = s.value(check.want);
     int code = check.reshape ? TW_FAIL_RESHAPE : TW_FAIL_SHAPE;
-    when(s.compare(arith::CmpIPredicate::ne, have, want), [&] {
+    Value bad = s.compare(arith::CmpIPredicate::ne, have, want);
+    if (check.orOne)
+      bad = arith::AndIOp::create(b, loc, bad, s.compare(arith::CmpIPredicate::ne, have, s.i64(1)));
+    when(bad, [&] {
       callHost(offsetof(tw_host_table, fail), {}, {frame, s.i32(code), s.i32(check.site), have, want});
     });
   }
@@ -562,9 +565,11 @@ private:
 std::vector<ShapeCheck> collectShapeChecks(func::FuncOp main) {
   std::vector<ShapeCheck> checks;
   std::string node;
-  auto require = [&](AffineExpr have, AffineExpr want, bool reshape) {
-    if (canonical(have) != canonical(want) && !(constantOf(have) && constantOf(want)))
-      checks.push_back({canonical(have), canonical(want), reshape, node, 0});
+  llvm::DenseSet<std::pair<AffineExpr, AffineExpr>> known[2]; // by orOne: the first node to need it is named
+  auto require = [&](AffineExpr have, AffineExpr want, bool reshape, bool orOne = false) {
+    have = canonical(have), want = canonical(want);
+    if (have != want && !(constantOf(have) && constantOf(want)) && known[orOne].insert({have, want}).second)
+      checks.push_back({have, want, orOne, reshape, node, 0});
   };
   for (Operation &op : main.getBody().front()) {
     auto name = llvm::dyn_cast<NameLoc>(op.getLoc());
@@ -577,6 +582,12 @@ std::vector<ShapeCheck> collectShapeChecks(func::FuncOp main) {
         require(lhs[l], rhs[r], false);
       for (auto [l, r] : llvm::zip(contract.getLhsBatch(), contract.getRhsBatch()))
         require(lhs[l], rhs[r], false);
+    }
+    if (auto broadcast = dyn_cast<BroadcastOp>(op)) {
+      Dims from = dimsOf(broadcast.getOperand()), to = dimsOf(broadcast.getResult());
+      for (auto [size, dim] : llvm::zip(from, broadcast.getDims()))
+        if (constantOf(size) != 1)
+          require(size, to[dim], false, /*orOne=*/true);
     }
     if (auto concat = dyn_cast<ConcatOp>(op))
       for (Value operand : concat.getOperands())

@@ -19,6 +19,7 @@ struct KernelBinding {
 /// Two sizes that must be equal when the program runs: `reshape` says which message a user gets.
 struct ShapeCheck {
   mlir::AffineExpr have, want;
+  bool orOne = false; ///< or `have` is 1
   bool reshape = false;
   std::string node; ///< "op:node" of the ONNX node that relies on it
   unsigned site = 0;

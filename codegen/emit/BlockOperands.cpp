@@ -1,0 +1,98 @@
+//===- BlockOperands.cpp - a product's operands within a work item --------===//
+#include "codegen/emit/BlockOperands.h"
+
+using namespace mlir;
+
+namespace tilewright::codegen {
+
+BlockOperands::BlockOperands(ValueEmitter &e, const MicroKernel &kernel, RowTiles &tiles,
+                             const ContractDims &dims, const ProductSchedule &schedule)
+    : e(e), kernel(kernel), tiles(tiles), dims(dims), schedule(schedule) {
+  auto function = e.kernel.kernel;
+  if (auto argument = scheduleInteger(function.getScheduleAttr(), "panel_argument"))
+    panelArgument = argument;
+  steps = canonical((dims.k + (kernel.group() - 1)).floorDiv(kernel.group()));
+  k = e.dim(steps);
+  panelCount = canonical((dims.n + (schedule.columns - 1)).floorDiv(schedule.columns));
+}
+
+void BlockOperands::reserve(AffineExpr panelsPerBlock, AffineExpr rowLength) {
+  const int64_t bytes = kernel.accumulatorBytes();
+  if (schedule.staged) {
+    AffineExpr rows = constantDim(e.b.getContext(), schedule.tilesPerBlock * schedule.rows), size;
+    leftLayout = stagedLayout(e, kernel, dims.left, rows, rowLength, size);
+    leftScratch = e.reserveScratch(size);
+  } else {
+    leftView = viewOf(dims.left.value);
+    leftLayout = {
+        e.mul(e.dim(*strideOf(*leftView, dims.left.free)), kernel.leftBytes()),
+        e.mul(e.dim(*strideOf(*leftView, dims.left.contracted)), kernel.leftBytes() * kernel.group())};
+  }
+  AffineExpr panelDepth = steps;
+  if (!panelArgument) {
+    panelDepth = canonical((dims.k + (kernel.lanes() - 1)).floorDiv(kernel.lanes()) * kernel.lanes());
+    rightScratch = e.reserveScratch(canonical(panelsPerBlock * panelDepth * (schedule.columns * bytes)));
+  }
+  panelPitch = e.dim(canonical(panelDepth * kernel.panelStride(schedule.columns)));
+}
+
+void BlockOperands::prepareLeft(const Block &block) {
+  if (leftView) {
+    Indices batch(leftView->strides.size(), e.uniform(e.constant(0)));
+    spreadOver(e, dims.left.batch, e.uniform(block.batch), batch);
+    Value offset = e.dim(leftView->offset);
+    for (auto [index, stride] : llvm::zip(batch, leftView->strides))
+      offset = e.add(offset, e.mul(index.base, e.dim(stride)));
+    leftBase = e.address(e.kernel.pointers.lookup(leftView->argument), offset, kernel.leftBytes());
+    leftFirstRow = e.constant(0);
+    return;
+  }
+  leftBase = leftScratch;
+  leftFirstRow = tiles.firstRow(block.firstTile);
+  Value count = e.sub(tiles.firstRow(block.endTile), leftFirstRow);
+  stageRows(e, kernel, dims.left, block.batch, leftFirstRow, count, leftScratch, leftLayout);
+}
+
+void BlockOperands::prepareRight(const Block &block) {
+  if (panelArgument) {
+    Value pointer = e.kernel.pointers.lookup(e.kernel.kernel.getBody().getArgument(*panelArgument));
+    Value panel = e.add(e.mul(block.batch, e.dim(panelCount)), block.firstPanel);
+    rightBase = e.address(pointer, e.mul(panel, panelPitch), 1);
+    return;
+  }
+  rightBase = rightScratch;
+  packPanels(e, kernel, dims.right, block.batch, schedule.columns, block.firstPanel, block.endPanel, k,
+             rightScratch, panelPitch);
+}
+
+MicroKernel::Run BlockOperands::runOf(const Block &block, Value panel, int64_t rows, Value row,
+                                      Value firstDepth, Value depth) {
+  MicroKernel::Run run;
+  Value left = e.address(leftBase, e.mul(e.sub(row, leftFirstRow), leftLayout.rowStride), 1);
+  run.left = e.address(left, e.mul(firstDepth, leftLayout.depthStride), 1);
+  run.rowStride = leftLayout.rowStride;
+  run.depthStride = leftLayout.depthStride;
+  run.panelStride = kernel.panelStride(schedule.columns);
+  Value panelAddress = e.address(rightBase, e.mul(e.sub(panel, block.firstPanel), panelPitch), 1);
+  run.panel = e.address(panelAddress, firstDepth, run.panelStride);
+  run.depth = depth;
+  // Rows behind each other: over its k, a tile fetches as many bytes of the next one.
+  const auto rowStride = e.constantOf(leftLayout.rowStride), unit = e.constantOf(leftLayout.depthStride),
+             whole = e.constantOf(k);
+  if (leftView && rowStride && unit && whole && rows > 1 && *rowStride == *unit * *whole) {
+    run.ahead = e.address(run.left, e.constant(rows * *rowStride), 1);
+    run.aheadStride = rows * *unit;
+  }
+  return run;
+}
+
+Accumulators BlockOperands::startOf(const Block &block, Value panel) {
+  const int64_t stride = kernel.panelStride(schedule.columns), vectors = schedule.columns / kernel.lanes();
+  const Type element = llvm::cast<RankedTensorType>(dims.left.value.getType()).getElementType();
+  if (!kernel.needsCorrection(element))
+    return kernel.zero({1, vectors});
+  return kernel.signedCorrection(
+      vectors, e.address(rightBase, e.mul(e.sub(panel, block.firstPanel), panelPitch), 1), stride, k);
+}
+
+} // namespace tilewright::codegen
