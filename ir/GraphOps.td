@@ -98,8 +98,9 @@ def Graph_BitcastOp : Graph_Elementwise<"bitcast"> {
 def Graph_BroadcastOp : Graph_PureOp<"broadcast"> {
   let summary = "repeat along dimensions";
   let description = [{Operand dimension i is result dimension dims[i]. C1: dims is strictly increasing. C2: each operand dimension equals the result's
-    or is 1; a symbolic operand dimension that is not provably equal is checked at run time to be one or the other.}];
-  let arguments = (ins Graph_Tensor:$operand, DenseI64ArrayAttr:$dims);
+    or is 1; a symbolic operand dimension that is not provably equal is checked at run time to be one or the other.
+    C3: `exact` repeats nothing: ranks agree and sizes are equal, however they are written; checked at run time where it cannot be proved.}];
+  let arguments = (ins Graph_Tensor:$operand, DenseI64ArrayAttr:$dims, UnitAttr:$exact);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$operand $dims attr-dict `:` type($operand) `->` type($result)";
 }

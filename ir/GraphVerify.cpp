@@ -131,6 +131,8 @@ LogicalResult BroadcastOp::verify() {
       failed(requireIncreasing(*this, getDims(), rankOf(getResult()))))
     return failure();
   Dims from = dimsOf(getOperand()), to = dimsOf(getResult());
+  if (getExact() && from.size() != to.size())
+    return emitOpError("C3: an exact broadcast keeps the rank");
   for (auto [i, dim] : llvm::enumerate(getDims()))
     if (constantOf(from[i]) && constantOf(to[dim]) && constantOf(from[i]) != 1 && from[i] != to[dim])
       return emitOpError("C2: cannot repeat ") << getOperand().getType() << " to " << getResult().getType();

@@ -111,7 +111,7 @@ Value beforeTranspose(PatternRewriter &b, Value v, ArrayRef<int64_t> perm) {
     Value operand = repeat.getOperand();
     if (!llvm::is_sorted(order))
       operand = transposed(b, v.getLoc(), operand, order);
-    return BroadcastOp::create(b, v.getLoc(), permuted(v.getType(), back), operand, dims);
+    return BroadcastOp::create(b, v.getLoc(), permuted(v.getType(), back), operand, dims, repeat.getExact());
   }
   return transposed(b, v.getLoc(), v, back);
 }
@@ -218,7 +218,7 @@ template <class Op> struct SinkThrough : OpRewritePattern<Op> {
     if (op.getDims().size() != t.getPerm().size() || op.getDims().size() != dimsOf(op.getResult()).size())
       return failure();
     auto moved = BroadcastOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())),
-                                     t.getOperand(), op.getDims());
+                                     t.getOperand(), op.getDims(), op.getExact());
     b.replaceOp(op, transposed(b, op.getLoc(), moved, t.getPerm()));
     return success();
   }

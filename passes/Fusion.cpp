@@ -226,7 +226,8 @@ bool FusionPlanner::isRepeated(Operation *op, FusionGroup &group, int depth) con
   return llvm::any_of(op->getUsers(), [&](Operation *user) {
     if (!group.ops.contains(user))
       return false;
-    if (isa<BroadcastOp>(user) &&
+    if (auto repeat = dyn_cast<BroadcastOp>(user);
+        repeat && !repeat.getExact() &&
         elementCount(user->getResult(0).getType()) != elementCount(op->getResult(0).getType()))
       return true;
     return (isElementwise(user) || isMovement(user)) && isRepeated(user, group, depth + 1);

@@ -120,7 +120,8 @@ struct MergeBroadcasts : OpRewritePattern<BroadcastOp> {
       SmallVector<int64_t> dims;
       for (int64_t dim : inner.getDims())
         dims.push_back(op.getDims()[dim]);
-      rewriter.replaceOpWithNewOp<BroadcastOp>(op, op.getType(), inner.getOperand(), dims);
+      rewriter.replaceOpWithNewOp<BroadcastOp>(op, op.getType(), inner.getOperand(), dims,
+                                               op.getExact() && inner.getExact());
       return success();
     }
     // A reshape that only inserts or removes ones is part of the broadcast.

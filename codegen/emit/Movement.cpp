@@ -59,7 +59,7 @@ Value emitBroadcast(ValueEmitter &e, BroadcastOp op, ArrayRef<Index> indices) {
     const Index &index = indices[dim];
     if (tilewright::constantOf(from[i]) == 1) {
       inner.push_back(e.uniform(e.constant(0)));
-    } else if (from[i] == to[dim] || tilewright::constantOf(from[i])) {
+    } else if (op.getExact() || from[i] == to[dim] || tilewright::constantOf(from[i])) {
       inner.push_back(index);
     } else { // 1 or the full size, known when it runs
       Value single = e.equal(e.dim(from[i]), e.constant(1));

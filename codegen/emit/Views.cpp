@@ -124,7 +124,7 @@ std::optional<StridedView> viewOfBroadcast(BroadcastOp op) {
   const Dims from = dimsOf(op.getOperand()), to = dimsOf(op.getResult());
   Dims strides(to.size(), constantDim(op.getContext(), 0));
   for (auto [i, dim] : llvm::enumerate(op.getDims())) {
-    if (provablyEqual(from[i], to[dim]))
+    if (op.getExact() || provablyEqual(from[i], to[dim]))
       strides[dim] = view->strides[i];
     else if (!isOne(from[i]))
       return std::nullopt; // repeated or not: known when it runs

@@ -586,8 +586,8 @@ std::vector<ShapeCheck> collectShapeChecks(func::FuncOp main) {
     if (auto broadcast = dyn_cast<BroadcastOp>(op)) {
       Dims from = dimsOf(broadcast.getOperand()), to = dimsOf(broadcast.getResult());
       for (auto [size, dim] : llvm::zip(from, broadcast.getDims()))
-        if (constantOf(size) != 1)
-          require(size, to[dim], false, /*orOne=*/true);
+        if (constantOf(size) != 1 || broadcast.getExact())
+          require(size, to[dim], false, /*orOne=*/!broadcast.getExact());
     }
     if (auto concat = dyn_cast<ConcatOp>(op))
       for (Value operand : concat.getOperands())

@@ -48,7 +48,9 @@ Value withSize(GraphBuilder &g, Value x, int64_t axis, AffineExpr size) {
   if (provablyEqual(shape[axis], size))
     return x;
   shape[axis] = size;
-  return g.reshape(x, shape);
+  auto type = tensorType(shape, GraphBuilder::elementType(x));
+  return graph::BroadcastOp::create(g.b, g.loc, type, x, llvm::to_vector(llvm::seq<int64_t>(0, shape.size())),
+                                    /*exact=*/true);
 }
 
 bool requireFitsInto(NodeImporter &n, Value value, ArrayRef<AffineExpr> shape, llvm::StringRef what) {
