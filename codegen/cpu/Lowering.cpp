@@ -6,6 +6,7 @@
 #include "codegen/cpu/Lowering.h"
 
 #include "codegen/cpu/Backend.h"
+#include "codegen/cpu/SingleLanes.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
@@ -135,6 +136,7 @@ llvm::Error Compilation::optimize() {
     return internalError(9202, "LLVM refuses the module: ", problem);
   const double start = threadMilliseconds();
   optimizeModule(*llvmModule, *machine);
+  storeSingleLanesPlainly(*llvmModule);
   result.times.optimize = threadMilliseconds() - start;
   if (errors.first())
     return internalError(9202, "LLVM refuses the module: ", *errors.first());

@@ -112,7 +112,7 @@ Value encode(ValueEmitter &e, Value x, const SmallFloat &f, bool saturate) {
   int64_t largest = f.unsignedZero || !f.hasNaN ? all
                     : f.hasInfinity             ? (((1 << f.exponentBits) - 1) << f.mantissaBits) - 1
                                                 : all - 1;
-  int64_t nan = f.unsignedZero ? 0x80 : f.hasNaN ? all : 0;
+  int64_t nan = f.unsignedZero ? 0x80 : f.hasNaN ? all : all + 1; // without NaN: -0
   Value beyond = bits.compare(arith::CmpIPredicate::sgt, result, largest);
   bool clamps = saturate || !f.hasNaN;
   int64_t overflow = clamps ? largest : f.hasInfinity ? largest + 1 : nan;

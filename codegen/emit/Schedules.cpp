@@ -83,8 +83,8 @@ ProductSchedule chooseProduct(const ProductShape &shape, const TargetInfo &targe
   s.rows = tile.rows;
   s.columns = tile.columns;
   s.staged = shape.stagedLeft;
-  const int64_t bytes = shape.bits / 8, k = shape.k.value_or(512), m = shape.m.value_or(512),
-                n = shape.n.value_or(1024);
+  const int64_t bytes = shape.bits / 8, k = std::max<int64_t>(1, shape.k.value_or(512)),
+                m = shape.m.value_or(512), n = shape.n.value_or(1024);
   const int64_t panels = divideCeil(n, s.columns), tiles = splitEvenly(std::max<int64_t>(m, 1), s.rows).parts;
   const int64_t half = target.l2Bytes / 2, batch = shape.batch.value_or(8);
   const bool rightFits = n * k * bytes <= half;
