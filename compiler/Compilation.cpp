@@ -46,11 +46,22 @@ bool Compilation::fail(llvm::Error error) {
 
 //===- Import and lowering ---------------------------------------------------------------===//
 
-bool Compilation::import(const std::string &modelPath) {
+bool Compilation::resolveTarget() {
   auto resolved = codegen::resolveTarget(options.target);
   if (!resolved)
     return fail(resolved.takeError());
   target = *resolved;
+  return true;
+}
+
+bool Compilation::adopt(OwningOpRef<ModuleOp> graph) {
+  module = std::move(graph);
+  return resolveTarget();
+}
+
+bool Compilation::import(const std::string &modelPath) {
+  if (!resolveTarget())
+    return false;
   auto report = [&](const onnx::Error &error) {
     Problem diagnostic{};
     int status = int(error.status);
@@ -108,7 +119,7 @@ bool Compilation::lower(bool graphOnly) {
   passes::PipelineOptions how;
   how.stopAfterGraph = graphOnly;
 #ifdef NDEBUG
-  how.verify = false;
+  how.verify = options.verify;
 #endif
   if (failed(passes::runPipeline(*module, target, how)))
     return fail(Problem::Internal, "TW9101", "a pass failed: " + complaint, "please report this model");

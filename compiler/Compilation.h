@@ -13,6 +13,7 @@ namespace tilewright::compiler {
 struct Options {
   std::string target = "cpu", precision = "default", emit, outPath;
   bool sideWeights = false;
+  bool verify = false; ///< the IR between passes, in release builds too
   unsigned threads = 0;
   uint64_t maxMemory = 0;
   std::vector<frontend::DimRange> dims;
@@ -34,14 +35,20 @@ public:
   explicit Compilation(Options options);
   /// Each returns false after reporting at least one diagnostic.
   bool import(const std::string &modelPath);
+  /// Instead of import(): graph IR made in mlirContext(), whose @main has `graph.input_names` and
+  /// `graph.output_names`.
+  bool adopt(mlir::OwningOpRef<mlir::ModuleOp> graph);
   bool lower(bool graphOnly = false); ///< runs the pipeline
   bool compileKernels();              ///< on all threads, through the cache
   bool writeArtifact();
   bool emitText();      ///< --emit
   std::string report(); ///< JSON, after lower()
+  mlir::MLIRContext &mlirContext() { return context; }
+  mlir::ModuleOp graph() { return *module; } ///< as the last step left it
 
 private:
   using Binding = codegen::KernelBinding;
+  bool resolveTarget();
   bool fail(llvm::Error error);
   bool fail(frontend::Diagnostic::Kind kind, llvm::StringRef code, const llvm::Twine &message,
             llvm::StringRef hint = "");

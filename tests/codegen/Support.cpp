@@ -5,31 +5,11 @@
 #include "llvm/Object/ELFObjectFile.h"
 
 #include <dlfcn.h>
-#include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <sstream>
 
 namespace tilewright::codegen::testing {
-
-TemporaryFolder::TemporaryFolder() {
-  folder = (std::filesystem::temp_directory_path() / "tilewright-test-XXXXXX").string();
-  if (!mkdtemp(folder.data()))
-    ADD_FAILURE() << "cannot make a folder for temporary files";
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(folder, ignored);
-}
-
-std::vector<std::string> TemporaryFolder::list() const {
-  std::vector<std::string> names;
-  for (const auto &entry : std::filesystem::directory_iterator(folder))
-    names.push_back(entry.path().filename());
-  llvm::sort(names);
-  return names;
-}
 
 std::string readFile(const std::string &path) {
   std::ifstream stream(path, std::ios::binary);

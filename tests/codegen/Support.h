@@ -5,6 +5,7 @@
 #include "codegen/cpu/Artifact.h"
 #include "codegen/cpu/Lowering.h"
 
+#include "tests/support/TemporaryFolder.h"
 #include "tilewright/artifact.h"
 
 #include <memory>
@@ -13,19 +14,7 @@
 
 namespace tilewright::codegen::testing {
 
-/// A folder of its own, removed with its contents.
-class TemporaryFolder {
-public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  const std::string &path() const { return folder; }
-  std::string file(const std::string &name) const { return folder + "/" + name; }
-  /// The names in it, sorted.
-  std::vector<std::string> list() const;
-
-private:
-  std::string folder;
-};
+using tests::TemporaryFolder;
 
 std::string readFile(const std::string &path);
 void writeFile(const std::string &path, const std::string &contents);

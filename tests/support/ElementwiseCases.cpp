@@ -78,7 +78,7 @@ Values unaryCase(CaseBuilder &c) {
   }
   UnaryKind kind = UnaryKind::bitnot;
   while (kind == UnaryKind::bitnot)
-    kind = *graph::symbolizeUnaryKind(uint32_t(c.below(31)));
+    kind = *graph::symbolizeUnaryKind(uint32_t(c.below(graph::getMaxEnumValForUnaryKind() + 1)));
   Value result = c.p.g.unary(kind, c.operand(like, type, domainOf(kind)));
   return {c.epilogue(c.rounded(result))};
 }

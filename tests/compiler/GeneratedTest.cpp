@@ -1,0 +1,186 @@
+// Generated kernels against the interpreter: every op of the graph dialect, on every target that this machine
+// runs, over generated shapes, element types and neighbours; dynamic cases at several sizes from one
+// artifact; one thread and two bit for bit.
+#include "tests/compiler/Support.h"
+#include "tests/support/GraphGenerator.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include <gtest/gtest.h>
+#include <map>
+#include <random>
+#include <set>
+
+using namespace mlir;
+using namespace tilewright;
+using namespace tilewright::tests;
+
+namespace {
+
+constexpr uint64_t seed = 20;
+
+/// Ops that have no cases of their own, and why.
+const std::map<llvm::StringRef, llvm::StringRef> &exemptOps() {
+  static const std::map<llvm::StringRef, llvm::StringRef> ops = {
+      {"weight", "a constant stored in a file: OperatorsTest.cpp has them, from models"},
+      {"yield", "the end of a branch or body: the cases of if and loop have it"},
+  };
+  return ops;
+}
+
+/// Cases that fail today, by description: each says why. One that passes must leave the list.
+const std::map<std::string, llvm::StringRef> &knownFailures() {
+  static const std::map<std::string, llvm::StringRef> cases = {};
+  return cases;
+}
+
+/// Kinds are many, and so are pairs of element types.
+unsigned casesOf(llvm::StringRef op) {
+  if (op == "unary")
+    return 160;
+  return llvm::is_contained({"binary", "cast", "conv", "contract", "scatter_elements"}, op) ? 50 : 25;
+}
+
+func::FuncOp mainOf(ModuleOp module) { return module.lookupSymbol<func::FuncOp>("main"); }
+
+/// The elements of `from`, over and over.
+Tensor resized(const Tensor &from, llvm::ArrayRef<int64_t> shape) {
+  Tensor result(from.elementType, shape);
+  for (int64_t i = 0; i < result.size() && from.size(); ++i)
+    std::memcpy(result.mutableData() + i * interpreter::storedBytes(from.elementType),
+                from.data() + i % from.size() * interpreter::storedBytes(from.elementType),
+                interpreter::storedBytes(from.elementType));
+  return result;
+}
+
+/// Sizes follow from the symbols, and none is negative.
+bool isShape(ModuleOp module, llvm::ArrayRef<int64_t> symbols, const tilewright::SymbolTable &table) {
+  auto negative = [&](AffineExpr dim) {
+    auto used = symbolsIn(dim);
+    return llvm::all_of(used, [&](unsigned s) { return table[s].origin == Symbol::Input; }) &&
+           evaluate(dim, symbols) < 0;
+  };
+  return !module
+              .walk([&](Operation *op) {
+                for (Value result : op->getResults())
+                  if (llvm::any_of(dimsOf(result), negative))
+                    return WalkResult::interrupt();
+                return WalkResult::advance();
+              })
+              .wasInterrupted();
+}
+
+/// The inputs of a dynamic case at other sizes, or nothing where these would be no sizes.
+std::optional<llvm::SmallVector<Tensor>> atOtherSizes(ModuleOp module, llvm::ArrayRef<Tensor> inputs,
+                                                      bool mayShrink, std::mt19937_64 &random) {
+  tilewright::SymbolTable table(module);
+  llvm::SmallVector<int64_t> symbols;
+  auto types = mainOf(module).getArgumentTypes();
+  if (llvm::errorToBool(interpreter::bindSymbols(types, inputs, module.getLoc(), symbols)))
+    return std::nullopt;
+  bool changed = false;
+  for (unsigned i = 0; i < symbols.size(); ++i) {
+    if (table[i].origin != Symbol::Input || !interpreter::isBoundValue(symbols[i]))
+      continue;
+    int64_t size = symbols[i], sizes[] = {size, size + 1, std::min<int64_t>(2 * size + 1, size + 40), 1};
+    symbols[i] = std::clamp(sizes[random() % (mayShrink ? 4 : 3)], table[i].lo, table[i].hi);
+    changed |= symbols[i] != size;
+  }
+  if (!changed || !isShape(module, symbols, table))
+    return std::nullopt;
+  llvm::SmallVector<Tensor> result;
+  for (auto [type, tensor] : llvm::zip(types, inputs)) {
+    interpreter::Shape shape;
+    for (AffineExpr dim : dimsOf(type))
+      shape.push_back(evaluate(dim, symbols));
+    if (interpreter::elementCount(shape) > 100000)
+      return std::nullopt;
+    result.push_back(resized(tensor, shape));
+  }
+  return result;
+}
+
+std::string runCase(const std::string &target, llvm::StringRef op, unsigned number) {
+  CompiledProgram program(target);
+  // One case a seed, so that each can be made again alone, in the compilation's own context.
+  auto generated =
+      std::move(generateCases(program.compilation.mlirContext(), op, seed * 1000 + number, 1).front());
+  if (std::string problem = program.compile(std::move(generated.module)); !problem.empty())
+    return "does not compile: " + problem;
+  llvm::SmallVector<llvm::SmallVector<Tensor>> inputSets{generated.inputs};
+  std::mt19937_64 random(number);
+  bool mayShrink = op != "slice" && op != "pad"; // what these take away is more than a smaller size has
+  for (int i = 0; i < 2; ++i)
+    if (auto inputs = atOtherSizes(program.original(), generated.inputs, mayShrink, random))
+      inputSets.push_back(*inputs);
+  std::string difference =
+      checkAgainstInterpreter(program, inputSets, generated.exact ? Agreement::Exact : Agreement::Rounding);
+  if (difference.empty())
+    return "";
+  llvm::raw_string_ostream(difference) << "\n" << program.original();
+  return difference;
+}
+
+using Parameters = std::tuple<std::string, llvm::StringRef>; ///< target and op
+class GeneratedKernels : public ::testing::TestWithParam<Parameters> {};
+
+TEST_P(GeneratedKernels, AgreeWithTheInterpreter) {
+  auto [target, op] = GetParam();
+  for (unsigned number = 0; number < casesOf(op); ++number) {
+    std::string name = op.str() + " " + std::to_string(number) + " " + target;
+    std::string difference = runCase(target, op, number);
+    auto known = knownFailures().find(name);
+    if (known == knownFailures().end())
+      EXPECT_EQ(difference, "") << name;
+    else
+      EXPECT_NE(difference, "") << name << " passes now: take it from the list (" << known->second.str()
+                                << ")";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Targets, GeneratedKernels,
+                         ::testing::Combine(::testing::ValuesIn(testedTargets()),
+                                            ::testing::ValuesIn(generatedOps().vec())),
+                         [](const auto &info) {
+                           return testName(std::get<0>(info.param), std::get<1>(info.param));
+                         });
+
+//===- Nothing is left out ---------------------------------------------------------------===//
+
+TEST(Coverage, EveryOpHasCasesOrAReason) {
+  CompiledProgram program("cpu:haswell");
+  for (RegisteredOperationName name :
+       program.compilation.mlirContext().getRegisteredOperationsByDialect("graph")) {
+    llvm::StringRef op = name.stripDialect();
+    EXPECT_NE(llvm::is_contained(generatedOps(), op), exemptOps().count(op) == 1)
+        << "graph." << op.str() << ": needs cases in tests/support, or a reason in exemptOps(); not both";
+  }
+}
+
+/// Of every op with kinds, all kinds: a new one is tested as soon as it is registered.
+TEST(Coverage, EveryKindHasCases) {
+  std::map<std::string, std::set<uint64_t>> seen;
+  auto context = std::make_unique<CompiledProgram>("cpu:haswell");
+  for (llvm::StringRef op : {"unary", "binary", "compare", "reduce", "window", "pad", "scatter_elements"})
+    for (unsigned number = 0; number < casesOf(op); ++number) {
+      auto generated =
+          std::move(generateCases(context->compilation.mlirContext(), op, seed * 1000 + number, 1).front());
+      generated.module->walk([&](Operation *inner) {
+        llvm::TypeSwitch<Operation *>(inner)
+            .Case([&](graph::UnaryOp o) { seen["unary"].insert(uint64_t(o.getKind())); })
+            .Case([&](graph::BinaryOp o) { seen["binary"].insert(uint64_t(o.getKind())); })
+            .Case([&](graph::CompareOp o) { seen["compare"].insert(uint64_t(o.getKind())); })
+            .Case([&](graph::ReduceOp o) { seen["reduce"].insert(uint64_t(o.getKind())); })
+            .Case([&](graph::WindowOp o) { seen["window"].insert(uint64_t(o.getKind())); })
+            .Case([&](graph::PadOp o) { seen["pad"].insert(uint64_t(o.getMode())); })
+            .Case([&](graph::ScatterElementsOp o) { seen["scatter"].insert(uint64_t(o.getKind())); });
+      });
+    }
+  EXPECT_EQ(seen["unary"].size(), graph::getMaxEnumValForUnaryKind() + 1);
+  EXPECT_EQ(seen["binary"].size(), graph::getMaxEnumValForBinaryKind() + 1);
+  EXPECT_EQ(seen["compare"].size(), graph::getMaxEnumValForCompareKind() + 1);
+  EXPECT_EQ(seen["reduce"].size(), graph::getMaxEnumValForReduceKind() + 1);
+  EXPECT_EQ(seen["window"].size(), graph::getMaxEnumValForWindowKind() + 1);
+  EXPECT_EQ(seen["pad"].size(), graph::getMaxEnumValForPadMode() + 1);
+  EXPECT_EQ(seen["scatter"].size(), graph::getMaxEnumValForScatterKind() + 1);
+}
+
+} // namespace
