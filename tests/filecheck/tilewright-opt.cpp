@@ -1,0 +1,82 @@
+// tilewright-opt FILE --PASS...: graph and tensor IR in text through the named passes, in that order,
+// verified before the first and after each. Prints the IR that is left. For tests: it is not installed.
+#include "codegen/target/Target.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/Pass.h"
+#include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "passes/PackConstants.h"
+#include "passes/Passes.h"
+
+using namespace mlir;
+using namespace tilewright;
+
+namespace {
+
+/// Output does not depend on this machine unless asked to.
+llvm::cl::opt<std::string> targetName("target", llvm::cl::desc("target to schedule kernels for"),
+                                      llvm::cl::init("cpu:skylake-avx512"));
+
+codegen::TargetInfo target() { return llvm::cantFail(codegen::resolveTarget(targetName)); }
+
+using Run = LogicalResult (*)(ModuleOp);
+
+/// A function of passes/ as a pass of MLIR's driver.
+class NamedPass : public PassWrapper<NamedPass, OperationPass<ModuleOp>> {
+public:
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(NamedPass)
+  NamedPass(llvm::StringRef name, llvm::StringRef purpose, Run run)
+      : name(name), purpose(purpose), run(run) {}
+  llvm::StringRef getArgument() const override { return name; }
+  llvm::StringRef getDescription() const override { return purpose; }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<func::FuncDialect, graph::GraphDialect, kernel::KernelDialect>();
+  }
+  void runOnOperation() override {
+    if (failed(run(getOperation())))
+      signalPassFailure();
+  }
+
+private:
+  llvm::StringRef name, purpose;
+  Run run;
+};
+
+void add(llvm::StringRef name, llvm::StringRef purpose, Run run) {
+  registerPass([=] { return std::make_unique<NamedPass>(name, purpose, run); });
+}
+
+/// Each launch of a program that has not merged its kernels yet.
+LogicalResult packAll(ModuleOp module) {
+  llvm::StringMap<kernel::FuncOp> kernels;
+  for (auto kernel : module.getOps<kernel::FuncOp>())
+    kernels[kernel.getSymName()] = kernel;
+  module.walk([&](kernel::LaunchOp launch) {
+    passes::packConstants(kernels.lookup(launch.getKernel()), launch, target());
+  });
+  return success();
+}
+
+LogicalResult pipeline(ModuleOp module, bool graphOnly) {
+  passes::PipelineOptions options;
+  options.stopAfterGraph = graphOnly;
+  return passes::runPipeline(module, target(), options);
+}
+
+} // namespace
+
+int main(int count, char **arguments) {
+  add("simplify", "fewer and smaller ops", [](ModuleOp m) { return passes::simplify(m); });
+  add("channels-last", "convolutions and windows in [N, spatial..., C]",
+      [](ModuleOp m) { return passes::channelsLast(m); });
+  add("fuse", "kernels and launches", [](ModuleOp m) { return passes::fuse(m); });
+  add("pack-constants", "weights in the order in which kernels read them", packAll);
+  add("merge-equal-kernels", "one kernel for launches that do the same", [](ModuleOp m) {
+    passes::mergeEqualKernels(m);
+    return success();
+  });
+  add("graph-pipeline", "all passes before fusion", [](ModuleOp m) { return pipeline(m, true); });
+  add("pipeline", "all passes", [](ModuleOp m) { return pipeline(m, false); });
+  DialectRegistry registry;
+  registry.insert<func::FuncDialect, graph::GraphDialect, kernel::KernelDialect>();
+  return failed(MlirOptMain(count, arguments, "Tilewright's passes\n", registry));
+}
