@@ -14,7 +14,7 @@ import agree
 import catalogue
 import fetch
 import materialize
-from reference import Reference, disagreement
+from reference import Reference, disagreement, run_onnxruntime, with_sigmoids_written_out
 
 
 def reference(values, spread=0.0):
@@ -44,6 +44,11 @@ class Disagreement(unittest.TestCase):
         self.assertEqual(disagreement(reference(self.floats, spread=0.1), found), "")
         self.assertNotEqual(disagreement(reference(self.floats, spread=0.05), found), "")
 
+    def test_a_quantised_model_may_differ_by_one_and_a_half_spreads(self):
+        found = {"y": self.floats + np.float32(4.0)}
+        self.assertEqual(disagreement(reference(self.floats, spread=3.0), found, quantised=True), "")
+        self.assertNotEqual(disagreement(reference(self.floats, spread=2.5), found, quantised=True), "")
+
     def test_nans_and_infinities_must_be_in_the_same_places(self):
         self.check([1.0, np.nan, 100.0], True)
         self.check([1.0, np.inf, 100.0], True)
@@ -60,6 +65,25 @@ class Disagreement(unittest.TestCase):
     def test_integers_must_be_equal(self):
         self.assertEqual(disagreement(reference(np.array([3, 4])), {"y": np.array([3, 4])}), "")
         self.assertNotEqual(disagreement(reference(np.array([3, 4])), {"y": np.array([3, 5])}), "")
+
+
+class WrittenOut(unittest.TestCase):
+    def test_a_sigmoid_written_out_means_the_same(self):
+        x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [64]) for name in "xy")
+        graph = helper.make_graph([helper.make_node("Sigmoid", ["x"], ["h"]), helper.make_node("Neg", ["h"], ["y"])], "g", [x], [y])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        inputs = {"x": np.linspace(-20, 20, 64, dtype=np.float32)}
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "m.onnx"
+            onnx.save(model, path)
+            written = with_sigmoids_written_out(path)
+            kinds = [node.op_type for node in onnx.load_from_string(written).graph.node]
+            self.assertEqual(kinds, ["Neg", "Exp", "Add", "Div", "Neg"])
+            np.testing.assert_allclose(
+                run_onnxruntime(written, inputs, optimised=False)["y"],
+                run_onnxruntime(str(path), inputs, optimised=False)["y"],
+                atol=1e-6,
+            )
 
 
 class SameBits(unittest.TestCase):

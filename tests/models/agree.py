@@ -70,12 +70,6 @@ def same_bits(first, second):
     return ""
 
 
-# Open faults, counted as skipped and printed each time: never a reason to loosen a bound.
-KNOWN_FAILURES = {
-    "ddddocr_old_int8[width=233] agrees": "3.6 % of the largest value where 2 % is allowed; the cause is not traced yet",
-}
-
-
 class Suite:
     """Runs tests one by one, prints each model's outcome, remembers what failed."""
 
@@ -89,10 +83,7 @@ class Suite:
             problem = function()
         except (Failed, fetch.FetchError, OSError, ValueError, RuntimeError) as error:
             problem = str(error) or type(error).__name__
-        if problem and name in KNOWN_FAILURES:
-            print(f"   KNOWN FAILURE {name}: {problem}; {KNOWN_FAILURES[name]}")
-            self.skipped += 1
-        elif problem:
+        if problem:
             self.failures.append({"name": name, "message": problem})
         else:
             self.passed += 1
