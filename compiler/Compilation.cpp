@@ -114,8 +114,8 @@ bool Compilation::lower(bool graphOnly) {
       complaint = d.str();
     return success();
   });
-  checks = codegen::collectShapeChecks(
-      module->lookupSymbol<func::FuncOp>("main")); // before passes merge what they are about
+  // Before passes merge what the checks are about.
+  checks = codegen::collectShapeChecks(module->lookupSymbol<func::FuncOp>("main"), SymbolTable(*module));
   passes::PipelineOptions how;
   how.stopAfterGraph = graphOnly;
 #ifdef NDEBUG
@@ -290,7 +290,7 @@ codegen::ArtifactDescription Compilation::describe() {
 llvm::Expected<std::string> Compilation::compileProgram(std::string *text, StringRef stage) {
   sites.clear();
   firstSites.clear();
-  sites.push_back({"", "", ""}); // shape checks of the program itself
+  sites.push_back({"", "", ""}); // what belongs to no node
   for (codegen::ShapeCheck &check : checks) {
     check.site = sites.size();
     sites.push_back(siteOf(check.node));
@@ -302,9 +302,18 @@ llvm::Expected<std::string> Compilation::compileProgram(std::string *text, Strin
       sites.push_back(op < nodes.size() ? siteOf(llvm::cast<StringAttr>(nodes[op]).getValue())
                                         : codegen::SiteDescription{});
   }
+  llvm::DenseMap<Operation *, unsigned> controlSites;
+  main.walk([&](Operation *op) {
+    auto name = llvm::dyn_cast<NameLoc>(op->getLoc());
+    if (!name || !isa<graph::DefineOp, graph::LoopOp>(op))
+      return;
+    controlSites[op] = sites.size();
+    sites.push_back(siteOf(name.getName()));
+  });
   SymbolTable symbols(*module);
   OwningOpRef<ModuleOp> loops = ModuleOp::create(UnknownLoc::get(&context));
-  codegen::emitProgram({main, *plan, symbols, bindings, constantOffsets, firstSites, checks, 0}, *loops);
+  codegen::emitProgram({main, *plan, symbols, bindings, constantOffsets, firstSites, checks, controlSites},
+                       *loops);
   if (text && stage == "loops") {
     llvm::raw_string_ostream(*text) << *loops;
     return std::string();

@@ -39,6 +39,24 @@ static bool countsFromFront(const onnx::Node &node) {
   return node.domain.empty() && names.contains(node.opType);
 }
 
+/// Whether an operator that counts from the front has its axis only while no dimension is dropped: then the
+/// model means sizes other than 1, as for ONNX any other run is an error.
+static bool needsAllDims(NodeImporter &n, Value squeezed, uint64_t dims) {
+  int64_t rank = n.rank(squeezed), axis = n.intAttr("axis", 0);
+  int64_t left = rank - llvm::popcount(dims);
+  return (axis >= left || axis < -left) && axis < rank && axis >= -rank;
+}
+
+/// The value with all of its dimensions; the program fails where one to be dropped is 1.
+static Value withAllDims(GraphBuilder &g, Value value, uint64_t dims) {
+  for (auto [axis, size] : llvm::enumerate(dimsOf(value)))
+    if (dims >> axis & 1) {
+      Value number = g.dims(ArrayRef<AffineExpr>{size}, /*scalar=*/true);
+      assume(g, g.compare(graph::CompareKind::ne, number, g.like(number, 1)), 1);
+    }
+  return value;
+}
+
 /// The value without the dimensions; the program fails where they are not 1.
 static Value withoutDims(GraphBuilder &g, Value value, uint64_t dims) {
   Dims kept;
@@ -68,8 +86,10 @@ std::optional<uint64_t> GraphImporter::squeezedOperands(NodeImporter &n) {
   if (fits)
     return dims;
   if (countsFromFront(n.node)) {
+    bool all = needsAllDims(n, *first, dims);
     for (Value &operand : n.operands)
-      operand = isSqueezed(operand) ? withoutDims(n, operand, squeezedDims.lookup(operand)) : operand;
+      if (isSqueezed(operand))
+        operand = (all ? withAllDims : withoutDims)(n, operand, squeezedDims.lookup(operand));
     return 0;
   }
   n.unsupported("TW2007", unknownRank(n, *first),

@@ -53,6 +53,7 @@ ImportResult GraphImporter::run() {
   checkDimOverrides();
   ImportResult result;
   result.diagnostics = std::move(diagnostics);
+  symbols.save();
   if (result.diagnostics.empty())
     result.module = std::move(module);
   return result;

@@ -6,6 +6,7 @@
 #include "llvm/Support/MathExtras.h"
 #include <algorithm>
 #include <map>
+#include <utility>
 
 using namespace mlir;
 using llvm::ArrayRef;
@@ -381,7 +382,11 @@ std::string toText(AffineExpr expr, ArrayRef<std::string> names) {
 
 //===- SymbolTable -------------------------------------------------------------===//
 
-SymbolTable::SymbolTable(ModuleOp module) : module(module), ctx(module.getContext()) {
+/// Names are for people: one that would repeat half the program is cut.
+constexpr size_t longestName = 96;
+
+void SymbolTable::load() const {
+  loaded = true;
   auto list = module->getAttrOfType<ArrayAttr>("graph.symbols");
   if (!list)
     return;
@@ -398,11 +403,23 @@ SymbolTable::SymbolTable(ModuleOp module) : module(module), ctx(module.getContex
       symbol.a = map.getResult(0);
       symbol.b = map.getResult(1);
     }
-    symbols.push_back(symbol);
+    append(std::move(symbol));
   }
 }
 
+void SymbolTable::append(Symbol symbol) const {
+  unsigned index = symbols.size();
+  if (symbol.origin == Symbol::Input)
+    inputs.try_emplace(symbol.name, index);
+  if (symbol.rule != Symbol::None)
+    derivedSymbols.try_emplace({symbol.rule, {symbol.a, symbol.b}}, index);
+  symbolNames.push_back(symbol.name);
+  symbols.push_back(std::move(symbol));
+}
+
 void SymbolTable::save() {
+  if (!std::exchange(changed, false))
+    return;
   Builder builder(module.getContext());
   SmallVector<Attribute> list;
   for (const Symbol &symbol : symbols) {
@@ -421,41 +438,36 @@ void SymbolTable::save() {
   module->setAttr("graph.symbols", builder.getArrayAttr(list));
 }
 
-SmallVector<std::string> SymbolTable::names() const {
-  SmallVector<std::string> result;
-  for (const Symbol &symbol : symbols)
-    result.push_back(symbol.name);
-  return result;
-}
-
 AffineExpr SymbolTable::add(Symbol symbol) {
-  symbols.push_back(std::move(symbol));
-  save();
+  all();
+  append(std::move(symbol));
+  changed = true;
   return getAffineSymbolExpr(symbols.size() - 1, module.getContext());
 }
 
 AffineExpr SymbolTable::input(llvm::StringRef name, int64_t lo, int64_t hi) {
+  all();
   if (!name.empty() && name != "?")
-    for (auto [index, symbol] : llvm::enumerate(symbols))
-      if (symbol.origin == Symbol::Input && symbol.name == name)
-        return getAffineSymbolExpr(index, module.getContext());
+    if (auto known = inputs.find(name); known != inputs.end())
+      return getAffineSymbolExpr(known->second, module.getContext());
   return add({name.empty() ? "?" : name.str(), lo, hi, Symbol::Input, Symbol::None, {}, {}});
 }
 
 AffineExpr SymbolTable::defined(llvm::StringRef name, int64_t lo, int64_t hi) {
-  std::string unique = name.str() + "#" + std::to_string(symbols.size());
+  std::string unique = name.str() + "#" + std::to_string(size());
   return add({unique, lo, hi, Symbol::Defined, Symbol::None, {}, {}});
 }
 
 AffineExpr SymbolTable::derived(Symbol::Rule rule, AffineExpr a, AffineExpr b, int64_t lo, int64_t hi) {
   if (compareExprs(a, b) > 0)
     std::swap(a, b);
-  for (auto [index, symbol] : llvm::enumerate(symbols))
-    if (symbol.rule == rule && symbol.a == a && symbol.b == b)
-      return getAffineSymbolExpr(index, module.getContext());
+  all();
+  if (auto known = derivedSymbols.find({rule, {a, b}}); known != derivedSymbols.end())
+    return getAffineSymbolExpr(known->second, module.getContext());
   static constexpr const char *prefix[] = {"", "min", "max", "broadcast"};
-  auto known = names();
-  std::string name = std::string(prefix[rule]) + "(" + toText(a, known) + "," + toText(b, known) + ")";
+  std::string name = std::string(prefix[rule]) + "(" + toText(a, names()) + "," + toText(b, names()) + ")";
+  if (name.size() > longestName)
+    name = std::string(prefix[rule]) + "#" + std::to_string(size());
   return add({name, lo, hi, Symbol::Derived, rule, a, b});
 }
 
@@ -517,9 +529,10 @@ AffineExpr SymbolTable::broadcast(AffineExpr a, AffineExpr b) {
 }
 
 void SymbolTable::setRange(unsigned index, int64_t lo, int64_t hi) {
+  all();
   symbols[index].lo = lo;
   symbols[index].hi = hi;
-  save();
+  changed = true;
 }
 
 std::pair<int64_t, int64_t> SymbolTable::bounds(AffineExpr expr) const {
@@ -530,7 +543,7 @@ std::pair<int64_t, int64_t> SymbolTable::bounds(AffineExpr expr) const {
   if (auto value = constantOf(expr))
     return {*value, *value};
   if (auto symbol = llvm::dyn_cast<AffineSymbolExpr>(expr)) {
-    if (symbol.getPosition() >= symbols.size())
+    if (symbol.getPosition() >= size())
       return {0, infinity};
     return {symbols[symbol.getPosition()].lo, symbols[symbol.getPosition()].hi};
   }

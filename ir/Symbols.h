@@ -9,6 +9,8 @@
 #include "mlir/IR/AffineMap.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/BuiltinTypes.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/StringMap.h"
 #include <optional>
 #include <string>
 
@@ -62,14 +64,20 @@ struct Symbol {
   mlir::AffineExpr a, b;
 };
 
-/// The symbols of a module, kept in its attribute `graph.symbols`. Every change is written through. Not
-/// thread-safe.
+/// The symbols of a module, kept in its attribute `graph.symbols`: read from it on first use, and written to
+/// it by `save` and at the latest when the table dies, which must be before the module does. Of several
+/// tables of one module only one may add symbols at a time. Not thread-safe.
 class SymbolTable {
 public:
-  explicit SymbolTable(mlir::ModuleOp module);
-  size_t size() const { return symbols.size(); }
-  const Symbol &operator[](unsigned index) const { return symbols[index]; }
-  llvm::SmallVector<std::string> names() const;
+  explicit SymbolTable(mlir::ModuleOp module) : module(module), ctx(module.getContext()) {}
+  ~SymbolTable() { save(); }
+  SymbolTable(const SymbolTable &) = delete;
+  SymbolTable &operator=(const SymbolTable &) = delete;
+  size_t size() const { return all().size(); }
+  const Symbol &operator[](unsigned index) const { return all()[index]; }
+  const std::vector<std::string> &names() const { return all(), symbolNames; }
+  /// Write what has changed to the module.
+  void save();
   /// The symbol of this name bound from inputs, made on first use. Empty or "?" names make a new one each
   /// time.
   mlir::AffineExpr input(llvm::StringRef name, int64_t lo = 0, int64_t hi = INT64_MAX);
@@ -91,10 +99,23 @@ private:
   mlir::AffineExpr derived(Symbol::Rule rule, mlir::AffineExpr a, mlir::AffineExpr b, int64_t lo, int64_t hi);
   mlir::AffineExpr add(Symbol symbol);
   std::pair<int64_t, int64_t> bounds(mlir::AffineExpr expr) const;
-  void save();
+  const std::vector<Symbol> &all() const {
+    if (!loaded)
+      load();
+    return symbols;
+  }
+  void load() const;
+  void append(Symbol symbol) const;
   mlir::ModuleOp module;
   mlir::MLIRContext *ctx;
-  std::vector<Symbol> symbols;
+  bool changed = false;
+  // What `load` fills.
+  mutable bool loaded = false;
+  mutable std::vector<Symbol> symbols;
+  mutable std::vector<std::string> symbolNames;
+  mutable llvm::StringMap<unsigned> inputs; ///< symbols bound from inputs, by name
+  mutable llvm::DenseMap<std::pair<unsigned, std::pair<mlir::AffineExpr, mlir::AffineExpr>>, unsigned>
+      derivedSymbols; ///< by rule and arguments
 };
 
 } // namespace tilewright

@@ -25,13 +25,31 @@ public:
   Location loc;
   const SymbolTable &symbols;
   Value symbolArray; ///< int64_t*
+  Value overflow;    ///< i1: whether the arithmetic so far has left 64 bits; null where nobody asks
 
   Type pointer() { return LLVM::LLVMPointerType::get(b.getContext()); }
   Value i64(int64_t v) { return arith::ConstantOp::create(b, loc, b.getI64IntegerAttr(v)); }
   Value i32(int32_t v) { return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(v)); }
-  Value add(Value x, Value y) { return arith::AddIOp::create(b, loc, x, y); }
-  Value sub(Value x, Value y) { return arith::SubIOp::create(b, loc, x, y); }
-  Value mul(Value x, Value y) { return arith::MulIOp::create(b, loc, x, y); }
+  Value add(Value x, Value y) {
+    Value sum = arith::AddIOp::create(b, loc, x, y);
+    if (overflow) // the sum's sign is neither operand's
+      note(compare(arith::CmpIPredicate::slt, both(differing(sum, x), differing(sum, y)), i64(0)));
+    return sum;
+  }
+  Value sub(Value x, Value y) {
+    Value difference = arith::SubIOp::create(b, loc, x, y);
+    if (overflow)
+      note(compare(arith::CmpIPredicate::slt, both(differing(x, y), differing(difference, x)), i64(0)));
+    return difference;
+  }
+  Value mul(Value x, Value y) {
+    if (!overflow)
+      return arith::MulIOp::create(b, loc, x, y);
+    auto product = arith::MulSIExtendedOp::create(b, loc, x, y);
+    Value sign = arith::ShRSIOp::create(b, loc, product.getLow(), i64(63));
+    note(compare(arith::CmpIPredicate::ne, product.getHigh(), sign));
+    return product.getLow();
+  }
   Value compare(arith::CmpIPredicate p, Value x, Value y) { return arith::CmpIOp::create(b, loc, p, x, y); }
   Value select(Value c, Value x, Value y) { return arith::SelectOp::create(b, loc, c, x, y); }
   Value offset(Value base, int64_t bytes) {
@@ -80,6 +98,10 @@ public:
   }
 
 private:
+  Value both(Value x, Value y) { return arith::AndIOp::create(b, loc, x, y); }
+  Value differing(Value x, Value y) { return arith::XOrIOp::create(b, loc, x, y); }
+  void note(Value happened) { overflow = arith::OrIOp::create(b, loc, overflow, happened); }
+
   /// Rounds down; 0 where the divisor is 0.
   Value floorDivide(Value x, Value y) {
     Value zero = i64(0), divisor = arith::MaxSIOp::create(b, loc, y, i64(1));
@@ -151,7 +173,7 @@ private:
     scratch = s.load(s.pointer(), s.offset(allScratch, s.mul(thread64, s.i64(8))));
     failed = op.addBlock();
     if (first)
-      checkSymbols();
+      openChecks(in.main.getBody().front(), mainChecks());
     for (Operation *each : ops)
       emit(each);
     func::ReturnOp::create(b, loc, ValueRange{s.i32(0)});
@@ -161,6 +183,21 @@ private:
     }
     b.setInsertionPointToEnd(failed);
     func::ReturnOp::create(b, loc, ValueRange{s.i32(1)});
+  }
+
+  /// The checks that no branch or loop body has noted.
+  SmallVector<unsigned> mainChecks() {
+    llvm::DenseSet<int64_t> nested;
+    in.main.walk([&](Operation *op) {
+      if (auto noted = op->getAttrOfType<ArrayAttr>(checksAttribute))
+        for (Attribute list : noted)
+          nested.insert_range(llvm::cast<DenseI64ArrayAttr>(list).asArrayRef());
+    });
+    SmallVector<unsigned> numbers;
+    for (unsigned number = 0; number < in.checks.size(); ++number)
+      if (!nested.contains(number))
+        numbers.push_back(number);
+    return numbers;
   }
 
   void emitEntry(ArrayRef<std::string> parts) {
@@ -179,28 +216,47 @@ private:
     func::ReturnOp::create(b, loc);
   }
 
+  /// What `size` computes; -1 where that does not fit in 64 bits.
+  Value checked(llvm::function_ref<Value()> size) {
+    s.overflow = arith::ConstantOp::create(b, loc, b.getBoolAttr(false));
+    Value bytes = size(), bad = std::exchange(s.overflow, Value());
+    return s.select(bad, s.i64(-1), bytes);
+  }
+
   void emitSizes() {
     auto op = function("tilewright_sizes", {s.pointer(), s.pointer()}, {});
     s.symbolArray = op.getArgument(0);
+    Value sizes = op.getArgument(1);
     for (auto [i, buffer] : llvm::enumerate(in.plan.buffers)) {
-      bool growable = buffer.kind == PlannedBuffer::Growable || buffer.kind == PlannedBuffer::GrowableOutput;
-      s.store(growable ? s.i64(0) : s.value(buffer.bytes), s.offset(op.getArgument(1), int64_t(i) * 8));
+      AffineExpr bytes = isGrowable(i) ? getAffineConstantExpr(0, b.getContext()) : buffer.bytes;
+      s.store(checked([&] { return s.value(bytes); }), s.offset(sizes, int64_t(i) * 8));
     }
-    // Scratch: the most that any launch needs. Launches that use defined symbols are bounded by asking when
-    // those are known: see grow.
+    s.store(mostScratch(), s.offset(sizes, int64_t(in.plan.buffers.size()) * 8));
+    func::ReturnOp::create(b, loc);
+  }
+
+  bool hasOwnScratch(kernel::LaunchOp launch, const KernelBinding &kernel) {
+    return llvm::any_of(symbolsIn(kernel.scratchBytes), [&](unsigned local) {
+      return definedByProgram(launch.getSymbols().getResult(local), in.symbols);
+    });
+  }
+
+  /// The most that any launch needs, without those whose need the program finds out.
+  Value mostScratch() {
     Value most = s.i64(0);
     llvm::DenseSet<std::pair<const void *, const void *>> seen;
     for (kernel::LaunchOp launch : in.plan.launches) {
       const KernelBinding &kernel = in.kernels.find(launch.getKernel())->second;
-      if (tilewright::constantOf(kernel.scratchBytes) == 0)
+      if (tilewright::constantOf(kernel.scratchBytes) == 0 || hasOwnScratch(launch, kernel))
         continue;
       AffineMap map = launch.getSymbols();
       if (!seen.insert({&kernel, map.getAsOpaquePointer()}).second)
         continue;
-      most = arith::MaxSIOp::create(b, loc, most, kernelValue(kernel.scratchBytes, map));
+      Value bytes = checked([&] { return kernelValue(kernel.scratchBytes, map); });
+      // As unsigned numbers, -1 is the largest.
+      most = arith::MaxUIOp::create(b, loc, most, bytes);
     }
-    s.store(most, s.offset(op.getArgument(1), int64_t(in.plan.buffers.size()) * 8));
-    func::ReturnOp::create(b, loc);
+    return most;
   }
 
   void emitOutputDims() {
@@ -283,57 +339,85 @@ private:
     return {begin, end};
   }
 
-  /// Derived symbols of rule broadcast hold only where one side is 1 or both are equal.
-  void checkSymbols() {
-    for (unsigned i = 0; i < in.symbols.size(); ++i) {
-      const Symbol &symbol = in.symbols[i];
-      if (symbol.rule != Symbol::Broadcast || definedByProgram(symbol.a, in.symbols) ||
-          definedByProgram(symbol.b, in.symbols))
-        continue;
-      Value x = s.value(symbol.a), y = s.value(symbol.b), one = s.i64(1);
-      auto differs = [&](Value p, Value q) { return s.compare(arith::CmpIPredicate::ne, p, q); };
-      Value bad = arith::AndIOp::create(b, loc, differs(x, y),
-                                        arith::AndIOp::create(b, loc, differs(x, one), differs(y, one)));
-      when(bad, [&] {
-        callHost(offsetof(tw_host_table, fail), {},
-                 {frame, s.i32(TW_FAIL_SHAPE), s.i32(in.controlSite), x, y});
-      });
-    }
-    for (const ShapeCheck &check : in.checks)
-      if (!definedByProgram(check.have, in.symbols) && !definedByProgram(check.want, in.symbols))
-        requireEqual(check);
-    barrier();
+  //===- Checks of shapes ---------------------------------------------------------------===//
+
+  /// The symbols that have their values once this op has run.
+  static SmallVector<int64_t> definedBy(Operation &op) {
+    if (auto define = dyn_cast<DefineOp>(op))
+      return SmallVector<int64_t>(define.getSymbols());
+    if (auto conditional = dyn_cast<IfOp>(op))
+      return SmallVector<int64_t>(conditional.getSymbols());
+    if (auto loop = dyn_cast<LoopOp>(op); loop && int64_t(loop.getIterations()) >= 0)
+      return {int64_t(loop.getIterations())};
+    return {};
   }
 
-  void requireEqual(const ShapeCheck &check) {
+  /// Adds the symbols of `among` that the expression depends on, directly or through a rule.
+  void collectSymbols(AffineExpr expr, const llvm::SmallDenseSet<unsigned> &among,
+                      llvm::SmallDenseSet<unsigned> &found, llvm::SmallDenseSet<unsigned> &seen) {
+    for (unsigned index : symbolsIn(expr)) {
+      if (!seen.insert(index).second)
+        continue;
+      if (among.contains(index))
+        found.insert(index);
+      if (const Symbol &symbol = in.symbols[index]; symbol.rule != Symbol::None) {
+        collectSymbols(symbol.a, among, found, seen);
+        collectSymbols(symbol.b, among, found, seen);
+      }
+    }
+  }
+
+  /// At the beginning of a block: make its checks, but leave those that need symbols which the block defines
+  /// until it has (see `settle`).
+  template <typename Numbers> void openChecks(Block &block, const Numbers &numbers) {
+    llvm::SmallDenseSet<unsigned> defined;
+    for (Operation &op : block)
+      for (int64_t symbol : definedBy(op))
+        defined.insert(unsigned(symbol));
+    bool any = false;
+    for (auto number : numbers) {
+      const ShapeCheck &check = in.checks[number];
+      llvm::SmallDenseSet<unsigned> awaited, seen;
+      collectSymbols(check.have, defined, awaited, seen);
+      collectSymbols(check.want, defined, awaited, seen);
+      for (unsigned symbol : awaited)
+        waiting[symbol].push_back(unsigned(number));
+      if ((missing[unsigned(number)] = awaited.size()) == 0) {
+        require(check);
+        any = true;
+      }
+    }
+    if (any)
+      barrier();
+  }
+
+  /// The op has run: make the checks that waited for the symbols it defines.
+  void settle(Operation &op) {
+    bool any = false;
+    for (int64_t symbol : definedBy(op))
+      for (unsigned number : waiting.lookup(unsigned(symbol)))
+        if (--missing[number] == 0) {
+          require(in.checks[number]);
+          any = true;
+        }
+    if (any)
+      barrier();
+  }
+
+  void require(const ShapeCheck &check) {
     Value have = s.value(check.have), want = s.value(check.want);
-    int code = check.reshape ? TW_FAIL_RESHAPE : TW_FAIL_SHAPE;
     Value bad = s.compare(arith::CmpIPredicate::ne, have, want);
-    if (check.orOne)
-      bad = arith::AndIOp::create(b, loc, bad, s.compare(arith::CmpIPredicate::ne, have, s.i64(1)));
+    auto unlessOne = [&](Value side) {
+      bad = arith::AndIOp::create(b, loc, bad, s.compare(arith::CmpIPredicate::ne, side, s.i64(1)));
+    };
+    if (check.rule == ShapeCheck::Repeat || check.rule == ShapeCheck::Broadcast)
+      unlessOne(have);
+    if (check.rule == ShapeCheck::Broadcast)
+      unlessOne(want);
+    int code = check.rule == ShapeCheck::Reshape ? TW_FAIL_RESHAPE : TW_FAIL_SHAPE;
     when(bad, [&] {
       callHost(offsetof(tw_host_table, fail), {}, {frame, s.i32(code), s.i32(check.site), have, want});
     });
-  }
-
-  /// Checks that wait for these symbols: the last of their symbols is defined here.
-  bool checkAfter(ArrayRef<int64_t> defined) {
-    bool any = false;
-    auto names = [&](AffineExpr expr) {
-      return llvm::any_of(symbolsIn(expr),
-                          [&](unsigned symbol) { return llvm::is_contained(defined, int64_t(symbol)); });
-    };
-    auto later = [&](AffineExpr expr) {
-      return llvm::any_of(symbolsIn(expr), [&](unsigned symbol) {
-        return in.symbols[symbol].origin == Symbol::Defined && int64_t(symbol) > *llvm::max_element(defined);
-      });
-    };
-    for (const ShapeCheck &check : in.checks)
-      if ((names(check.have) || names(check.want)) && !later(check.have) && !later(check.want)) {
-        requireEqual(check);
-        any = true;
-      }
-    return any;
   }
 
   //===- Operations ---------------------------------------------------------------------===//
@@ -342,35 +426,56 @@ private:
     if (auto launch = dyn_cast<kernel::LaunchOp>(op))
       return emitLaunch(launch);
     if (auto define = dyn_cast<DefineOp>(op))
-      return emitDefine(define);
+      emitDefine(define);
     if (auto conditional = dyn_cast<IfOp>(op))
-      return emitIf(conditional);
+      emitIf(conditional);
     if (auto loop = dyn_cast<LoopOp>(op))
-      return emitLoop(loop);
+      emitLoop(loop);
+    settle(*op);
   }
 
-  void emitBlock(Block &block) {
-    for (Operation &op : block)
+  /// A branch or loop body.
+  void emitRegion(Region &region) {
+    if (auto noted = region.getParentOp()->getAttrOfType<ArrayAttr>(checksAttribute))
+      openChecks(region.front(), llvm::cast<DenseI64ArrayAttr>(noted[region.getRegionNumber()]).asArrayRef());
+    for (Operation &op : region.front())
       emit(&op);
+  }
+
+  /// Room for results and scratch whose sizes the program defines.
+  void growFor(kernel::LaunchOp launch, Value scratchBytes) {
+    SmallVector<unsigned> growing;
+    for (Value result : launch.getResults())
+      if (unsigned buffer = in.plan.placeOf(result).index; isGrowable(buffer))
+        growing.push_back(buffer);
+    if (growing.empty() && !scratchBytes)
+      return;
+    onThreadZero([&] {
+      for (unsigned buffer : growing)
+        grow(buffer, checked([&] { return s.value(in.plan.buffers[buffer].bytes); }));
+      if (scratchBytes) {
+        Value all = checked([&] { return s.mul(scratchBytes, threads); });
+        Value bad = s.compare(arith::CmpIPredicate::slt, scratchBytes, s.i64(0));
+        grow(*in.plan.scratchBuffer, s.select(bad, scratchBytes, all));
+      }
+    });
+    barrier();
   }
 
   void emitLaunch(kernel::LaunchOp launch) {
     const KernelBinding &kernel = in.kernels.find(launch.getKernel())->second;
     if (in.plan.barrierBefore.contains(launch))
       barrier();
-    bool grows = false;
-    for (Value result : launch.getResults())
-      grows |= isGrowable(in.plan.placeOf(result).index);
-    if (grows) {
-      onThreadZero([&] {
-        for (Value result : launch.getResults()) {
-          unsigned buffer = in.plan.placeOf(result).index;
-          if (isGrowable(buffer))
-            grow(buffer, s.value(in.plan.buffers[buffer].bytes));
-        }
+    Value scratchBytes; // of each thread; null: what the frame has is enough
+    if (hasOwnScratch(launch, kernel)) {
+      if (!in.plan.barrierBefore.contains(launch))
+        barrier();                 // the launches before may still use theirs
+      scratchBytes = checked([&] { // threads share no page
+        Value bytes = s.add(kernelValue(kernel.scratchBytes, launch.getSymbols()), s.i64(64 + 4095));
+        return s.mul(arith::ShRUIOp::create(b, loc, bytes, s.i64(12)), s.i64(4096));
       });
-      barrier();
     }
+    growFor(launch, scratchBytes);
     unsigned number = in.plan.launchNumbers.lookup(launch);
     Value profiled = s.load(b.getI32Type(), s.offset(frame, offsetof(tw_frame, profile)));
     when(s.compare(arith::CmpIPredicate::ne, profiled, s.i32(0)),
@@ -384,7 +489,9 @@ private:
       locals.push_back(s.value(symbol));
     auto [begin, end] = share(s.value(kernel.extent, locals, /*isLocal=*/true));
     operands.append(locals.begin(), locals.begin() + std::min<size_t>(locals.size(), kernel.symbolCount));
-    operands.append({begin, end, scratch, frame, s.i64(in.firstSites[number])});
+    Value own = scratchBytes ? s.offset(bufferAddress(*in.plan.scratchBuffer), s.mul(scratchBytes, thread64))
+                             : scratch;
+    operands.append({begin, end, own, frame, s.i64(in.firstSites[number])});
     declare(kernel.function, operands);
     func::CallOp::create(b, loc, kernel.function, TypeRange{}, operands);
   }
@@ -419,14 +526,12 @@ private:
         when(bad, [&] {
           callHost(offsetof(tw_host_table, fail), {},
                    {frame, s.i32(info.lo == info.hi ? TW_FAIL_ASSUMPTION : TW_FAIL_SIZE),
-                    s.i32(in.controlSite), number, s.i64(info.hi)});
+                    s.i32(in.controlSites.lookup(define)), number, s.i64(info.hi)});
         });
         s.store(s.select(bad, s.i64(info.lo), number), s.offset(s.symbolArray, symbol * 8));
       }
     });
     barrier();
-    if (checkAfter(define.getSymbols()))
-      barrier();
   }
 
   /// target <- source, `bytes` of them, each thread its share of cache lines.
@@ -455,16 +560,14 @@ private:
     cf::CondBranchOp::create(b, loc, taken, yes, no);
     auto branch = [&](Block *entry, Region &region, AffineMap dims) {
       b.setInsertionPointToEnd(entry);
-      emitBlock(region.front());
+      emitRegion(region);
       barrier();
       onThreadZero([&] {
         for (auto [symbol, dim] : llvm::zip(op.getSymbols(), dims.getResults()))
           s.store(s.value(dim), s.offset(s.symbolArray, symbol * 8));
         for (auto [result, from] : llvm::zip(op.getResults(), region.front().getTerminator()->getOperands()))
           if (unsigned buffer = in.plan.placeOf(result).index; isGrowable(buffer))
-            grow(buffer, s.value(canonical(
-                             elementCount(from.getType()) *
-                             byteWidth(llvm::cast<RankedTensorType>(from.getType()).getElementType()))));
+            grow(buffer, checked([&, &from = from] { return sliceBytes(from); }));
       });
       barrier();
       for (auto [result, from] : llvm::zip(op.getResults(), region.front().getTerminator()->getOperands()))
@@ -490,9 +593,8 @@ private:
         unsigned buffer = in.plan.placeOf(result).index;
         if (!isGrowable(buffer))
           continue;
-        Value bytes = i < carried ? s.value(in.plan.buffers[buffer].bytes)
-                                  : stackedBytes(yield->getOperand(i + 1), trips);
-        grow(buffer, bytes);
+        grow(buffer, i < carried ? checked([&] { return s.value(in.plan.buffers[buffer].bytes); })
+                                 : stackedBytes(op, yield->getOperand(i + 1), trips));
       }
     });
     barrier();
@@ -514,7 +616,7 @@ private:
     unsigned counter = in.plan.counters.lookup(op);
     onThreadZero([&] { s.store(i, bufferAddress(counter)); });
     barrier();
-    emitBlock(body);
+    emitRegion(op.getBody());
     barrier();
     Value next = s.load(b.getI8Type(), addressOf(yield->getOperand(0)));
     for (size_t k = carried; k < op.getNumResults(); ++k) {
@@ -540,13 +642,14 @@ private:
 
   /// Room for every iteration that the trip count allows; a loop that only its condition ends has no such
   /// bound.
-  Value stackedBytes(Value slice, Value trips) {
+  Value stackedBytes(LoopOp loop, Value slice, Value trips) {
     Value unbounded = s.compare(arith::CmpIPredicate::eq, trips, s.i64(INT64_MAX));
     when(unbounded, [&] {
       callHost(offsetof(tw_host_table, fail), {},
-               {frame, s.i32(TW_FAIL_UNSUPPORTED), s.i32(in.controlSite), trips, s.i64(0)});
+               {frame, s.i32(TW_FAIL_UNSUPPORTED), s.i32(in.controlSites.lookup(loop)), trips, s.i64(0)});
     });
-    return s.mul(s.select(unbounded, s.i64(0), trips), sliceBytes(slice));
+    Value most = s.select(unbounded, s.i64(0), trips);
+    return checked([&] { return s.mul(most, sliceBytes(slice)); });
   }
 
   ProgramInputs in;
@@ -558,45 +661,12 @@ private:
   Block *failed = nullptr;
   Value frame, thread, thread64, threads, buffers, weights, host, scratch;
   llvm::StringSet<> declared;
+  llvm::DenseMap<unsigned, SmallVector<unsigned>>
+      waiting;                                ///< checks, by symbols that are still to be defined
+  llvm::DenseMap<unsigned, unsigned> missing; ///< how many of them, by check
 };
 
 } // namespace
-
-std::vector<ShapeCheck> collectShapeChecks(func::FuncOp main) {
-  std::vector<ShapeCheck> checks;
-  std::string node;
-  llvm::DenseSet<std::pair<AffineExpr, AffineExpr>> known[2]; // by orOne: the first node to need it is named
-  auto require = [&](AffineExpr have, AffineExpr want, bool reshape, bool orOne = false) {
-    have = canonical(have), want = canonical(want);
-    if (have != want && !(constantOf(have) && constantOf(want)) && known[orOne].insert({have, want}).second)
-      checks.push_back({have, want, orOne, reshape, node, 0});
-  };
-  for (Operation &op : main.getBody().front()) {
-    auto name = llvm::dyn_cast<NameLoc>(op.getLoc());
-    node = name ? name.getName().str() : "";
-    if (auto reshape = dyn_cast<ReshapeOp>(op))
-      require(elementCount(reshape.getOperand().getType()), elementCount(reshape.getType()), true);
-    if (auto contract = dyn_cast<ContractOp>(op)) {
-      Dims lhs = dimsOf(contract.getLhs()), rhs = dimsOf(contract.getRhs());
-      for (auto [l, r] : llvm::zip(contract.getLhsContract(), contract.getRhsContract()))
-        require(lhs[l], rhs[r], false);
-      for (auto [l, r] : llvm::zip(contract.getLhsBatch(), contract.getRhsBatch()))
-        require(lhs[l], rhs[r], false);
-    }
-    if (auto broadcast = dyn_cast<BroadcastOp>(op)) {
-      Dims from = dimsOf(broadcast.getOperand()), to = dimsOf(broadcast.getResult());
-      for (auto [size, dim] : llvm::zip(from, broadcast.getDims()))
-        if (constantOf(size) != 1 || broadcast.getExact())
-          require(size, to[dim], false, /*orOne=*/!broadcast.getExact());
-    }
-    if (auto concat = dyn_cast<ConcatOp>(op))
-      for (Value operand : concat.getOperands())
-        for (auto [i, size] : llvm::enumerate(dimsOf(operand)))
-          if (i != concat.getAxis())
-            require(size, dimsOf(concat.getResult())[i], false);
-  }
-  return checks;
-}
 
 void emitProgram(const ProgramInputs &inputs, ModuleOp module) { ProgramEmitter(inputs, module).run(); }
 

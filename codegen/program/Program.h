@@ -16,18 +16,23 @@ struct KernelBinding {
   unsigned siteCount = 0;
 };
 
-/// Two sizes that must be equal when the program runs: `reshape` says which message a user gets.
+/// What two sizes must be when the program runs.
 struct ShapeCheck {
+  /// Equal: the same. Reshape: the same counts of elements; users get another message. Repeat: the same, or
+  /// `have` is 1. Broadcast: the same, or one of them 1.
+  enum Rule { Equal, Reshape, Repeat, Broadcast } rule = Equal;
   mlir::AffineExpr have, want;
-  bool orOne = false; ///< or `have` is 1
-  bool reshape = false;
   std::string node; ///< "op:node" of the ONNX node that relies on it
   unsigned site = 0;
 };
 
-/// The equalities that the ops of @main's own block rely on and that cannot be proved. Branches and loop
-/// bodies are left out: they may not run.
-std::vector<ShapeCheck> collectShapeChecks(mlir::func::FuncOp main);
+/// On an If or Loop: the numbers of the checks of each of its regions.
+constexpr llvm::StringLiteral checksAttribute = "graph.shape_checks";
+
+/// What the ops of @main rely on and shape inference could not prove. Checks of a branch or loop body hold
+/// only where it runs: their numbers are noted on the op, which passes keep, and `emitProgram` reads them
+/// there.
+std::vector<ShapeCheck> collectShapeChecks(mlir::func::FuncOp main, const SymbolTable &symbols);
 
 struct ProgramInputs {
   mlir::func::FuncOp main;
@@ -37,7 +42,7 @@ struct ProgramInputs {
   llvm::ArrayRef<uint64_t> constantOffsets;      ///< from frame->weights, of each of the plan's constants
   llvm::ArrayRef<unsigned> firstSites;           ///< of each launch
   llvm::ArrayRef<ShapeCheck> checks;
-  unsigned controlSite = 0; ///< failure site of shape checks that no launch makes
+  const llvm::DenseMap<mlir::Operation *, unsigned> &controlSites; ///< failure sites of defines and loops
 };
 
 /// Defines tilewright_program, tilewright_sizes and tilewright_output_dims (tilewright/artifact.h) in

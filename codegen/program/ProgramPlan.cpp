@@ -52,10 +52,19 @@ public:
       buffer.death = phase;
     }
     plan.phases = phase + 1;
+    if (llvm::any_of(plan.launches, [&](kernel::LaunchOp launch) { return usesDefinedSymbols(launch); })) {
+      plan.scratchBuffer = plan.buffers.size();
+      plan.buffers.push_back({PlannedBuffer::Growable, 0, 0, phase, constantDim(main.getContext(), 0)});
+    }
     return std::move(plan);
   }
 
 private:
+  bool usesDefinedSymbols(kernel::LaunchOp launch) {
+    return llvm::any_of(launch.getSymbols().getResults(),
+                        [&](AffineExpr expr) { return definedByProgram(expr, symbols); });
+  }
+
   unsigned makeBuffer(Value value) {
     AffineExpr bytes = canonical(elementCount(value.getType()) *
                                  byteWidth(llvm::cast<RankedTensorType>(value.getType()).getElementType()));

@@ -37,6 +37,9 @@ struct ProgramPlan {
   /// Of each loop: the buffer that holds the iteration number.
   llvm::DenseMap<mlir::Operation *, unsigned> counters;
   unsigned phases = 0;
+  /// The growable buffer for the scratch of launches that need an amount which only the program knows, where
+  /// there may be such.
+  std::optional<unsigned> scratchBuffer;
 
   Place placeOf(mlir::Value value) const; ///< follows views
 };

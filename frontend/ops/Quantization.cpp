@@ -152,7 +152,7 @@ static Value convolutionFactor(NodeImporter &n, Value sum) {
     if (!requireRank(n, weights, 1, 1, "the weight's scale") ||
         !requireSameSize(n, dimsOf(weights)[0], channels, "the weight's scales and the output channels"))
       return {};
-    weights = alongAxis(n, withSize(n, weights, 0, channels), 1, GraphBuilder::rank(sum));
+    weights = onePerEntry(n, weights, channels, 1, GraphBuilder::rank(sum));
   }
   return n.div(n.mul(n.cast(input, wide), weights), n.cast(output, wide));
 }

@@ -49,7 +49,13 @@ Value quantizationParameter(NodeImporter &n, Value parameter, Value x, int64_t a
   std::optional<int64_t> along = n.axis(rank == 1 ? 0 : axis, rank);
   if (!along || !requireSameSize(n, shape[0], of[*along], "the entries of " + what))
     return {};
-  return alongAxis(n, withSize(n, parameter, 0, of[*along]), *along, rank);
+  return onePerEntry(n, parameter, of[*along], *along, rank);
+}
+
+Value onePerEntry(GraphBuilder &g, Value vector, AffineExpr size, int64_t axis, int64_t rank) {
+  Dims shape(rank, g.dim(1));
+  shape[axis] = size;
+  return g.broadcastTo(alongAxis(g, vector, axis, rank), shape);
 }
 
 Value singleElement(NodeImporter &n, Value parameter, StringRef what) {
@@ -154,7 +160,7 @@ static Value alongMatrix(NodeImporter &n, Value zeroPoint, int64_t axis, AffineE
     return n.reshape(zeroPoint, {});
   if (!requireSameSize(n, dimsOf(zeroPoint)[0], size, "the zero points and the matrix"))
     return {};
-  return alongAxis(n, withSize(n, zeroPoint, 0, size), axis, 2);
+  return onePerEntry(n, zeroPoint, size, axis, 2);
 }
 
 Value integerMatmul(NodeImporter &n, QuantizedOperand a, QuantizedOperand b) {
@@ -226,7 +232,7 @@ static bool convolutionPoints(NodeImporter &n, const QuantizedOperand &x, const 
   if (!requireRank(n, pointW, 1, 1, "the weight's zero point") ||
       !requireSameSize(n, dimsOf(pointW)[0], outputs, "the weight's zero points and the output channels"))
     return false;
-  pointW = alongAxis(n, withSize(n, pointW, 0, outputs), 1, GraphBuilder::rank(x.value));
+  pointW = onePerEntry(n, pointW, outputs, 1, GraphBuilder::rank(x.value));
   return true;
 }
 

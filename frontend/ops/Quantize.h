@@ -14,6 +14,10 @@ std::pair<double, double> integerRange(mlir::Type elementType);
 /// along it), shaped to broadcast with x. Null, with a diagnostic, when it does not fit.
 mlir::Value quantizationParameter(NodeImporter &n, mlir::Value parameter, mlir::Value x, int64_t axis,
                                   int64_t blockSize, llvm::StringRef what);
+/// A vector of `size` entries, or, as may only turn out at run time, of one for all, shaped to broadcast with
+/// tensors of that rank along `axis`. The program checks which.
+mlir::Value onePerEntry(GraphBuilder &g, mlir::Value vector, mlir::AffineExpr size, int64_t axis,
+                        int64_t rank);
 /// clamp(round(x / scale) + zeroPoint) as `target`; integers or small floats. scale and zeroPoint (may be
 /// null) broadcast with x.
 mlir::Value quantize(NodeImporter &n, mlir::Value x, mlir::Value scale, mlir::Value zeroPoint,

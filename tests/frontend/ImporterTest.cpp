@@ -242,6 +242,21 @@ TEST_F(Importer, OperatorsThatCountFromTheFrontAssumeTheSqueezedRank) {
   EXPECT_EQ(checks, 1);
 }
 
+TEST_F(Importer, OperatorsWhoseAxisNeedsAllDimensionsAssumeThatNoneIsSqueezed) {
+  auto imported = import(GraphWriter("g")
+                             .input("x", ElementType::Float32, {"N", 1, 4})
+                             .node("Squeeze", {"x"}, {"flat"})
+                             .node("Split", {"flat"}, {"y", "z"}, {attributeInt("axis", 1)})
+                             .output("y", ElementType::Float32, {})
+                             .output("z", ElementType::Float32, {}),
+                         {}, 11);
+  ASSERT_TRUE(imported.ok()) << imported.problems;
+  EXPECT_EQ(llvm::cast<mlir::RankedTensorType>(imported.main().getResultTypes()[0]).getRank(), 2);
+  int64_t checks = 0;
+  imported.main().walk([&](graph::DefineOp) { ++checks; });
+  EXPECT_EQ(checks, 1) << "a run with N = 1 is refused";
+}
+
 TEST_F(Importer, BranchesOfDifferentRankLeaveTheOneThatChangesIt) {
   auto branches = [&](std::string onTrue, std::string onFalse) {
     return import(GraphWriter("g")

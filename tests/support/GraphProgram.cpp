@@ -32,6 +32,7 @@ Value GraphProgram::input(llvm::ArrayRef<AffineExpr> dims, Type elementType) {
 
 bool GraphProgram::finish(ValueRange outputs) {
   func::ReturnOp::create(builder, function.getLoc(), outputs);
+  symbols.save();
   Block &body = function.getBody().front();
   function.setFunctionType(builder.getFunctionType(body.getArgumentTypes(), outputs.getTypes()));
   return succeeded(verify(*module));

@@ -57,12 +57,24 @@ TEST(Compare, IntegersAndStringsAreExact) {
 }
 
 TEST(Compare, SmallFloatsAndComplexNumbers) {
-  auto one = tensorOf<uint16_t>(TW_BF16, {1}, {0x3f80}), next = tensorOf<uint16_t>(TW_BF16, {1}, {0x3f81});
-  EXPECT_TRUE(findDifference(one, next, loose));
-  EXPECT_FALSE(findDifference(one, next, {1e-2, 0}));
+  auto one = tensorOf<uint16_t>(TW_BF16, {1}, {0x3f80}), third = tensorOf<uint16_t>(TW_BF16, {1}, {0x3f82});
+  EXPECT_TRUE(findDifference(third, one, loose));
+  EXPECT_FALSE(findDifference(third, one, {2e-2, 0}));
   auto z = tensorOf<float>(TW_C64, {1}, {3, 4}), w = tensorOf<float>(TW_C64, {1}, {3.001f, 4.001f});
   EXPECT_FALSE(findDifference(z, w, loose));
   EXPECT_TRUE(findDifference(z, w, {1e-6, 1e-6}));
+}
+
+TEST(Compare, NoToleranceIsFinerThanTheType) {
+  auto bf16 = [](uint16_t bits) { return tensorOf<uint16_t>(TW_BF16, {1}, {bits}); };
+  EXPECT_FALSE(findDifference(bf16(0x3f81), bf16(0x3f80), loose)) << "one unit in the last place";
+  EXPECT_TRUE(findDifference(bf16(0x3f82), bf16(0x3f80), loose)) << "two";
+  EXPECT_FALSE(compareFloats({2e-7f, 3.0f}, {0.0f, 3.0f})) << "within 2^-23 * 2, what is left of 3 - 3";
+  EXPECT_TRUE(compareFloats({3e-7f, 3.0f}, {0.0f, 3.0f}));
+  EXPECT_TRUE(compareFloats({1.5e-7f, INFINITY}, {0.0f, INFINITY})) << "infinities are no scale";
+  EXPECT_TRUE(findDifference(tensorOf<uint8_t>(TW_F8E4M3FN, {1}, {0x39}),
+                             tensorOf<uint8_t>(TW_F8E4M3FN, {1}, {0x38}), loose))
+      << "conversions to 8 bits are exact";
 }
 
 TEST(Compare, ScalarsAndEmptyTensors) {
