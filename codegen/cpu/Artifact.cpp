@@ -47,6 +47,11 @@ public:
   static llvm::Expected<std::unique_ptr<StagedFile>> create(const std::string &path) {
     auto file = std::unique_ptr<StagedFile>(new StagedFile(path));
     // mkostemp makes the file private; what comes out should have the permissions of any other output.
+    struct stat existing;
+    if (stat(path.c_str(), &existing) == 0 &&
+        !S_ISREG(existing.st_mode)) // a rename would put a file in its place
+      return ioError(5013, "'" + path + "' is a folder or device, and artifacts are files", EEXIST,
+                     "Give the name of a file");
     const mode_t mask = umask(0);
     umask(mask);
     file->descriptor = mkostemp(file->temporary.data(), O_CLOEXEC);

@@ -178,8 +178,9 @@ Value integerMatmul(NodeImporter &n, QuantizedOperand a, QuantizedOperand b) {
   int64_t rows = left.size() - 2, depth = right.size() - 2;
   Value pointA = alongMatrix(n, effectiveZeroPoint(n, a.zeroPoint), 0, left[rows]);
   Value pointB = alongMatrix(n, effectiveZeroPoint(n, b.zeroPoint), 1, right.back());
-  if (n.hasFailed())
-    return {};
+  for (Value point : {pointA, pointB}) // they may have dimensions of their own
+    if (n.hasFailed() || (point && !requireBroadcast(n, {product, point})))
+      return {};
   if (pointA)
     product = n.sub(
         product, n.mul(n.reduce(ReduceKind::sum, widened(n, b.value), {depth}, /*keepDims=*/true), pointA));

@@ -175,6 +175,8 @@ static void sliceAtRunTime(NodeImporter &n) {
   start = clamped(start, zero);
   Value span = n.sub(clamped(end, lowest), start), sign = n.select(backward, n.like(start, -1), one);
   Value count = n.maximum(n.div(n.sub(n.add(span, step), sign), step), zero);
+  count =
+      n.select(n.compare(CompareKind::eq, step, zero), n.like(count, -1), count); // no count: the run fails
   std::optional<Dims> counts = n.elements(count, "length");
   for (int64_t dim = 0; counts && dim < rank; ++dim) {
     Value place = n.mul(n.iota(ArrayRef<AffineExpr>{(*counts)[dim]}, si64(n), 0), elementAt(n, step, dim));

@@ -47,7 +47,11 @@ Tensor::Tensor(Type elementType, llvm::ArrayRef<int64_t> shape) : elementType(el
 
 Tensor::Tensor(Type elementType, llvm::ArrayRef<int64_t> shape, const std::byte *bytes,
                std::shared_ptr<const void> owner)
-    : elementType(elementType), shape(shape), storage(bytes), owner(std::move(owner)) {}
+    : elementType(elementType), shape(shape), storage(bytes), owner(std::move(owner)) {
+  static constexpr std::byte nothing{}; // null means "no memory", not "no elements"
+  if (!storage && size() == 0)
+    storage = &nothing;
+}
 
 Tensor Tensor::fromDoubles(Type elementType, llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<double> values) {
   Tensor result(elementType, shape);

@@ -81,6 +81,8 @@ TEST_F(ReductionTest, OfNothing) {
     return reduce(kind, Tensor(type(element), {0}), {0});
   };
   EXPECT_EQ(empty(ReduceKind::sum, "f32").number(0), 0);
+  EXPECT_EQ(reduce(ReduceKind::sum, Tensor(type("f32"), {0}, nullptr, nullptr), {0}).number(0), 0)
+      << "a constant of no elements has no bytes";
   EXPECT_EQ(empty(ReduceKind::prod, "si8").integer(0), 1);
   EXPECT_EQ(empty(ReduceKind::rmax, "f32").number(0), -infinity);
   EXPECT_EQ(empty(ReduceKind::rmin, "f16").number(0), infinity);

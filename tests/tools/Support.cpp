@@ -54,7 +54,9 @@ Ran runShell(const std::string &command) {
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), readAll(out), readAll(err)};
 }
 
-Ran driver(const std::string &words) { return runShell(std::string(DRIVER) + " " + words); }
+Ran driver(const std::string &words, const std::string &below) {
+  return runShell(below + DRIVER + " " + words);
+}
 
 std::string tensorProto(tw_dtype dtype, const std::vector<int64_t> &dims, const std::string &raw) {
   std::string bytes;

@@ -50,8 +50,8 @@ struct Ran {
 
 /// Run a shell command line.
 Ran runShell(const std::string &command);
-/// Run the driver with these words of shell.
-Ran driver(const std::string &words);
+/// Run the driver with these words of shell, below a command such as "timeout 60 ".
+Ran driver(const std::string &words, const std::string &below = "");
 
 /// A serialised TensorProto with raw_data.
 std::string tensorProto(tw_dtype dtype, const std::vector<int64_t> &dims, const std::string &raw);

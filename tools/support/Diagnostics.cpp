@@ -51,9 +51,10 @@ bool wantsColour(int fileDescriptor) {
   return isatty(fileDescriptor) && !(noColor && *noColor) && !(term && std::strcmp(term, "dumb") == 0);
 }
 
-/// Control characters of hostile names must not reach the terminal.
+/// Neither control characters of hostile names nor names of megabytes must reach the terminal.
 static std::string printable(const std::string &text) {
-  std::string clean = text;
+  constexpr size_t longest = 2000;
+  std::string clean = text.size() <= longest ? text : text.substr(0, longest) + "...";
   for (char &c : clean)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
       c = c == '\n' || c == '\t' ? ' ' : '?';
