@@ -20,7 +20,11 @@ using llvm::StringRef;
 namespace tilewright::passes {
 namespace {
 
-constexpr size_t maxOps = 48; ///< beyond this, registers spill and compilation slows
+constexpr size_t maxOps = 48;           ///< beyond this, registers spill and compilation slows
+constexpr double largestGrowth = 8;     ///< of constants computed from constants: 4-bit weights as f32
+constexpr double smallTable = 64 << 10; ///< bytes: constants from nothing, such as masks
+constexpr double largestTable =
+    8 << 20; ///< bytes: the same, where they are dear, such as the factors of a DFT
 constexpr int64_t tinyElements =
     4096; ///< cheap work on tensors up to this size is repeated rather than stored
 
@@ -87,20 +91,40 @@ std::optional<int64_t> trailingReduction(ReduceOp reduce) {
   return taken;
 }
 
-bool FusionPlanner::isConstant(Value value) const {
-  auto [it, fresh] = constants.try_emplace(value, false);
+const FusionPlanner::Constness &FusionPlanner::constnessOf(Value value) const {
+  auto [it, fresh] = constants.try_emplace(value);
   if (!fresh)
     return it->second;
+  Constness c;
   Operation *op = value.getDefiningOp();
-  // A repeated constant is not stored repeated: the broadcast joins the kernels that use it.
-  bool result =
-      op && (isa<ConstantOp, WeightOp>(op) ||
-             (!isa<BroadcastOp>(op) && isa_and_present<GraphDialect>(op->getDialect()) && isPure(op) &&
-              op->getNumOperands() && !op->getNumRegions() &&
-              llvm::all_of(op->getResultTypes(),
-                           [](Type t) { return llvm::cast<RankedTensorType>(t).hasStaticShape(); }) &&
-              llvm::all_of(op->getOperands(), [&](Value operand) { return isConstant(operand); })));
-  return constants[value] = result;
+  auto isStatic = [](Type t) { return llvm::cast<RankedTensorType>(t).hasStaticShape(); };
+  c.isConstant = op && isa_and_present<GraphDialect>(op->getDialect()) && isPure(op) &&
+                 !op->getNumRegions() && llvm::all_of(op->getResultTypes(), isStatic);
+  if (c.isConstant && isa<ConstantOp, WeightOp>(op)) {
+    c.sourceBytes = double(byteWidth(getElementTypeOrSelf(value))) *
+                    llvm::cast<RankedTensorType>(value.getType()).getNumElements();
+  } else if (c.isConstant && !isa<IotaOp>(op)) {
+    c.isConstant = op->getNumOperands() > 0;
+    c.dear = isDear(op);
+    for (Value operand : op->getOperands()) {
+      const Constness of = constnessOf(operand);
+      c.isConstant &= of.isConstant;
+      c.dear |= of.dear;
+      c.sourceBytes += of.sourceBytes;
+    }
+  }
+  return constants[value] = c;
+}
+
+/// Whether `value` is computed when the artifact is written, and stored in it. What only repeats or counts is
+/// made where it is used, and so is what is cheap and much larger than the constants it comes from.
+bool FusionPlanner::isConstant(Value value) const {
+  const Constness &c = constnessOf(value);
+  if (!c.isConstant || isa<BroadcastOp, IotaOp>(value.getDefiningOp()))
+    return false;
+  const double bytes = double(byteWidth(getElementTypeOrSelf(value))) *
+                       llvm::cast<RankedTensorType>(value.getType()).getNumElements();
+  return bytes <= std::max(largestGrowth * c.sourceBytes, c.dear ? largestTable : smallTable);
 }
 
 /// Why the value of `op` must lie in memory whatever its consumers could do; "" when nothing forces it.
@@ -219,6 +243,14 @@ bool FusionPlanner::isRowScalar(Operation *op, FusionGroup &group, int depth) co
   return false;
 }
 
+/// Some window of the kernel reads `op`, maybe through movement.
+bool FusionPlanner::feedsWindow(Operation *op, FusionGroup &group, int depth) const {
+  return depth <= 16 && llvm::any_of(op->getUsers(), [&](Operation *user) {
+           return group.ops.contains(user) &&
+                  (isa<WindowOp>(user) || (isMovement(user) && feedsWindow(user, group, depth + 1)));
+         });
+}
+
 /// Between `op` and the stored value lies a broadcast that repeats it.
 bool FusionPlanner::isRepeated(Operation *op, FusionGroup &group, int depth) const {
   if (depth > 16)
@@ -252,6 +284,10 @@ StringRef FusionPlanner::whyNotFused(Operation *op, FusionGroup &group) const {
     return "it would be computed again for every pass over the rows";
   if (isDear(op) && isRepeated(op, group) && !isRowScalar(op, group))
     return "it would be computed again for every repetition";
+  if (!isMovement(op) && feedsWindow(op, group))
+    return "it would be computed again for every tap of a window";
+  if (isa<ConcatOp>(group.root) && isDear(op) && !op->hasOneUse())
+    return "several pieces use it";
   if (isa<WindowOp>(op) && (group.rowRank || group.hero || isSerial(group.root)))
     return "it would be computed several times";
   return "";

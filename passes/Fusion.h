@@ -42,14 +42,21 @@ private:
   bool isRowScalar(mlir::Operation *op, FusionGroup &group, int depth = 0) const;
   bool isRepeated(mlir::Operation *op, FusionGroup &group, int depth = 0) const;
   void join(mlir::Operation *op, FusionGroup &group);
+  bool feedsWindow(mlir::Operation *op, FusionGroup &group, int depth = 0) const;
   bool isConstant(mlir::Value value) const;
+  struct Constness {
+    bool isConstant = false;
+    bool dear = false;      ///< some op on the way to it is
+    double sourceBytes = 0; ///< of the constants it is computed from
+  };
+  const Constness &constnessOf(mlir::Value value) const;
 
   mlir::Block &block;
   std::vector<std::unique_ptr<FusionGroup>> groups;
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<FusionGroup *, 2>> groupsOf;
   llvm::DenseMap<mlir::Operation *, llvm::StringRef> reasons;
   llvm::SmallPtrSet<mlir::Operation *, 8> views;
-  mutable llvm::DenseMap<mlir::Value, bool> constants;
+  mutable llvm::DenseMap<mlir::Value, Constness> constants;
 };
 
 /// Dimensions that are not the constant 1.
