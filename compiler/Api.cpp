@@ -98,6 +98,7 @@ tw_status twc_compile(const char *modelPath, const char *outPath, const twc_opti
   return guarded(reporter, [&] {
     compiler::Options translated = translate(options, reporter);
     translated.outPath = outPath ? outPath : "";
+    translated.compiles = true;
     std::string emit = translated.emit;
     auto compilation = std::make_unique<Compilation>(std::move(translated));
     if (!compilation->import(modelPath) || !compilation->lower(emit == "graph"))

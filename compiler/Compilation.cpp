@@ -60,7 +60,7 @@ bool Compilation::adopt(OwningOpRef<ModuleOp> graph) {
 }
 
 bool Compilation::import(const std::string &modelPath) {
-  if (!resolveTarget())
+  if (!resolveTarget() || (options.compiles && !fitsTarget()))
     return false;
   auto report = [&](const onnx::Error &error) {
     Problem diagnostic{};
@@ -355,6 +355,8 @@ bool Compilation::emitText() {
     options.text(text);
     return true;
   }
+  if (target.isGpu)
+    return emitGpuText();
   emitKernelTexts(options.emit);
   if (!compileKernels())
     return false;

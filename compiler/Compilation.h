@@ -13,7 +13,8 @@ namespace tilewright::compiler {
 struct Options {
   std::string target = "cpu", precision = "default", emit, outPath;
   bool sideWeights = false;
-  bool verify = false; ///< the IR between passes, in release builds too
+  bool verify = false;   ///< the IR between passes, in release builds too
+  bool compiles = false; ///< to an artifact or to text, not only to look at the model
   unsigned threads = 0;
   uint64_t maxMemory = 0;
   std::vector<frontend::DimRange> dims;
@@ -58,6 +59,9 @@ private:
   llvm::Error writeWeights(codegen::WeightSink &sink);
   llvm::Expected<std::string> compileProgram(std::string *text, llvm::StringRef stage);
   void emitKernelTexts(llvm::StringRef stage);
+  bool fitsTarget(); ///< whether the target has what --emit asks for
+  bool emitGpuText();
+  void refuse(kernel::FuncOp kernel, llvm::ArrayRef<mlir::Operation *> ops);
 
   Options options;
   mlir::MLIRContext context;

@@ -222,6 +222,8 @@ void Packer::run() {
 } // namespace
 
 void packConstants(kernel::FuncOp kernel, kernel::LaunchOp launch, const codegen::TargetInfo &target) {
+  if (target.isGpu) // panels are for vector registers
+    return;
   Packer(kernel, launch, target).run();
 }
 

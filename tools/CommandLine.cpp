@@ -133,7 +133,9 @@ void CommandLine::addModel(CLI::App *sub, CommonOptions &common, const char *des
 }
 
 void CommandLine::addCommon(CLI::App *sub, CommonOptions &common) {
-  sub->add_option("--target", common.target, "cpu (this machine), cpu:haswell, cpu:skylake-avx512, ... [cpu]")
+  sub->add_option("--target", common.target,
+                  "cpu (this machine), cpu:haswell, cpu:skylake-avx512, ...; "
+                  "cuda:sm_80, ... (PTX only) [cpu]")
       ->type_name("TARGET");
   sub->add_option("--threads", common.threads, "threads to compile and to run with; 0: all cores [0]")
       ->check(CLI::Range(0, 4096))
@@ -183,7 +185,8 @@ void CommandLine::addCompile() {
   CLI::App *sub = add("compile", "Compile a model into an artifact: one shared object with code and weights.",
                       "  tilewright compile model.onnx -o model.so\n"
                       "  tilewright compile model.onnx -o model.so --target cpu:haswell --dim batch=1..32\n"
-                      "  tilewright compile model.onnx --emit=loops | less",
+                      "  tilewright compile model.onnx --emit=loops | less\n"
+                      "  tilewright compile model.onnx --target cuda:sm_80 --emit=ptx -o model.ptx",
                       [this] { return compileCommand(compile); });
   addModel(sub, compile.common, "the ONNX model");
   addCommon(sub, compile.common);

@@ -40,6 +40,10 @@ ExitCode compileCommand(const CompileOptions &options) {
   tw_status status = (*compiler)->compile(options.common.model.c_str(),
                                           text ? nullptr : options.output.c_str(), &call.options());
   ExitCode code = call.finish(status);
+  // PTX of the kernels that have some is worth reading although others have none; it says so itself.
+  if (code == ExitCode::Unsupported && options.emit == "ptx" && !call.text().empty())
+    if (ExitCode written = writeText(options.output, call.text()); written != ExitCode::Ok)
+      return written;
   if (code != ExitCode::Ok)
     return code;
   if (text)

@@ -46,6 +46,12 @@ Result<const Compiler *> Compiler::open() {
 
 static std::string orEmpty(const char *text) { return text ? text : ""; }
 
+/// Targets that do not exist, and stages that a target does not have, are mistakes on the command line.
+static ExitCode exitCodeOf(const twc_diagnostic &diagnostic) {
+  const std::string code = orEmpty(diagnostic.code);
+  return code == "TW3001" || code == "TW3003" ? ExitCode::Usage : tools::exitCodeOf(diagnostic.status);
+}
+
 CompilerCall::CompilerCall(const CommonOptions &common, bool quiet)
     : progress(std::filesystem::path(common.model).filename().string()), quiet(quiet) {
   for (const DimensionRange &dim : common.dims)
@@ -64,8 +70,8 @@ CompilerCall::CompilerCall(const CommonOptions &common, bool quiet)
 
 void CompilerCall::onDiagnostic(void *user, const twc_diagnostic *diagnostic) {
   auto &call = *static_cast<CompilerCall *>(user);
-  Diagnostic problem{exitCodeOf(diagnostic->status), orEmpty(diagnostic->code), orEmpty(diagnostic->message),
-                     orEmpty(diagnostic->hint),      orEmpty(diagnostic->node), orEmpty(diagnostic->op),
+  Diagnostic problem{exitCodeOf(*diagnostic),    orEmpty(diagnostic->code), orEmpty(diagnostic->message),
+                     orEmpty(diagnostic->hint),  orEmpty(diagnostic->node), orEmpty(diagnostic->op),
                      orEmpty(diagnostic->tensor)};
   call.progress.clear();
   if (!call.quiet)
@@ -86,12 +92,12 @@ ExitCode CompilerCall::finish(tw_status status) {
   if (status == TW_OK)
     return ExitCode::Ok;
   if (collected.empty()) {
-    collected.push_back({exitCodeOf(status), "TW9001", "the compiler failed without saying why",
+    collected.push_back({tools::exitCodeOf(status), "TW9001", "the compiler failed without saying why",
                          "please report this with the model", "", "", ""});
     if (!quiet)
       report(collected.back());
   }
-  return exitCodeOf(status);
+  return collected.front().exit == ExitCode::Usage ? ExitCode::Usage : tools::exitCodeOf(status);
 }
 
 } // namespace tilewright::tools

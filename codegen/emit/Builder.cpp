@@ -71,7 +71,7 @@ Value Builder::constant(int64_t value) {
     return it->second;
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(scopes.front().block);
-  return memo[key] = arith::ConstantOp::create(b, loc, b.getI64IntegerAttr(value));
+  return memo[key] = arith::ConstantOp::create(b, loc, b.getIntegerAttr(indexType, value));
 }
 
 std::optional<int64_t> Builder::constantOf(Value value) const {
@@ -134,7 +134,7 @@ Value Builder::divide(Value x, Value y) {
     return constant(*p / *q);
   if (q && *q == 1)
     return x;
-  if (!q) // a dimension of 0 elements must not trap where the division is hoisted to
+  if (!q && divisionTraps) // a dimension of 0 elements must not trap where the division is hoisted to
     y = maximum(y, constant(1));
   return pure<arith::DivUIOp>(x, y);
 }
@@ -145,7 +145,7 @@ Value Builder::remainder(Value x, Value y) {
     return constant(*p % *q);
   if (q && *q == 1)
     return constant(0);
-  if (!q)
+  if (!q && divisionTraps)
     y = maximum(y, constant(1));
   return pure<arith::RemUIOp>(x, y);
 }
@@ -220,16 +220,19 @@ Value Builder::both(Value x, Value y) {
 }
 
 Value Builder::address(Value pointer, Value index, int64_t bytes) {
-  Value offset = mul(index, bytes);
+  // Narrow indices are widened before they are scaled: elements may fit where bytes do not.
+  const bool narrow = indexType.getWidth() < 64;
+  Value offset = narrow ? index : mul(index, bytes);
   if (auto known = constantOf(offset); known && *known == 0)
     return pointer;
+  Type unit = b.getIntegerType(narrow ? 8 * bytes : 8);
   Key key{TypeID::get<LLVM::GEPOp>().getAsOpaquePointer(),
-          {pointer.getAsOpaquePointer(), offset.getAsOpaquePointer()}};
+          {pointer.getAsOpaquePointer(), offset.getAsOpaquePointer(), unit.getAsOpaquePointer()}};
   if (Value *known = lookup(key))
     return *known;
   unsigned target = std::max(depthOf(pointer), depthOf(offset));
   Value result = placedAt(target, [&]() -> Value {
-    return LLVM::GEPOp::create(b, loc, pointer.getType(), b.getI8Type(), pointer, LLVM::GEPArg(offset));
+    return LLVM::GEPOp::create(b, loc, pointer.getType(), unit, pointer, LLVM::GEPArg(offset));
   });
   remember(target, std::move(key), result);
   return result;
@@ -248,6 +251,11 @@ int64_t Builder::divisorOf(Value value) const {
   }
   if (auto sum = value.getDefiningOp<arith::AddIOp>())
     return std::gcd(divisorOf(sum.getLhs()), divisorOf(sum.getRhs()));
+  if (auto difference = value.getDefiningOp<arith::SubIOp>())
+    return std::gcd(divisorOf(difference.getLhs()), divisorOf(difference.getRhs()));
+  if (value.getDefiningOp<arith::MinSIOp>() || value.getDefiningOp<arith::RemUIOp>())
+    return std::gcd(divisorOf(value.getDefiningOp()->getOperand(0)),
+                    divisorOf(value.getDefiningOp()->getOperand(1)));
   if (auto product = value.getDefiningOp<arith::MulIOp>())
     return std::min<int64_t>(divisorOf(product.getLhs()), 1 << 20) *
            std::min<int64_t>(divisorOf(product.getRhs()), 1 << 20);
@@ -258,8 +266,12 @@ int64_t Builder::divisorOf(Value value) const {
 
 SmallVector<Value> Builder::loop(Value lo, Value hi, int64_t step, ValueRange init,
                                  llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
-  Value stride = constant(step);
-  auto op = scf::ForOp::create(b, loc, lo, hi, stride, init);
+  return loop(lo, hi, constant(step), init, body);
+}
+
+SmallVector<Value> Builder::loop(Value lo, Value hi, Value step, ValueRange init,
+                                 llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
+  auto op = scf::ForOp::create(b, loc, lo, hi, step, init);
   OpBuilder::InsertionGuard guard(b);
   if (init.empty())
     op.getBody()->getTerminator()->erase();

@@ -71,6 +71,8 @@ Value unaryFloat(ValueEmitter &e, UnaryKind kind, Value x) {
   case UnaryKind::sqrt:
     return math::SqrtOp::create(e.b, e.loc, x);
   case UnaryKind::rsqrt:
+    if (Value fast = e.approximate(Approximation::rsqrt, x))
+      return fast;
     return arith::DivFOp::create(e.b, e.loc, splatConstant(e, type, 1), math::SqrtOp::create(e.b, e.loc, x));
   case UnaryKind::floor:
     return math::FloorOp::create(e.b, e.loc, x);
@@ -190,6 +192,8 @@ Value binaryFloat(ValueEmitter &e, BinaryKind kind, Value x, Value y) {
   case BinaryKind::mul:
     return arith::MulFOp::create(e.b, e.loc, x, y);
   case BinaryKind::div:
+    if (Value fast = e.approximate(Approximation::division, x, y))
+      return fast;
     return arith::DivFOp::create(e.b, e.loc, x, y);
   case BinaryKind::rem:
     return callHostMath(e, TW_MATH_FMOD, x, y);
@@ -207,6 +211,9 @@ Value binaryFloat(ValueEmitter &e, BinaryKind kind, Value x, Value y) {
   case BinaryKind::min: // x86's min gives the second operand for NaN: pick x when it is NaN, else min(x, y)
                         // with y's NaN kept
   case BinaryKind::max: {
+    if (e.kernel.target.isGpu) // one instruction, with NaN as here
+      return kind == BinaryKind::min ? Value(arith::MinimumFOp::create(e.b, e.loc, x, y))
+                                     : Value(arith::MaximumFOp::create(e.b, e.loc, x, y));
     auto predicate = kind == BinaryKind::min ? arith::CmpFPredicate::OLT : arith::CmpFPredicate::OGT;
     if (isNumber(y)) // then the comparison fails for NaN, and x is taken: one instruction
       return selectOf(e, truthOf(e, predicate, y, x), y, x);

@@ -20,6 +20,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/SetVector.h"
 #include <functional>
 
 namespace tilewright::codegen {
@@ -27,20 +28,24 @@ namespace tilewright::codegen {
 /// One index of a tensor as W lanes see it: lane l reads base + l * stride, or lanes[l] when `lanes` is set
 /// (irregular).
 struct Index {
-  mlir::Value base;   ///< i64
+  mlir::Value base;   ///< Builder::indexType
   int64_t stride = 0; ///< per lane; 0: all lanes read the same element
-  mlir::Value lanes;  ///< vector<W x i64>, or null
+  mlir::Value lanes;  ///< vector<W x indexType>, or null
   bool uniform() const { return stride == 0 && !lanes; }
 };
 using Indices = llvm::SmallVector<Index, 6>;
 
-/// Emits scalar i64 arithmetic, folded and value-numbered, at the outermost scope where its operands exist.
-/// Scopes are the function body, loop bodies and guarded (scf.if) bodies.
+/// Emits scalar integer arithmetic, folded and value-numbered, at the outermost scope where its operands
+/// exist. Scopes are the function body, loop bodies and guarded (scf.if) bodies.
 class Builder {
 public:
-  Builder(mlir::OpBuilder &builder, mlir::Location location) : b(builder), loc(location) {}
+  Builder(mlir::OpBuilder &builder, mlir::Location location)
+      : b(builder), loc(location), indexType(builder.getI64Type()) {}
   mlir::OpBuilder &b;
   mlir::Location loc;
+  /// What indices and sizes are computed in: i64, or i32 where no tensor of the kernel reaches 2^30 elements.
+  mlir::IntegerType indexType;
+  bool divisionTraps = true; ///< division by zero does harm although nothing uses its result
 
   mlir::Value constant(int64_t value);
   std::optional<int64_t> constantOf(mlir::Value value) const;
@@ -69,6 +74,9 @@ public:
   /// for (i = lo; i < hi; i += step) body(i, carried) -> next carried. The body is a scope.
   llvm::SmallVector<mlir::Value>
   loop(mlir::Value lo, mlir::Value hi, int64_t step, mlir::ValueRange init,
+       llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)> body);
+  llvm::SmallVector<mlir::Value>
+  loop(mlir::Value lo, mlir::Value hi, mlir::Value step, mlir::ValueRange init,
        llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)> body);
   void loop(mlir::Value lo, mlir::Value hi, int64_t step, llvm::function_ref<void(mlir::Value)> body);
   /// if (condition) yes() else no(); both return values of equal types. The bodies are guarded scopes: loads
@@ -134,11 +142,14 @@ struct KernelContext {
   llvm::SmallVector<mlir::Value> results;            ///< !llvm.ptr of each yielded value
   llvm::SmallVector<mlir::Value> symbols;            ///< i64 value of each kernel symbol
   mlir::Value begin, end;                            ///< this thread's share of the kernel's extent
-  mlir::Value scratch;                               ///< !llvm.ptr, private to the thread, 64-byte aligned
-  mlir::Value frame;                                 ///< !llvm.ptr to tw_frame
-  mlir::Value firstSite;                             ///< i64, where this launch's failure sites start
-  mlir::AffineExpr scratchBytes;                     ///< grows as emitters reserve scratch (kernel symbols)
-  llvm::SmallVector<mlir::Location> sites;           ///< where each run-time failure site comes from
+  mlir::Value scratch;           ///< !llvm.ptr, private to the thread, 64-byte aligned; null: there is none
+  mlir::Value frame;             ///< !llvm.ptr to tw_frame; null: no host to call, see hostOps
+  int64_t bufferAlignment = 0;   ///< bytes that every tensor is known to be aligned to; 0: to its elements
+  mlir::Value firstSite;         ///< i64, where this launch's failure sites start
+  mlir::AffineExpr scratchBytes; ///< grows as emitters reserve scratch (kernel symbols)
+  llvm::SmallVector<mlir::Location> sites; ///< where each run-time failure site comes from
+  llvm::SetVector<mlir::Operation *>
+      hostOps; ///< ops that needed a host where there is none: the code is wrong
 };
 
 /// Bits and lanes.
@@ -147,11 +158,42 @@ struct Lanes {
   mlir::Value mask; ///< vector<W x i1>: lanes that exist; null: all
 };
 
+class ValueEmitter;
+
+/// Threads that compute a row together, where a target has such teams. A reduction that all of them ask for
+/// is split over them.
+class RowTeam {
+public:
+  virtual ~RowTeam() = default;
+  /// Whether all threads of the team come to this point with these indices.
+  virtual bool shares(llvm::ArrayRef<Index> indices) const = 0;
+  /// Lanes of one access along a row of `size` elements.
+  virtual int64_t lanesFor(mlir::Value size) const = 0;
+  /// What a piece of a row is folded with: where it starts, and an i1 that is false where the piece lies
+  /// outside (its elements may be read all the same), or null.
+  using Piece = llvm::function_ref<mlir::Value(const Index &at, mlir::Value inside, mlir::Value carried)>;
+  /// Folds this thread's pieces of a row of `size` elements; `lanesFor(size)` lanes are set.
+  virtual mlir::Value fold(mlir::Value size, mlir::Value init, Piece piece) = 0;
+  /// Combines one scalar of each thread; every thread gets the same result.
+  virtual mlir::Value combine(mlir::Value mine, mlir::Value neutral,
+                              llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> step) = 0;
+};
+
+/// Steps for which targets have instructions that round less well: `--precision=strict` does without.
+enum class Approximation {
+  exp2,    ///< 2^x for |x| <= 1, 2 ulp
+  rsqrt,   ///< 1 / sqrt(x), 2 ulp
+  division ///< x / y, 2 ulp
+};
+
 class ValueEmitter : public Builder {
 public:
   ValueEmitter(mlir::OpBuilder &builder, mlir::Location location, KernelContext &kernel);
+  virtual ~ValueEmitter() = default;
   KernelContext &kernel;
   Lanes lanes;
+  RowTeam *team = nullptr;              ///< null: a thread reduces alone
+  mlir::Operation *computing = nullptr; ///< the element-wise op that is being emitted
 
   /// The value of `v` (of the kernel's body) at `indices`: a scalar where all lanes agree, else vector<W x
   /// compute type>.
@@ -171,8 +213,8 @@ public:
   /// Scalar or lanes -> lanes.
   mlir::Value spread(mlir::Value value);
   mlir::Value spread(mlir::Value value, int64_t width);
-  /// The value of a dimension expression (i64), hoisted to the function body.
-  mlir::Value dim(mlir::AffineExpr expr);
+  /// The value of a dimension expression, hoisted to the function body.
+  virtual mlir::Value dim(mlir::AffineExpr expr);
   llvm::SmallVector<mlir::Value> dims(mlir::Value v);
 
   /// Load from / store to a dense row-major tensor of `type` at `pointer`, converting between storage and
@@ -189,7 +231,7 @@ public:
   Index lane(mlir::Value base, int64_t stride = 1) { return {base, stride, {}}; }
   Index add(const Index &x, const Index &y);
   Index mul(const Index &x, mlir::Value factor);
-  mlir::Value lanesOf(const Index &index); ///< vector<W x i64>
+  mlir::Value lanesOf(const Index &index); ///< vector<W x indexType>
   using Builder::add;
   using Builder::mul;
 
@@ -206,6 +248,13 @@ public:
                 llvm::function_ref<void(mlir::Value base)> body);
 
   static mlir::Type computeType(mlir::Type elementType);
+  /// The graph's name of indexType: signed.
+  mlir::Type signedIndexType();
+  /// An f32 step done by the target's instruction, or null.
+  virtual mlir::Value approximate(Approximation, mlir::Value, mlir::Value = {}) { return {}; }
+  /// Remember offsets that `delinearize` takes apart, so that `linearize` gives them back as they were:
+  /// tensors of the iteration's own shape are then read along the flat offset whatever their dimensions are.
+  bool keepOffsets = false;
   /// Lanes of a native register for the widest type that the kernel computes in.
   int64_t nativeLanes() const;
 
@@ -221,6 +270,15 @@ private:
   mlir::Value keptRow(mlir::Value v, llvm::ArrayRef<Index> indices);
   Key keyOf(const void *tag, mlir::Value v, llvm::ArrayRef<Index> indices);
   llvm::DenseMap<mlir::Value, Source> sources;
+  int64_t alignmentOf(const Index &offset, int64_t bytes) const;
+  struct Offset {
+    llvm::SmallVector<mlir::Value, 6> dims;
+    Indices indices;
+    Index flat;
+  };
+  llvm::SmallVector<Offset, 0> offsets;
+  Indices takeApart(llvm::ArrayRef<mlir::Value> dims, const Index &offset);
+  const Offset *knownOffset(llvm::ArrayRef<mlir::Value> dims, llvm::ArrayRef<Index> indices) const;
   unsigned floorDepth = 0; ///< values are placed no further out than what a root defined last
   llvm::DenseMap<mlir::Value, llvm::SmallVector<int64_t>>
       rowDims; ///< which dimensions of a kept value vary within its row

@@ -69,9 +69,12 @@ Value exponential(Floats f, Value x) {
   Value shifted = f.fma(clamped, f.constant(log2e), magic), n = f.sub(shifted, magic);
   Value r = f.fma(n, f.constant(-ln2High), clamped);
   r = f.fma(n, f.constant(-ln2Low), r);
-  Value q = f.polynomial(
-      r, {0.5, 0.16666573286056519, 0.04166645556688309, 0.008363776840269566, 0.0013934544986113906});
-  Value p = f.fma(f.fma(q, r, f.constant(1.0)), r, f.constant(1.0));
+  Value p = f.e.approximate(Approximation::exp2, f.mul(r, f.constant(log2e)));
+  if (!p) {
+    Value q = f.polynomial(
+        r, {0.5, 0.16666573286056519, 0.04166645556688309, 0.008363776840269566, 0.0013934544986113906});
+    p = f.fma(f.fma(q, r, f.constant(1.0)), r, f.constant(1.0));
+  }
   auto vector = llvm::dyn_cast<VectorType>(x.getType());
   if (f.e.kernel.target.hasAvx512() && vector && vector.getNumElements() == 16)
     return scaled(f.e, p, n);
@@ -220,6 +223,10 @@ int hostFunction(UnaryKind kind) {
 } // namespace
 
 Value callHostMath(ValueEmitter &e, int index, Value x, Value y) {
+  if (!e.kernel.frame) {
+    e.kernel.hostOps.insert(e.computing);
+    return x;
+  }
   auto pointer = LLVM::LLVMPointerType::get(e.b.getContext());
   Type f64 = e.b.getF64Type(), scalar = scalarType(x.getType());
   // The table never changes: its entries are read once, at the top of the kernel.

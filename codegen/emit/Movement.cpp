@@ -31,12 +31,11 @@ Value emitConstant(ValueEmitter &e, ConstantOp op) {
 
 Value fromIndex(ValueEmitter &e, const Index &index, Type element) {
   Value value = index.uniform() ? index.base : e.lanesOf(index);
-  Type i64 = IntegerType::get(e.b.getContext(), 64, IntegerType::Signed);
-  return emitCast(e, value, i64, element, false);
+  return emitCast(e, value, e.signedIndexType(), element, false);
 }
 
 Value emitDims(ValueEmitter &e, DimsOp op, ArrayRef<Index> indices) {
-  Type i64 = IntegerType::get(e.b.getContext(), 64, IntegerType::Signed), element = elementOf(op.getResult());
+  Type element = elementOf(op.getResult());
   auto exprs = op.getExprs().getResults();
   Value result = e.dim(exprs[0]);
   for (size_t i = 1; i < exprs.size(); ++i) {
@@ -49,7 +48,7 @@ Value emitDims(ValueEmitter &e, DimsOp op, ArrayRef<Index> indices) {
                                       e.spread(position));
     result = arith::SelectOp::create(e.b, e.loc, hit, e.spread(other), e.spread(result));
   }
-  return emitCast(e, result, i64, element, false);
+  return emitCast(e, result, e.signedIndexType(), element, false);
 }
 
 Value emitBroadcast(ValueEmitter &e, BroadcastOp op, ArrayRef<Index> indices) {

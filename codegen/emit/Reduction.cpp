@@ -65,6 +65,8 @@ public:
     bool inLanes = true;
     for (const Index &index : inner)
       inLanes &= index.uniform();
+    if (e.team && e.team->shares(inner))
+      return alongTeam();
     return inLanes ? alongLanes() : acrossLanes();
   }
 
@@ -146,7 +148,7 @@ private:
     Lanes saved = e.lanes;
     int64_t width = e.nativeLanes();
     e.lanes = {width, {}};
-    if (usedAgain(op.getOperand()) && costOf(e, op.getOperand()) >= expensive)
+    if (e.kernel.scratch && usedAgain(op.getOperand()) && costOf(e, op.getOperand()) >= expensive)
       kept = reserveRow();
     Value neutralLanes = e.spread(neutral(e, op.getKind(), element));
     Value size = sizes[reduced.back()];
@@ -199,9 +201,35 @@ private:
         [&] { return SmallVector<Value>(now); });
   }
 
+  /// Threads and their lanes go along the whole reduced part of the row.
+  Value alongTeam() {
+    Lanes saved = e.lanes;
+    SmallVector<Value> lengths;
+    Value total = e.constant(1);
+    for (int64_t dim : reduced) {
+      lengths.push_back(sizes[dim]);
+      total = e.mul(total, sizes[dim]);
+    }
+    e.lanes = {e.team->lanesFor(total), {}};
+    Value start = neutral(e, op.getKind(), element), neutralLanes = e.spread(start);
+    auto piece = [&](const Index &at, Value inside, Value carried) {
+      for (auto [dim, index] : llvm::zip(reduced, e.delinearize(lengths, at)))
+        inner[dim] = index;
+      Value x = e.spread(e.at(op.getOperand(), inner));
+      if (inside)
+        x = arith::SelectOp::create(e.b, e.loc, inside, x, neutralLanes);
+      return step(carried, x);
+    };
+    Value mine = halve(e.team->fold(total, neutralLanes, piece));
+    e.lanes = saved;
+    return e.team->combine(mine, start,
+                           [&](Value x, Value y) { return emitReduceStep(e, op.getKind(), x, y, element); });
+  }
+
+  Value combine(Value x, Value y) { return halve(step(x, y)); }
+
   /// Lanes to one value, halving: the order is fixed.
-  Value combine(Value x, Value y) {
-    Value lanes = step(x, y);
+  Value halve(Value lanes) {
     int64_t width = llvm::cast<VectorType>(lanes.getType()).getDimSize(0);
     for (int64_t half = width / 2; half >= 1; half /= 2) {
       SmallVector<int64_t> upper;

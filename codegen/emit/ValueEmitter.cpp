@@ -77,18 +77,26 @@ SmallVector<Value> ValueEmitter::dims(Value v) {
   return result;
 }
 
+/// 0, stride, 2 * stride, ...
+static Value laneNumbers(ValueEmitter &e, VectorType type, int64_t stride) {
+  SmallVector<llvm::APInt> steps;
+  for (int64_t lane = 0; lane < type.getDimSize(0); ++lane)
+    steps.emplace_back(e.indexType.getWidth(), uint64_t(lane * stride), /*isSigned=*/true);
+  return arith::ConstantOp::create(e.b, e.loc, DenseElementsAttr::get(type, steps));
+}
+
+Type ValueEmitter::signedIndexType() {
+  return IntegerType::get(b.getContext(), indexType.getWidth(), IntegerType::Signed);
+}
+
 Value ValueEmitter::lanesOf(const Index &index) {
   if (index.lanes)
     return index.lanes;
-  auto type = VectorType::get({lanes.width}, b.getI64Type());
+  auto type = VectorType::get({lanes.width}, indexType);
   Value base = vector::BroadcastOp::create(b, loc, type, index.base);
   if (index.stride == 0)
     return base;
-  SmallVector<int64_t> steps;
-  for (int64_t lane = 0; lane < lanes.width; ++lane)
-    steps.push_back(lane * index.stride);
-  Value offsets = arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, ArrayRef<int64_t>(steps)));
-  return arith::AddIOp::create(b, loc, base, offsets);
+  return arith::AddIOp::create(b, loc, base, laneNumbers(*this, type, index.stride));
 }
 
 Index ValueEmitter::add(const Index &x, const Index &y) {
@@ -106,14 +114,44 @@ Index ValueEmitter::mul(const Index &x, Value factor) {
   return {constant(0), 0, arith::MulIOp::create(b, loc, lanesOf(x), lanesOf(uniform(factor)))};
 }
 
+static bool sameIndex(const Index &x, const Index &y) {
+  return x.base == y.base && x.stride == y.stride && x.lanes == y.lanes;
+}
+
+/// The offset that `dims` and `indices` begin with the parts of.
+const ValueEmitter::Offset *ValueEmitter::knownOffset(ArrayRef<Value> dims, ArrayRef<Index> indices) const {
+  for (const Offset &offset : llvm::reverse(offsets))
+    if (offset.dims.size() <= dims.size() && llvm::equal(offset.dims, dims.take_front(offset.dims.size())) &&
+        llvm::equal(offset.indices, indices.take_front(offset.dims.size()), sameIndex))
+      return &offset;
+  return nullptr;
+}
+
 Index ValueEmitter::linearize(ArrayRef<Value> dims, ArrayRef<Index> indices) {
   Index offset = uniform(constant(0));
-  for (auto [size, index] : llvm::zip(dims, indices))
-    offset = add(mul(offset, size), index);
+  for (size_t i = 0; i < dims.size();) {
+    const Offset *known = knownOffset(dims.drop_front(i), indices.drop_front(i));
+    if (!known) {
+      offset = add(mul(offset, dims[i]), indices[i]);
+      ++i;
+      continue;
+    }
+    for (Value size : known->dims)
+      offset = mul(offset, size);
+    offset = add(offset, known->flat);
+    i += known->dims.size();
+  }
   return offset;
 }
 
 Indices ValueEmitter::delinearize(ArrayRef<Value> dims, const Index &offset) {
+  Indices result = takeApart(dims, offset);
+  if (keepOffsets && dims.size() > 1)
+    offsets.push_back({SmallVector<Value, 6>(dims), result, offset});
+  return result;
+}
+
+Indices ValueEmitter::takeApart(ArrayRef<Value> dims, const Index &offset) {
   Indices result(dims.size(), uniform(constant(0)));
   Index rest = offset;
   for (size_t i = dims.size(); i-- > 0;) {
@@ -176,12 +214,22 @@ Value fullMask(ValueEmitter &e) {
 Value lanePointers(ValueEmitter &e, Value pointer, const Index &offset, int64_t bytes) {
   auto pointers = VectorType::get({e.lanes.width}, pointer.getType());
   Value lanes = e.lanesOf(offset);
-  if (bytes != 1)
+  const bool narrow = e.indexType.getWidth() < 64; // see Builder::address
+  if (bytes != 1 && !narrow)
     lanes = arith::MulIOp::create(e.b, e.loc, lanes, e.lanesOf(e.uniform(e.constant(bytes))));
-  return LLVM::GEPOp::create(e.b, e.loc, pointers, e.b.getI8Type(), pointer, LLVM::GEPArg(lanes));
+  Type unit = e.b.getIntegerType(narrow ? 8 * bytes : 8);
+  return LLVM::GEPOp::create(e.b, e.loc, pointers, unit, pointer, LLVM::GEPArg(lanes));
 }
 
 } // namespace
+
+/// What may be assumed of the address of an access at `offset`.
+int64_t ValueEmitter::alignmentOf(const Index &offset, int64_t bytes) const {
+  if (!kernel.bufferAlignment)
+    return bytes;
+  const int64_t known = std::min(divisorOf(offset.base), kernel.bufferAlignment) * bytes;
+  return std::min({known & -known, kernel.bufferAlignment, int64_t(llvm::PowerOf2Ceil(lanes.width * bytes))});
+}
 
 Value ValueEmitter::load(RankedTensorType type, Value pointer, ArrayRef<Index> indices) {
   Type element = type.getElementType(), stored = storageType(element);
@@ -201,7 +249,7 @@ Value ValueEmitter::load(RankedTensorType type, Value pointer, ArrayRef<Index> i
       Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(vector));
       loaded = LLVM::MaskedLoadOp::create(b, loc, vector, from, lanes.mask, zero, unsigned(bytes));
     } else {
-      loaded = LLVM::LoadOp::create(b, loc, vector, from, bytes);
+      loaded = LLVM::LoadOp::create(b, loc, vector, from, alignmentOf(offset, bytes));
     }
   } else {
     Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(vector));
@@ -237,7 +285,7 @@ void ValueEmitter::store(RankedTensorType type, Value pointer, ArrayRef<Index> i
   if (lanes.mask)
     LLVM::MaskedStoreOp::create(b, loc, stored, to, lanes.mask, unsigned(bytes));
   else
-    LLVM::StoreOp::create(b, loc, stored, to, bytes);
+    LLVM::StoreOp::create(b, loc, stored, to, alignmentOf(offset, bytes));
 }
 
 Value ValueEmitter::reserveScratch(AffineExpr bytes) {
@@ -251,9 +299,8 @@ Value ValueEmitter::reserveScratch(AffineExpr bytes) {
 //===- Lanes ------------------------------------------------------------------------------===//
 
 Value ValueEmitter::laneMask(Value base, Value limit, int64_t width) {
-  auto type = VectorType::get({width}, b.getI64Type());
-  SmallVector<int64_t> steps = llvm::to_vector(llvm::seq<int64_t>(0, width));
-  Value ids = arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, ArrayRef<int64_t>(steps)));
+  auto type = VectorType::get({width}, indexType);
+  Value ids = laneNumbers(*this, type, 1);
   Value left = vector::BroadcastOp::create(b, loc, type, sub(limit, base));
   return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, ids, left);
 }
@@ -276,6 +323,10 @@ void ValueEmitter::laneLoop(Value lo, Value hi, int64_t width, llvm::function_re
 //===- Failures ---------------------------------------------------------------------------===//
 
 void ValueEmitter::fail(Operation *op, int code, Value a, Value b64) {
+  if (!kernel.frame) {
+    kernel.hostOps.insert(op);
+    return;
+  }
   unsigned site = kernel.sites.size();
   for (auto [i, known] : llvm::enumerate(kernel.sites))
     if (known == op->getLoc())
@@ -434,8 +485,11 @@ Value ValueEmitter::compute(Value v, ArrayRef<Index> indices) {
     if (llvm::isa<VectorType>(x.getType()) != llvm::isa<VectorType>(y.getType()))
       x = spread(x), y = spread(y);
   };
-  if (auto u = dyn_cast<UnaryOp>(op))
-    return emitUnary(*this, u.getKind(), operand(0), element(u.getOperand()));
+  if (auto u = dyn_cast<UnaryOp>(op)) {
+    Value x = operand(0);
+    computing = op;
+    return emitUnary(*this, u.getKind(), x, element(u.getOperand()));
+  }
   if (auto c = dyn_cast<CastOp>(op))
     return emitCast(*this, operand(0), element(c.getOperand()), element(v), c.getSaturate());
   if (auto c = dyn_cast<BitcastOp>(op))
@@ -451,6 +505,7 @@ Value ValueEmitter::compute(Value v, ArrayRef<Index> indices) {
       if (Value product = quotient(x, y, binary.getRhs()))
         return product;
     same(x, y);
+    computing = op;
     if (binary)
       return emitBinary(*this, binary.getKind(), x, y, element(v));
     return emitCompare(*this, cast<CompareOp>(op).getKind(), x, y, element(op->getOperand(0)));

@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/target/Target.h"
 
+#include "codegen/target/Cuda.h"
+
 #include "tilewright/artifact.h"
 
 #include "llvm/ADT/StringMap.h"
@@ -156,20 +158,25 @@ llvm::Expected<TargetInfo> hostTarget() {
 llvm::Error unknownTarget(StringRef spec) {
   // The nearest name, when no more than a third of it is wrong.
   StringRef name = spec;
-  name.consume_front("cpu:");
-  std::string nearest;
+  const bool cpu = name.consume_front("cpu:"), cuda = !cpu && (name.consume_front("cuda:") || spec == "cuda");
+  std::string nearest, all;
   unsigned best = std::max<size_t>(1, name.size() / 3) + 1;
-  for (const std::string &candidate : targetNames()) {
-    const unsigned distance = name.edit_distance_insensitive(candidate, true, best);
-    if (distance < best) {
-      best = distance;
-      nearest = candidate;
+  auto consider = [&](const char *kind, const std::vector<std::string> &names) {
+    for (const std::string &candidate : names) {
+      const unsigned distance = name.edit_distance_insensitive(candidate, true, best);
+      if (distance < best) {
+        best = distance;
+        nearest = kind + candidate;
+      }
+      all += (all.empty() ? kind : std::string(", ") + kind) + candidate;
     }
-  }
-  std::string hint = nearest.empty() ? "" : "Did you mean 'cpu:" + nearest + "'? ";
-  hint += "There are: cpu (this machine)";
-  for (const std::string &candidate : targetNames())
-    hint += ", cpu:" + candidate;
+  };
+  if (!cuda)
+    consider("cpu:", targetNames());
+  if (!cpu)
+    consider("cuda:", cudaNames());
+  std::string hint = nearest.empty() ? "" : "Did you mean '" + nearest + "'? ";
+  hint += "There are: " + std::string(cuda ? "" : "cpu (this machine), ") + all;
   return makeError(3001, Fault::Invalid, "unknown target '" + spec.str() + "'", std::move(hint));
 }
 
@@ -201,6 +208,9 @@ llvm::Expected<TargetInfo> resolveTarget(StringRef spec) {
   if (spec == "cpu")
     return hostTarget();
   StringRef name = spec;
+  if (name.consume_front("cuda:"))
+    if (std::optional<TargetInfo> target = findCudaTarget(name))
+      return *target;
   if (name.consume_front("cpu:"))
     if (const Row *row = findRow(name))
       return makeTarget(*row, row->extensions);
@@ -222,16 +232,17 @@ bool hostCanRun(const TargetInfo &target) {
     llvm::consumeError(host.takeError());
     return uint64_t(0);
   }();
-  return (target.requiredCpuFeatures & ~hostFeatures) == 0;
+  return !target.isGpu && (target.requiredCpuFeatures & ~hostFeatures) == 0;
 }
 
 std::string canonicalText(const TargetInfo &target) {
   std::string text;
   llvm::raw_string_ostream stream(text);
-  stream << "name=" << target.name << "\ncpu=" << target.cpu << "\nfeatures=" << target.features
-         << "\ntuneCpu=" << target.tuneCpu << "\nvectorBits=" << target.vectorBits
-         << "\nvectorRegisters=" << target.vectorRegisters << "\nfmaPorts=" << target.fmaPorts
-         << "\nl1Bytes=" << target.l1Bytes << "\nl2Bytes=" << target.l2Bytes << "\nl3Bytes=" << target.l3Bytes
+  stream << "name=" << target.name << "\nisGpu=" << target.isGpu << "\nshuffles=" << target.hasShuffles
+         << "\ncpu=" << target.cpu << "\nfeatures=" << target.features << "\ntuneCpu=" << target.tuneCpu
+         << "\nvectorBits=" << target.vectorBits << "\nvectorRegisters=" << target.vectorRegisters
+         << "\nfmaPorts=" << target.fmaPorts << "\nl1Bytes=" << target.l1Bytes
+         << "\nl2Bytes=" << target.l2Bytes << "\nl3Bytes=" << target.l3Bytes
          << "\ncacheLine=" << target.cacheLine << "\nvnni=" << target.hasVnni
          << "\navxVnni=" << target.hasAvxVnni << "\nbf16=" << target.hasBf16 << "\nfp16=" << target.hasFp16
          << "\namxInt8=" << target.hasAmxInt8 << "\namxBf16=" << target.hasAmxBf16 << "\nf32Tiles=";

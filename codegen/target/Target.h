@@ -1,4 +1,4 @@
-//===- Target.h - what a CPU is: a table of facts ---------------*- C++ -*-===//
+//===- Target.h - what a processor is: a table of facts ---------*- C++ -*-===//
 //
 // A target is data. Schedules read register counts, cache sizes and tiles from it, emitters the vector width
 // and the special instructions, LLVM the processor and feature strings. Two targets with equal
@@ -25,17 +25,21 @@ struct RegisterTile {
   unsigned columns = 0;
 };
 
-/// Facts about one x86-64 CPU. A plain value; copy it freely.
+/// Facts about one x86-64 CPU, or one NVIDIA GPU. A plain value; copy it freely.
 struct TargetInfo {
-  std::string name; ///< "skylake-avx512"
+  std::string name; ///< "skylake-avx512", "sm_80"
   /// LLVM's instruction set baseline, "x86-64-v3" or "x86-64-v4". Never the processor's own name: that would
-  /// allow instructions which the artifact's feature check at load does not cover.
+  /// allow instructions which the artifact's feature check at load does not cover. Of a GPU, its
+  /// architecture: "sm_80".
   std::string cpu;
-  std::string features; ///< LLVM feature string on top of `cpu`: "+avx512vnni"
-  std::string tuneCpu;  ///< whose scheduling model LLVM follows: "cascadelake"
+  std::string features;     ///< LLVM feature string on top of `cpu`: "+avx512vnni"
+  std::string tuneCpu;      ///< whose scheduling model LLVM follows: "cascadelake"
+  bool isGpu = false;       ///< lanes are then what one thread does at once
+  bool hasShuffles = false; ///< of a GPU: threads of a warp exchange registers (sm_30)
 
-  unsigned vectorBits = 256;     ///< width of the native vector: 256 or 512
-  unsigned vectorRegisters = 16; ///< architectural vector registers: 16 or 32
+  unsigned vectorBits =
+      256; ///< width of the native vector: 256 or 512; 128, a thread's widest access, of a GPU
+  unsigned vectorRegisters = 16; ///< architectural vector registers: 16 or 32; a thread's registers of a GPU
   unsigned fmaPorts = 2;         ///< fused multiply-adds of vectorBits issued per cycle
   uint64_t l1Bytes = 32 << 10;   ///< first-level data cache of one core
   uint64_t l2Bytes = 256 << 10;  ///< second-level cache of one core
@@ -59,7 +63,8 @@ struct TargetInfo {
   bool hasAvx512() const { return vectorBits == 512; }
 };
 
-/// Finds the target that `spec` names: "cpu" for this machine, or "cpu:NAME" with one of targetNames().
+/// Finds the target that `spec` names: "cpu" for this machine, "cpu:NAME" with one of targetNames(), or
+/// "cuda:NAME" with one of cudaNames() (Cuda.h).
 /// Errors: TW3001 (no such target; says which is near, and lists all), TW3002 (this machine has no AVX2).
 llvm::Expected<TargetInfo> resolveTarget(llvm::StringRef spec);
 

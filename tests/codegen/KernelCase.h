@@ -53,6 +53,9 @@ public:
   /// Inputs and outputs for run(): made once for given symbols.
   void prepare(llvm::ArrayRef<int64_t> symbols = {});
   void run(int64_t threads = 1);
+  /// Outputs against the interpreter on the prepared inputs, as check() does; nothing may be written behind
+  /// them.
+  void compare(double tolerance);
   const std::vector<Buffer> &outputs() const { return outputBuffers; }
 
   mlir::Type f32() { return builder.getF32Type(); }
@@ -66,7 +69,7 @@ public:
   kernel::FuncOp kernel;
   kernel::LaunchOp launch;
 
-private:
+protected:
   mlir::OwningOpRef<mlir::ModuleOp> module;
   mlir::OpBuilder builder;
   std::unique_ptr<SymbolTable> table;
@@ -75,7 +78,7 @@ private:
 public:
   std::unique_ptr<GraphBuilder> g; ///< inside the kernel
 
-private:
+protected:
   void makeLaunch();
   interpreter::Tensor randomTensor(mlir::Type element, llvm::ArrayRef<int64_t> shape);
   std::vector<mlir::Value> constants; ///< by argument: the program's constant, or null
