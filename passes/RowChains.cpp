@@ -13,6 +13,7 @@ namespace tilewright::passes {
 namespace {
 
 constexpr int64_t fewRows = 8; ///< with fewer, packing the operands of both products costs more than it saves
+constexpr int64_t widest = 1024; ///< of a row of either product's other operand: every thread packs both whole
 constexpr size_t longestChain = 32;
 
 int64_t rankOf(Value v) { return llvm::cast<RankedTensorType>(v.getType()).getRank(); }
@@ -43,8 +44,12 @@ public:
     n = shape.back();
     if (auto known = constantOf(m); known && *known < fewRows)
       return std::nullopt;
+    const AffineExpr depth = dimsOf(chain.scores.getLhs())[chain.scores.getLhsContract()[0]],
+                     width = dimsOf(values.getResult()).back();
+    if (constantOf(depth).value_or(0) > widest || constantOf(width).value_or(0) > widest)
+      return std::nullopt;
     follow();
-    if (!ok || kinds.lookup(rows) != Kind::Full || kinds.count(values.getRhs()) || !isPrivate())
+    if (!ok || !reduces || kinds.lookup(rows) != Kind::Full || kinds.count(values.getRhs()) || !isPrivate())
       return std::nullopt;
     return std::move(chain);
   }
@@ -96,10 +101,12 @@ private:
     Value result = op->getResult(0);
     if (isElementwise(op))
       return kind;
-    if (auto reduce = dyn_cast<ReduceOp>(op))
+    if (auto reduce = dyn_cast<ReduceOp>(op)) {
+      reduces = true;
       return kind == Kind::Full && llvm::equal(reduce.getDims(), ArrayRef<int64_t>{rankOf(first) - 1})
                  ? Kind::Row
                  : Kind::None;
+    }
     Dims from = dimsOf(first), to = dimsOf(result);
     if (isa<ReshapeOp>(op)) {
       if (kind == Kind::Full) // batches may be grouped otherwise
@@ -126,7 +133,7 @@ private:
   RowChain chain;
   AffineExpr m, n;
   llvm::DenseMap<Value, Kind> kinds;
-  bool ok = true;
+  bool ok = true, reduces = false;
 };
 
 } // namespace
