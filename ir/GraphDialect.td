@@ -33,7 +33,8 @@ def Graph_UnaryKind : Graph_Kind<"UnaryKind", "element-wise function of one oper
   Case<"sin", 7>, Case<"cos", 8>, Case<"tan", 9>, Case<"asin", 10>, Case<"acos", 11>, Case<"atan", 12>, Case<"sinh", 13>,
   Case<"cosh", 14>, Case<"tanh", 15>, Case<"asinh", 16>, Case<"acosh", 17>, Case<"atanh", 18>, Case<"erf", 19>,
   Case<"sigmoid", 20>, Case<"floor", 21>, Case<"ceil", 22>, Case<"round", 23>, Case<"trunc", 24>, Case<"bitnot", 25>,
-  Case<"isnan", 26>, Case<"isinf", 27>, Case<"log1p", 28>, Case<"expm1", 29>, Case<"lgamma", 30>]>;
+  Case<"isnan", 26>, Case<"isinf", 27>, Case<"log1p", 28>, Case<"expm1", 29>, Case<"lgamma", 30>,
+  Case<"reciprocal", 31>]>;
 def Graph_BinaryKind : Graph_Kind<"BinaryKind", "element-wise function of two operands of one type", [
   Case<"add", 0>, Case<"sub", 1>, Case<"mul", 2>, Case<"div", 3>, Case<"rem", 4>, Case<"mod", 5>, Case<"pow", 6>,
   Case<"min", 7>, Case<"max", 8>, Case<"iand", 9>, Case<"ior", 10>, Case<"ixor", 11>, Case<"shl", 12>, Case<"shr", 13>,

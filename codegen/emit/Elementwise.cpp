@@ -74,6 +74,8 @@ Value unaryFloat(ValueEmitter &e, UnaryKind kind, Value x) {
     if (Value fast = e.approximate(Approximation::rsqrt, x))
       return fast;
     return arith::DivFOp::create(e.b, e.loc, splatConstant(e, type, 1), math::SqrtOp::create(e.b, e.loc, x));
+  case UnaryKind::reciprocal:
+    return arith::DivFOp::create(e.b, e.loc, splatConstant(e, type, 1), x);
   case UnaryKind::floor:
     return math::FloorOp::create(e.b, e.loc, x);
   case UnaryKind::ceil:

@@ -37,11 +37,6 @@ static void importNot(NodeImporter &n) {
     n.result(0, n.unary(UnaryKind::bitnot, n.operand(0)));
 }
 
-static void importReciprocal(NodeImporter &n) {
-  if (require(n, 1) && requireFloat(n, n.operand(0)))
-    n.result(0, n.div(n.like(n.operand(0), 1), n.operand(0)));
-}
-
 static void importIsInf(NodeImporter &n) {
   if (!require(n, 1) || !requireFloat(n, n.operand(0)))
     return;
@@ -308,7 +303,7 @@ llvm::ArrayRef<OpEntry> elementwiseOps() {
       {"Not", importNot},
       {"Or", importLogical<BinaryKind::ior>},
       {"Pow", importPow},
-      {"Reciprocal", importReciprocal},
+      {"Reciprocal", importFloatUnary<UnaryKind::reciprocal>},
       {"Round", importFloatUnary<UnaryKind::round>},
       {"Sigmoid", importFloatUnary<UnaryKind::sigmoid>},
       {"Sign", importUnary<UnaryKind::sign>},

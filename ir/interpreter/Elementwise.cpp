@@ -108,6 +108,8 @@ static FloatMap floatFunction(UnaryKind kind) {
     return floatMap<[](double x) { return std::sqrt(x); }>;
   case UnaryKind::rsqrt:
     return floatMap<[](double x) { return 1 / std::sqrt(x); }>;
+  case UnaryKind::reciprocal:
+    return floatMap<[](double x) { return 1 / x; }>;
   case UnaryKind::floor:
     return floatMap<[](double x) { return std::floor(x); }>;
   case UnaryKind::ceil:

@@ -66,6 +66,7 @@ TEST_F(ElementwiseTest, EveryUnaryFunction) {
                          {UnaryKind::abs, -2, 2},
                          {UnaryKind::log, 1, 0},
                          {UnaryKind::rsqrt, 4, 0.5},
+                         {UnaryKind::reciprocal, -4, -0.25},
                          {UnaryKind::sin, 0, 0},
                          {UnaryKind::cos, 0, 1},
                          {UnaryKind::tan, 0, 0},
