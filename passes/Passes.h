@@ -12,10 +12,10 @@ namespace tilewright::passes {
 ///   requires  graph ops in func @main
 ///   ensures   constants below `foldLimit` bytes are folded (by the interpreter), no dead or duplicate pure
 ///   ops, no identity movement, adjacent
-///             transposes, reshapes and casts merged, scales of constant shape folded into the weights of
-///             conv and contract, constant pads into convs
+///             transposes, reshapes, broadcasts and casts merged, zero pads in front of a conv its own,
+///             divisions by powers of two multiplications
 ///   example   %t = transpose(transpose %x [0,2,1]) [0,2,1]; add %t, 0   ->   %x
-///   limits    floating point is not reassociated, except where a constant scale meets constant weights
+///   limits    floating point is not reassociated
 mlir::LogicalResult simplify(mlir::ModuleOp module, uint64_t foldLimit = 1024);
 
 /// channelsLast: convolutions and windows in [N, spatial..., C] form.

@@ -89,6 +89,29 @@ TEST_P(LoweringOn, MaskedTailReadsAndWritesOnlyItsElements) {
   }
 }
 
+TEST_P(LoweringOn, OneKnownLaneIsStoredAsNarrowAsItIs) {
+  // Truncated vectors, masked to a constant lane: LLVM alone writes 32 bits (SingleLanes.h).
+  LoadedProgram lane(program(R"(
+    %x = llvm.load %p0 {alignment = 4 : i64} : !llvm.ptr -> vector<16xi32>
+    %halves = arith.trunci %x : vector<16xi32> to vector<16xi16>
+    %bytes = arith.trunci %x : vector<16xi32> to vector<16xi8>
+    %first = arith.constant dense<[true, false, false, false, false, false, false, false, false, false, false, false, false, false, false, false]> : vector<16xi1>
+    %third = arith.constant dense<[false, false, true, false, false, false, false, false, false, false, false, false, false, false, false, false]> : vector<16xi1>
+    llvm.intr.masked.store %halves, %p1, %first {alignment = 2 : i32} : vector<16xi16>, vector<16xi1> into !llvm.ptr
+    llvm.intr.masked.store %bytes, %p2, %third {alignment = 1 : i32} : vector<16xi8>, vector<16xi1> into !llvm.ptr
+  )",
+                             3),
+                     GetParam());
+  std::vector<int32_t> x(16, 0x01020304);
+  std::vector<int16_t> halves(16, -1);
+  std::vector<int8_t> bytes(16, -1);
+  lane.run({x.data(), halves.data(), bytes.data()});
+  for (int i = 0; i < 16; ++i) {
+    EXPECT_EQ(halves[i], i == 0 ? 0x0304 : -1) << i;
+    EXPECT_EQ(bytes[i], i == 2 ? 4 : -1) << i;
+  }
+}
+
 TEST_P(LoweringOn, VectorOperations) {
   LoadedProgram vectors(program(R"(
     %x = llvm.load %p0 {alignment = 4 : i64} : !llvm.ptr -> vector<8xi32>

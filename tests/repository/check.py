@@ -163,7 +163,8 @@ def check_readmes(repository):
 def check_links(repository):
     for file in repository.matching("*.md"):
         for number, line in enumerate(repository.lines(file), 1):
-            for target in re.findall(r"\]\(([^)#\s]+)", line):
+            text = "" if line.startswith("    ") else line  # code: a lambda looks like a link
+            for target in re.findall(r"\]\(([^)#\s]+)", text):
                 path = os.path.normpath(os.path.join(os.path.dirname(file), target))
                 if "://" not in target and not (repository.root / path).exists():
                     yield f"{file}:{number}: there is no {target}"
