@@ -27,6 +27,7 @@ public:
   GraphProgram p;
   llvm::SmallVector<interpreter::Tensor> inputs;
   bool exact = true;
+  uint64_t turn = 0; ///< counts up from case to case: kinds that are taken in turn all occur
 
   // Choices.
   int64_t below(int64_t count) { return int64_t(random() % uint64_t(count)); }

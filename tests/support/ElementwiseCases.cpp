@@ -71,14 +71,11 @@ Range domainOf(UnaryKind kind) {
 
 Values unaryCase(CaseBuilder &c) {
   Sized like = c.anyShape(0, 4);
-  Type type = c.anyNumber();
-  if (!interpreter::isFloat(type)) {
-    UnaryKind kind = c.pick({UnaryKind::neg, UnaryKind::abs, UnaryKind::sign, UnaryKind::bitnot});
+  auto kind = *graph::symbolizeUnaryKind(uint32_t(c.turn % (graph::getMaxEnumValForUnaryKind() + 1)));
+  bool takesIntegers = llvm::is_contained({UnaryKind::neg, UnaryKind::abs, UnaryKind::sign}, kind);
+  Type type = kind == UnaryKind::bitnot ? c.anyInteger() : takesIntegers ? c.anyNumber() : c.anyFloat();
+  if (!interpreter::isFloat(type))
     return {c.epilogue(c.p.g.unary(kind, c.operand(like, type, {-200, 200})))};
-  }
-  UnaryKind kind = UnaryKind::bitnot;
-  while (kind == UnaryKind::bitnot)
-    kind = *graph::symbolizeUnaryKind(uint32_t(c.below(graph::getMaxEnumValForUnaryKind() + 1)));
   Value result = c.p.g.unary(kind, c.operand(like, type, domainOf(kind)));
   return {c.epilogue(c.rounded(result))};
 }

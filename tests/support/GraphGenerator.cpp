@@ -196,6 +196,7 @@ std::vector<GeneratedCase> generateCases(MLIRContext &context, llvm::StringRef o
       continue;
     for (unsigned i = 0; i < count; ++i) {
       CaseBuilder builder(context, seed * 1000003 + i);
+      builder.turn = seed + i;
       auto results = family.build(builder);
       bool verified = builder.p.finish(results);
       (void)verified;
