@@ -13,7 +13,8 @@ namespace tilewright::passes {
 namespace {
 
 constexpr int64_t fewRows = 8; ///< with fewer, packing the operands of both products costs more than it saves
-constexpr int64_t widest = 1024; ///< of a row of either product's other operand: every thread packs both whole
+constexpr int64_t widest =
+    1024; ///< of a row of either product's other operand: every thread packs both whole
 constexpr size_t longestChain = 32;
 
 int64_t rankOf(Value v) { return llvm::cast<RankedTensorType>(v.getType()).getRank(); }

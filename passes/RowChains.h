@@ -13,8 +13,8 @@ struct RowChain {
 };
 
 /// The chain that ends in `values`, where rows are worth computing tile by tile; nothing where a part of it
-/// must be stored, where nothing reduces rows (such products are fast one after the other), where rows are few or
-/// operands wide, or where an operand has another form.
+/// must be stored, where nothing reduces rows (such products are fast one after the other), where rows are
+/// few or operands wide, or where an operand has another form.
 std::optional<RowChain> findRowChain(graph::ContractOp values);
 
 } // namespace tilewright::passes

@@ -83,6 +83,49 @@ struct MergeReshapes : OpRewritePattern<ReshapeOp> {
   }
 };
 
+/// A reshape that joins dimensions which lie behind each other in what is transposed: they are joined first,
+/// which is a view, and fewer are transposed.
+struct JoinBeforeTranspose : OpRewritePattern<ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &rewriter) const override {
+    auto transpose = op.getOperand().getDefiningOp<TransposeOp>();
+    if (!transpose || !transpose->hasOneUse() || isConstantExpression(transpose.getResult()))
+      return failure();
+    Dims from = dimsOf(op.getOperand()), to = dimsOf(op.getResult());
+    ArrayRef<int64_t> perm = transpose.getPerm();
+    SmallVector<std::pair<int64_t, AffineExpr>>
+        groups; // the first dimension in front of the transpose, and the size
+    size_t next = 0;
+    for (AffineExpr size : to) {
+      if (next == from.size())
+        return failure();
+      const size_t first = next++;
+      AffineExpr product = from[first];
+      while (product != size && next < from.size() && perm[next] == perm[next - 1] + 1)
+        product = canonical(product * from[next++]);
+      if (product != size)
+        return failure();
+      groups.push_back({perm[first], size});
+    }
+    if (next != from.size() || groups.size() == from.size())
+      return failure();
+    SmallVector<std::pair<int64_t, AffineExpr>> before(groups);
+    llvm::sort(before, [](auto &x, auto &y) { return x.first < y.first; });
+    Dims joined;
+    for (auto &[first, size] : before)
+      joined.push_back(size);
+    SmallVector<int64_t> order;
+    for (auto &group : groups)
+      order.push_back(llvm::find_if(before, [&](auto &other) { return other.first == group.first; }) -
+                      before.begin());
+    Value view = ReshapeOp::create(rewriter, op.getLoc(),
+                                   tensorType(joined, tensorOf(op.getOperand()).getElementType()),
+                                   transpose.getOperand());
+    rewriter.replaceOpWithNewOp<TransposeOp>(op, op.getType(), view, order);
+    return success();
+  }
+};
+
 struct MergeTransposes : OpRewritePattern<TransposeOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(TransposeOp op, PatternRewriter &rewriter) const override {
@@ -337,8 +380,8 @@ LogicalResult simplify(ModuleOp module, uint64_t foldLimit) {
   MLIRContext *context = module.getContext();
   RewritePatternSet patterns(context);
   patterns.add<FoldConstants>(context, foldLimit);
-  patterns.add<MergeReshapes, MergeTransposes, MergeBroadcasts, DropCasts, NeutralElements, ExactReciprocals,
-               PadIntoConv, ConvToContract, DropUnitSpatial>(context);
+  patterns.add<MergeReshapes, JoinBeforeTranspose, MergeTransposes, MergeBroadcasts, DropCasts,
+               NeutralElements, ExactReciprocals, PadIntoConv, ConvToContract, DropUnitSpatial>(context);
   FrozenRewritePatternSet frozen(std::move(patterns));
   GreedyRewriteConfig config;
   config.enableFolding(false); // constants are ours to fold

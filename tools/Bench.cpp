@@ -156,7 +156,9 @@ static std::string profileTable(const Json &profile, const Json &report) {
     table.rows.push_back(
         {name, plainText(row["launches"]), fmt::format("{:.4f}", ms),
          fmt::format("{:.1f} %", 100 * row["share"].get<double>()),
-         flops.is_number() && ms > 0 ? fmt::format("{:.1f}", flops.get<double>() * row["launches"].get<double>() / ms / 1e6) : "",
+         flops.is_number() && ms > 0
+             ? fmt::format("{:.1f}", flops.get<double>() * row["launches"].get<double>() / ms / 1e6)
+             : "",
          plainText(member(kernel, "limit"))});
   }
   return table.text();

@@ -1,6 +1,7 @@
 // Kernels without a tiled root: loops over the yielded values, the innermost dimension in lanes, rows and
 // blocks of rows split over threads.
 #include "codegen/emit/Ops.h"
+#include "codegen/emit/Transposing.h"
 
 using namespace mlir;
 using namespace tilewright::graph;
@@ -49,10 +50,85 @@ void storeConcat(ValueEmitter &e, ConcatOp concat, Indices indices, int64_t widt
   }
 }
 
+/// What is stored next to each other along the innermost dimension: one value, or the pieces of a
+/// concatenation.
+SmallVector<Value> piecesOf(Value yielded) {
+  auto concat = yielded.getDefiningOp<ConcatOp>();
+  if (concat && concat.getAxis() + 1 == int64_t(dimsOf(yielded).size()))
+    return llvm::to_vector(concat.getOperands());
+  return {yielded};
+}
+
+/// Square tiles where most pieces lie the other way; false where they do not.
+bool emitTransposed(ValueEmitter &e, Value yielded, EmittedKernel &result) {
+  const auto pieces = piecesOf(yielded);
+  SmallVector<std::optional<TransposedTiles>> tiles;
+  int64_t across = -1;
+  for (Value piece : pieces) {
+    tiles.push_back(TransposedTiles::find(e, piece));
+    if (!tiles.back() || (across >= 0 && tiles.back()->across() != across))
+      return false;
+    across = tiles.back()->across();
+  }
+  Dims dims = dimsOf(yielded);
+  size_t inner = dims.size() - 1;
+  while (tilewright::constantOf(dims[inner]) == 1)
+    --inner;
+  const int64_t width = e.nativeLanes();
+  // An item is the tiles along the innermost dimension; a part of them where there is one piece and many
+  // tiles.
+  const int64_t part = blockElements / width * width;
+  const bool split = pieces.size() == 1;
+  SmallVector<Value> counts;
+  AffineExpr extent = constantDim(yielded.getContext(), 1);
+  for (auto [i, size] : llvm::enumerate(dims)) {
+    const int64_t step = int64_t(i) == across ? width : i == inner ? part : 1;
+    AffineExpr count = i == inner && !split ? constantDim(yielded.getContext(), 1)
+                                            : canonical((size + (step - 1)).floorDiv(step));
+    counts.push_back(e.dim(count));
+    extent = extent * count;
+  }
+  result.extent = canonical(extent);
+  auto type = llvm::cast<RankedTensorType>(yielded.getType());
+  e.loop(e.kernel.begin, e.kernel.end, 1, [&](Value item) {
+    Indices indices = e.delinearize(counts, e.uniform(item));
+    Value row = e.mul(indices[across].base, width), start = e.constant(0);
+    for (auto [piece, tile] : llvm::zip(pieces, tiles)) {
+      Value size = e.dims(piece)[inner], lo = split ? e.mul(indices[inner].base, part) : e.constant(0),
+            hi = split ? e.minimum(e.add(lo, part), size) : size;
+      auto at = [&](Value column, bool exact) {
+        tile->emit(indices, row, column, exact, [&](ArrayRef<Index> here) {
+          Value value = e.at(piece, here);
+          Indices to(here);
+          to[inner] = e.lane(e.add(start, column));
+          e.store(type, e.kernel.results[0], to, value);
+        });
+      };
+      Value full = e.sub(hi, e.remainder(e.sub(hi, lo), e.constant(width)));
+      e.loop(lo, full, width, [&](Value column) { at(column, /*exact=*/true); });
+      e.guarded(e.less(full, hi), [&] { at(full, /*exact=*/false); });
+      start = e.add(start, size);
+    }
+  });
+  return true;
+}
+
+/// Only index arithmetic and element-wise work on values in memory.
+bool movesOnly(kernel::FuncOp kernel) {
+  return llvm::all_of(kernel.getBody().front(), [](Operation &op) {
+    return isElementwise(&op) ||
+           isa<ConstantOp, BroadcastOp, ReshapeOp, TransposeOp, SliceOp, ConcatOp, DimsOp, kernel::YieldOp>(
+               op);
+  });
+}
+
 } // namespace
 
 LogicalResult emitLoops(ValueEmitter &e, Operation *, EmittedKernel &result) {
   auto yield = cast<kernel::YieldOp>(e.kernel.kernel.getBody().front().getTerminator());
+  if (yield.getNumOperands() == 1 && movesOnly(e.kernel.kernel) &&
+      emitTransposed(e, yield.getOperand(0), result))
+    return success();
   Value shapeOf = yield.getOperand(0);
   Dims dims = dimsOf(shapeOf);
   MLIRContext *context = shapeOf.getContext();
