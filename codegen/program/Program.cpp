@@ -1,7 +1,7 @@
 // The program: launches with each thread's share, barriers between phases, control flow that every thread
 // decides alike from memory.
 #include "codegen/program/Program.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "codegen/program/Scalars.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "tilewright/artifact.h"
@@ -16,101 +16,6 @@ namespace tilewright::codegen {
 namespace {
 
 constexpr unsigned launchesPerFunction = 64;
-
-/// Scalar code in one function, and the model's symbols as values.
-class Scalars {
-public:
-  Scalars(OpBuilder &b, Location loc, const SymbolTable &symbols) : b(b), loc(loc), symbols(symbols) {}
-  OpBuilder &b;
-  Location loc;
-  const SymbolTable &symbols;
-  Value symbolArray; ///< int64_t*
-  Value overflow;    ///< i1: whether the arithmetic so far has left 64 bits; null where nobody asks
-
-  Type pointer() { return LLVM::LLVMPointerType::get(b.getContext()); }
-  Value i64(int64_t v) { return arith::ConstantOp::create(b, loc, b.getI64IntegerAttr(v)); }
-  Value i32(int32_t v) { return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(v)); }
-  Value add(Value x, Value y) {
-    Value sum = arith::AddIOp::create(b, loc, x, y);
-    if (overflow) // the sum's sign is neither operand's
-      note(compare(arith::CmpIPredicate::slt, both(differing(sum, x), differing(sum, y)), i64(0)));
-    return sum;
-  }
-  Value sub(Value x, Value y) {
-    Value difference = arith::SubIOp::create(b, loc, x, y);
-    if (overflow)
-      note(compare(arith::CmpIPredicate::slt, both(differing(x, y), differing(difference, x)), i64(0)));
-    return difference;
-  }
-  Value mul(Value x, Value y) {
-    if (!overflow)
-      return arith::MulIOp::create(b, loc, x, y);
-    auto product = arith::MulSIExtendedOp::create(b, loc, x, y);
-    Value sign = arith::ShRSIOp::create(b, loc, product.getLow(), i64(63));
-    note(compare(arith::CmpIPredicate::ne, product.getHigh(), sign));
-    return product.getLow();
-  }
-  Value compare(arith::CmpIPredicate p, Value x, Value y) { return arith::CmpIOp::create(b, loc, p, x, y); }
-  Value select(Value c, Value x, Value y) { return arith::SelectOp::create(b, loc, c, x, y); }
-  Value offset(Value base, int64_t bytes) {
-    if (bytes == 0)
-      return base;
-    return LLVM::GEPOp::create(b, loc, pointer(), b.getI8Type(), base, LLVM::GEPArg(i64(bytes)));
-  }
-  Value offset(Value base, Value bytes) {
-    return LLVM::GEPOp::create(b, loc, pointer(), b.getI8Type(), base, LLVM::GEPArg(bytes));
-  }
-  Value load(Type type, Value address) { return LLVM::LoadOp::create(b, loc, type, address); }
-  void store(Value value, Value address) { LLVM::StoreOp::create(b, loc, value, address); }
-
-  Value symbol(unsigned index) {
-    const Symbol &s = symbols[index];
-    if (s.origin != Symbol::Derived)
-      return load(b.getI64Type(), offset(symbolArray, int64_t(index) * 8));
-    Value x = value(s.a), y = value(s.b);
-    if (s.rule == Symbol::Min)
-      return arith::MinSIOp::create(b, loc, x, y);
-    if (s.rule == Symbol::Max)
-      return arith::MaxSIOp::create(b, loc, x, y);
-    return select(compare(arith::CmpIPredicate::eq, x, i64(1)), y, x); // broadcast
-  }
-
-  /// An expression over the module's symbols, or over `locals` when given (kernel symbols).
-  Value value(AffineExpr expr, ArrayRef<Value> locals = {}, bool isLocal = false) {
-    if (auto known = constantOf(expr))
-      return i64(*known);
-    if (auto s = llvm::dyn_cast<AffineSymbolExpr>(expr))
-      return isLocal ? locals[s.getPosition()] : symbol(s.getPosition());
-    auto binary = llvm::cast<AffineBinaryOpExpr>(expr);
-    Value x = value(binary.getLHS(), locals, isLocal), y = value(binary.getRHS(), locals, isLocal);
-    switch (expr.getKind()) {
-    case AffineExprKind::Add:
-      return add(x, y);
-    case AffineExprKind::Mul:
-      return mul(x, y);
-    case AffineExprKind::FloorDiv:
-      return floorDivide(x, y);
-    case AffineExprKind::CeilDiv:
-      return floorDivide(add(x, sub(y, i64(1))), y);
-    default:
-      return sub(x, mul(floorDivide(x, y), y));
-    }
-  }
-
-private:
-  Value both(Value x, Value y) { return arith::AndIOp::create(b, loc, x, y); }
-  Value differing(Value x, Value y) { return arith::XOrIOp::create(b, loc, x, y); }
-  void note(Value happened) { overflow = arith::OrIOp::create(b, loc, overflow, happened); }
-
-  /// Rounds down; 0 where the divisor is 0.
-  Value floorDivide(Value x, Value y) {
-    Value zero = i64(0), divisor = arith::MaxSIOp::create(b, loc, y, i64(1));
-    Value quotient = arith::DivSIOp::create(b, loc, x, divisor),
-          rest = arith::RemSIOp::create(b, loc, x, divisor);
-    Value adjusted = sub(quotient, i64(1));
-    return select(compare(arith::CmpIPredicate::slt, rest, zero), adjusted, quotient);
-  }
-};
 
 class ProgramEmitter {
 public:
@@ -153,6 +58,8 @@ private:
     b.setInsertionPointToEnd(module.getBody());
     auto op = func::FuncOp::create(b, loc, name, b.getFunctionType(inputs, results));
     current = op;
+    s.forget(0);
+    s.remember = true;
     b.setInsertionPointToEnd(op.addEntryBlock());
     return op;
   }
@@ -219,7 +126,9 @@ private:
   /// What `size` computes; -1 where that does not fit in 64 bits.
   Value checked(llvm::function_ref<Value()> size) {
     s.overflow = arith::ConstantOp::create(b, loc, b.getBoolAttr(false));
+    bool remembers = std::exchange(s.remember, false);
     Value bytes = size(), bad = std::exchange(s.overflow, Value());
+    s.remember = remembers;
     return s.select(bad, s.i64(-1), bytes);
   }
 
@@ -227,18 +136,24 @@ private:
     auto op = function("tilewright_sizes", {s.pointer(), s.pointer()}, {});
     s.symbolArray = op.getArgument(0);
     Value sizes = op.getArgument(1);
+    // One size that does not fit is enough to refuse the run: it makes all that follow -1 as well.
+    s.overflow = arith::ConstantOp::create(b, loc, b.getBoolAttr(false));
+    auto store = [&](Value bytes, size_t index) {
+      s.store(s.select(s.overflow, s.i64(-1), bytes), s.offset(sizes, int64_t(index) * 8));
+    };
     for (auto [i, buffer] : llvm::enumerate(in.plan.buffers)) {
       AffineExpr bytes = isGrowable(i) ? getAffineConstantExpr(0, b.getContext()) : buffer.bytes;
-      s.store(checked([&] { return s.value(bytes); }), s.offset(sizes, int64_t(i) * 8));
+      store(s.value(bytes), i);
     }
-    s.store(mostScratch(), s.offset(sizes, int64_t(in.plan.buffers.size()) * 8));
+    store(mostScratch(), in.plan.buffers.size());
+    s.overflow = Value();
     func::ReturnOp::create(b, loc);
   }
 
   bool hasOwnScratch(kernel::LaunchOp launch, const KernelBinding &kernel) {
-    return llvm::any_of(symbolsIn(kernel.scratchBytes), [&](unsigned local) {
-      return definedByProgram(launch.getSymbols().getResult(local), in.symbols);
-    });
+    AffineMap map = launch.getSymbols();
+    auto defined = [&](unsigned local) { return definedByProgram(map.getResult(local), in.symbols); };
+    return llvm::any_of(symbolsIn(kernel.scratchBytes), defined);
   }
 
   /// The most that any launch needs, without those whose need the program finds out.
@@ -252,9 +167,7 @@ private:
       AffineMap map = launch.getSymbols();
       if (!seen.insert({&kernel, map.getAsOpaquePointer()}).second)
         continue;
-      Value bytes = checked([&] { return kernelValue(kernel.scratchBytes, map); });
-      // As unsigned numbers, -1 is the largest.
-      most = arith::MaxUIOp::create(b, loc, most, bytes);
+      most = arith::MaxSIOp::create(b, loc, most, kernelValue(kernel.scratchBytes, map));
     }
     return most;
   }
@@ -289,10 +202,7 @@ private:
     return result ? call.getResult() : Value();
   }
 
-  Block *continueIn() {
-    Block *block = current.addBlock();
-    return block;
-  }
+  Block *continueIn() { return current.addBlock(); }
 
   void barrier() {
     Value status = callHost(offsetof(tw_host_table, barrier), b.getI32Type(), {frame, thread});
@@ -310,7 +220,9 @@ private:
     Block *inside = continueIn(), *after = continueIn();
     cf::CondBranchOp::create(b, loc, condition, inside, after);
     b.setInsertionPointToEnd(inside);
+    size_t before = s.remembered();
     body();
+    s.forget(before);
     cf::BranchOp::create(b, loc, after);
     b.setInsertionPointToEnd(after);
   }
@@ -560,6 +472,7 @@ private:
     cf::CondBranchOp::create(b, loc, taken, yes, no);
     auto branch = [&](Block *entry, Region &region, AffineMap dims) {
       b.setInsertionPointToEnd(entry);
+      size_t before = s.remembered();
       emitRegion(region);
       barrier();
       onThreadZero([&] {
@@ -573,6 +486,7 @@ private:
       for (auto [result, from] : llvm::zip(op.getResults(), region.front().getTerminator()->getOperands()))
         copyTo(in.plan.placeOf(result).index, from);
       barrier();
+      s.forget(before);
       cf::BranchOp::create(b, loc, after);
     };
     branch(yes, op.getThenRegion(), op.getThenDims());
@@ -613,6 +527,7 @@ private:
     Value more = arith::AndIOp::create(b, loc, holds, s.compare(arith::CmpIPredicate::slt, i, trips));
     cf::CondBranchOp::create(b, loc, more, inside, after);
     b.setInsertionPointToEnd(inside);
+    size_t before = s.remembered();
     unsigned counter = in.plan.counters.lookup(op);
     onThreadZero([&] { s.store(i, bufferAddress(counter)); });
     barrier();
@@ -627,6 +542,7 @@ private:
     for (size_t k = 0; k < carried; ++k)
       copyTo(in.plan.placeOf(op.getResult(k)).index, yield->getOperand(k + 1));
     barrier();
+    s.forget(before);
     cf::BranchOp::create(b, loc, head, ValueRange{s.add(i, s.i64(1)), next});
     b.setInsertionPointToEnd(after);
     if (int64_t symbol = int64_t(op.getIterations()); symbol >= 0) {
