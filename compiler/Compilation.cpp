@@ -118,6 +118,7 @@ bool Compilation::lower(bool graphOnly) {
   checks = codegen::collectShapeChecks(module->lookupSymbol<func::FuncOp>("main"), SymbolTable(*module));
   passes::PipelineOptions how;
   how.stopAfterGraph = graphOnly;
+  how.strict = options.precision == "strict";
 #ifdef NDEBUG
   how.verify = options.verify;
 #endif

@@ -18,6 +18,14 @@ namespace tilewright::passes {
 ///   limits    floating point is not reassociated
 mlir::LogicalResult simplify(mlir::ModuleOp module, uint64_t foldLimit = 1024);
 
+/// foldScales: factors of output channels move into constant weights and biases, so that batch normalisation is gone.
+///   requires  simplify, before channelsLast
+///   ensures   no f32 or f64 product with constant weights, nor its sum with a constant bias, is only used multiplied by
+///             a constant along its channels
+///   example   (conv(x, w) + b) * s  ->  conv(x, w * s) + b * s
+///   limits    changes rounding: left out where precision is strict
+mlir::LogicalResult foldScales(mlir::ModuleOp module);
+
 /// channelsLast: convolutions and windows in [N, spatial..., C] form.
 ///   requires  simplify
 ///   ensures   every conv and window has channelsLast; the transposes this needs are sunk through
@@ -45,7 +53,8 @@ std::string kernelText(kernel::FuncOp kernel);
 /// leaves graph ops (for --emit=graph).
 struct PipelineOptions {
   bool stopAfterGraph = false;
-  bool verify = true; ///< between passes
+  bool strict = false; ///< no pass may change rounding
+  bool verify = true;  ///< between passes
 };
 mlir::LogicalResult runPipeline(mlir::ModuleOp module, const codegen::TargetInfo &target,
                                 const PipelineOptions &options);

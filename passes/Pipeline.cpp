@@ -16,6 +16,9 @@ LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target,
   // First: importers write plainly and leave the cleaning to this pass. Everything later sees fewer ops.
   if (failed(checked(simplify(module))))
     return failure();
+  // While weights are still in the order of the model: one place for channels.
+  if (!options.strict && failed(checked(foldScales(module))))
+    return failure();
   // Before fusion, so that the transposes it needs fuse or cancel.
   if (failed(checked(channelsLast(module))))
     return failure();

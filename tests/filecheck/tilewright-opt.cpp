@@ -66,6 +66,8 @@ LogicalResult pipeline(ModuleOp module, bool graphOnly) {
 
 int main(int count, char **arguments) {
   add("simplify", "fewer and smaller ops", [](ModuleOp m) { return passes::simplify(m); });
+  add("fold-scales", "factors of output channels into weights",
+      [](ModuleOp m) { return passes::foldScales(m); });
   add("channels-last", "convolutions and windows in [N, spatial..., C]",
       [](ModuleOp m) { return passes::channelsLast(m); });
   add("fuse", "kernels and launches", [](ModuleOp m) { return passes::fuse(m); });
