@@ -15,6 +15,7 @@ import xml.etree.ElementTree
 # The files that each suite must leave.
 FILES = {
     "unit": ["unit.xml"],
+    "kernels": ["kernels.xml"],
     "sanitizers": ["asan.xml", "tsan.xml"],
     "models": ["models.json"],
     "conformance": ["conformance.json"],
