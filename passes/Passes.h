@@ -18,9 +18,11 @@ namespace tilewright::passes {
 ///   limits    floating point is not reassociated
 mlir::LogicalResult simplify(mlir::ModuleOp module, uint64_t foldLimit = 1024);
 
-/// foldScales: factors of output channels move into constant weights and biases, so that batch normalisation is gone.
+/// foldScales: factors of output channels move into constant weights and biases, so that batch normalisation
+/// is gone.
 ///   requires  simplify, before channelsLast
-///   ensures   no f32 or f64 product with constant weights, nor its sum with a constant bias, is only used multiplied by
+///   ensures   no f32 or f64 product with constant weights, nor its sum with a constant bias, is only used
+///   multiplied by
 ///             a constant along its channels
 ///   example   (conv(x, w) + b) * s  ->  conv(x, w * s) + b * s
 ///   limits    changes rounding: left out where precision is strict

@@ -427,6 +427,15 @@ TEST_F(Hostile, MemoryAndPrecisionAsAskedFor) {
   }
 }
 
+TEST_F(Hostile, GpuTargetsAndStagesThatDoNotFit) {
+  const std::string compile = "compile " + model(perceptron());
+  expectError(driver(compile + " -o " + path("m.so") + " --target cuda:sm_80"), 3, {"TW3004", "--emit=ptx"});
+  expectError(driver(compile + " --emit=ptx --target cuda:sm_8"), 2, {"TW3001", "cuda:sm_80"});
+  expectError(driver(compile + " --emit=ptx"), 2, {"TW3003", "cuda:sm_80"});
+  expectError(driver(compile + " --emit=asm --target cuda:sm_80"), 2, {"TW3003", "--emit=ptx"});
+  EXPECT_FALSE(std::filesystem::exists(path("m.so")));
+}
+
 TEST_F(Hostile, TargetsThatNobodyKnows) {
   Ran ran =
       driver("compile " + model(perceptron()) + " -o " + path("m.so") + " --target cpu:no-such-machine");
