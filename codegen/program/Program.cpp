@@ -185,9 +185,10 @@ private:
   //===- Pieces -----------------------------------------------------------------------===//
 
   Value kernelValue(AffineExpr expr, AffineMap symbols) {
-    SmallVector<Value> locals;
-    for (AffineExpr symbol : symbols.getResults())
-      locals.push_back(s.value(symbol));
+    // Only what is used: another symbol may not be known yet, and overflow.
+    SmallVector<Value> locals(symbols.getNumResults());
+    for (unsigned symbol : symbolsIn(expr))
+      locals[symbol] = s.value(symbols.getResult(symbol));
     return s.value(expr, locals, /*isLocal=*/true);
   }
 
