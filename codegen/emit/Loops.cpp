@@ -54,7 +54,7 @@ void storeConcat(ValueEmitter &e, ConcatOp concat, Indices indices, int64_t widt
 /// concatenation.
 SmallVector<Value> piecesOf(Value yielded) {
   auto concat = yielded.getDefiningOp<ConcatOp>();
-  if (concat && concat.getAxis() + 1 == int64_t(dimsOf(yielded).size()))
+  if (concat && concat.getAxis() + 1 == dimsOf(yielded).size())
     return llvm::to_vector(concat.getOperands());
   return {yielded};
 }
@@ -71,9 +71,11 @@ bool emitTransposed(ValueEmitter &e, Value yielded, EmittedKernel &result) {
     across = tiles.back()->across();
   }
   Dims dims = dimsOf(yielded);
-  size_t inner = dims.size() - 1;
-  while (tilewright::constantOf(dims[inner]) == 1)
-    --inner;
+  // A piece of one column lies along another dimension than its neighbours.
+  const size_t inner = tiles.front()->inner();
+  if (llvm::any_of(tiles, [&](const auto &tile) { return tile->inner() != int64_t(inner); }) ||
+      (pieces.size() > 1 && inner + 1 != dims.size()))
+    return false;
   const int64_t width = e.nativeLanes();
   // An item is the tiles along the innermost dimension; a part of them where there is one piece and many
   // tiles.

@@ -15,6 +15,7 @@ public:
   static std::optional<TransposedTiles> find(ValueEmitter &e, mlir::Value value);
 
   int64_t across() const { return acrossDim; }
+  int64_t inner() const { return innerDim; } ///< the innermost dimension of more than one element
   /// One tile: elements [row, row + lanes) of dimension across() times [column, column + lanes) of the
   /// innermost one, up to their ends. `finish` gets the indices of each row with lanes along the innermost
   /// dimension, and asks for the value there. `indices` are those of the value; `exact`: the tile does not
