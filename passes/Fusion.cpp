@@ -91,6 +91,11 @@ std::optional<int64_t> trailingReduction(ReduceOp reduce) {
   return taken;
 }
 
+static double bytesOf(Value value) {
+  auto type = llvm::cast<RankedTensorType>(value.getType());
+  return double(byteWidth(type.getElementType())) * type.getNumElements();
+}
+
 const FusionPlanner::Constness &FusionPlanner::constnessOf(Value value) const {
   auto [it, fresh] = constants.try_emplace(value);
   if (!fresh)
@@ -101,8 +106,7 @@ const FusionPlanner::Constness &FusionPlanner::constnessOf(Value value) const {
   c.isConstant = op && isa_and_present<GraphDialect>(op->getDialect()) && isPure(op) &&
                  !op->getNumRegions() && llvm::all_of(op->getResultTypes(), isStatic);
   if (c.isConstant && isa<ConstantOp, WeightOp>(op)) {
-    c.sourceBytes = double(byteWidth(getElementTypeOrSelf(value))) *
-                    llvm::cast<RankedTensorType>(value.getType()).getNumElements();
+    c.sourceBytes = bytesOf(value);
   } else if (c.isConstant && !isa<IotaOp>(op)) {
     c.isConstant = op->getNumOperands() > 0;
     c.dear = isDear(op);
@@ -122,9 +126,7 @@ bool FusionPlanner::isConstant(Value value) const {
   const Constness &c = constnessOf(value);
   if (!c.isConstant || isa<BroadcastOp, IotaOp>(value.getDefiningOp()))
     return false;
-  const double bytes = double(byteWidth(getElementTypeOrSelf(value))) *
-                       llvm::cast<RankedTensorType>(value.getType()).getNumElements();
-  return bytes <= std::max(largestGrowth * c.sourceBytes, c.dear ? largestTable : smallTable);
+  return bytesOf(value) <= std::max(largestGrowth * c.sourceBytes, c.dear ? largestTable : smallTable);
 }
 
 /// Why the value of `op` must lie in memory whatever its consumers could do; "" when nothing forces it.

@@ -497,9 +497,9 @@ Value ValueEmitter::compute(Value v, ArrayRef<Index> indices) {
   if (isa<BinaryOp, CompareOp>(op)) {
     // What is repeated along the row comes first: a reduction in it may keep a row that the other one reads.
     const bool secondFirst = op->getOperand(1).getDefiningOp<BroadcastOp>();
-    Value x = secondFirst ? Value() : operand(0), y = operand(1);
+    Value x = operand(secondFirst), y = operand(!secondFirst);
     if (secondFirst)
-      x = operand(0);
+      std::swap(x, y);
     auto binary = dyn_cast<BinaryOp>(op);
     if (binary && binary.getKind() == BinaryKind::div)
       if (Value product = quotient(x, y, binary.getRhs()))

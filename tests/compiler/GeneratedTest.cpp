@@ -26,12 +26,6 @@ const std::map<llvm::StringRef, llvm::StringRef> &exemptOps() {
   return ops;
 }
 
-/// Cases that fail today, by description: each says why. One that passes must leave the list.
-const std::map<std::string, llvm::StringRef> &knownFailures() {
-  static const std::map<std::string, llvm::StringRef> cases = {};
-  return cases;
-}
-
 /// Kinds are many, and so are pairs of element types.
 unsigned casesOf(llvm::StringRef op) {
   if (op == "unary")
@@ -125,14 +119,7 @@ class GeneratedKernels : public ::testing::TestWithParam<Parameters> {};
 TEST_P(GeneratedKernels, AgreeWithTheInterpreter) {
   auto [target, op] = GetParam();
   for (unsigned number = 0; number < casesOf(op); ++number) {
-    std::string name = op.str() + " " + std::to_string(number) + " " + target;
-    std::string difference = runCase(target, op, number);
-    auto known = knownFailures().find(name);
-    if (known == knownFailures().end())
-      EXPECT_EQ(difference, "") << name;
-    else
-      EXPECT_NE(difference, "") << name << " passes now: take it from the list (" << known->second.str()
-                                << ")";
+    EXPECT_EQ(runCase(target, op, number), "") << op.str() << " " << number << " " << target;
   }
 }
 

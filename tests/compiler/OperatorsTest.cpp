@@ -311,12 +311,6 @@ const Family families[] = {{"Product", product, 15},
                            {"DynamicQuantization", dynamicQuantization, 3},
                            {"Branches", branches, 1}};
 
-/// Models that fail today, by family, number and target: each says why. One that passes must leave the list.
-const std::map<std::string, llvm::StringRef> &knownFailures() {
-  static const std::map<std::string, llvm::StringRef> models = {};
-  return models;
-}
-
 std::string runModel(const std::string &target, const Family &family, unsigned number) {
   Network network(number * 31 + 7);
   family.build(network);
@@ -339,14 +333,7 @@ class Operators : public ::testing::TestWithParam<std::tuple<std::string, Family
 TEST_P(Operators, AgreeWithTheInterpreter) {
   auto [target, family] = GetParam();
   for (unsigned number = 0; number < family.count; ++number) {
-    std::string name = std::string(family.name) + " " + std::to_string(number) + " " + target;
-    std::string difference = runModel(target, family, number);
-    auto known = knownFailures().find(name);
-    if (known == knownFailures().end())
-      EXPECT_EQ(difference, "") << name;
-    else
-      EXPECT_NE(difference, "") << name << " passes now: take it from the list (" << known->second.str()
-                                << ")";
+    EXPECT_EQ(runModel(target, family, number), "") << family.name << " " << number << " " << target;
   }
 }
 
