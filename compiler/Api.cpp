@@ -14,7 +14,7 @@ namespace {
 /// Serialises callbacks and remembers the worst status.
 struct Reporter {
   const twc_options *user;
-  std::mutex mutex;
+  std::mutex mutex = {};
   tw_status status = TW_OK;
 
   static tw_status statusOf(Diagnostic::Kind kind) {

@@ -1,11 +1,9 @@
 // The stages of one compilation, in order.
 #include "compiler/Compilation.h"
 #include "codegen/cpu/Lowering.h"
-#include "ir/interpreter/Interpreter.h"
 #include "passes/Passes.h"
 #include "tilewright/artifact.h"
 #include "tilewright_compiler.h"
-#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Path.h"
 
 using namespace mlir;
@@ -138,44 +136,6 @@ bool Compilation::lower(bool graphOnly) {
     cache = std::make_unique<codegen::KernelCache>(codegen::CacheOptions{options.cacheDir});
   }
   return true;
-}
-
-//===- Constants ----------------------------------------------------------------------------===//
-
-static uint64_t storedBytes(Value constant) {
-  auto type = llvm::cast<RankedTensorType>(constant.getType());
-  return uint64_t(type.getNumElements()) * graph::byteWidth(type.getElementType());
-}
-
-void Compilation::planConstants() {
-  for (Value constant : plan->constants) {
-    constantOffsets.push_back(weightBytes);
-    weightBytes = llvm::alignTo(weightBytes + storedBytes(constant), 64);
-  }
-}
-
-llvm::Error Compilation::writeWeights(codegen::WeightSink &sink) {
-  interpreter::ConstantEvaluator evaluator;
-  uint64_t written = 0;
-  for (auto [index, constant] : llvm::enumerate(plan->constants)) {
-    if (llvm::Error error = sink.alignTo(64))
-      return error;
-    auto tensor = evaluator.evaluate(constant);
-    if (!tensor)
-      return codegen::makeError(3401, codegen::Fault::Invalid,
-                                "a constant cannot be computed: " + llvm::toString(tensor.takeError()));
-    if (llvm::Error error =
-            sink.write(ArrayRef(reinterpret_cast<const uint8_t *>(tensor->data()), tensor->bytes())))
-      return error;
-    written += tensor->bytes();
-    if (written > (64u << 20)) { // recipes share little: do not hold a second copy of all weights
-      evaluator.clear();
-      written = 0;
-    }
-    if (options.progress)
-      options.progress("weights", index + 1, plan->constants.size());
-  }
-  return sink.alignTo(64);
 }
 
 //===- Artifact -----------------------------------------------------------------------------===//
@@ -322,12 +282,22 @@ llvm::Expected<std::string> Compilation::compileProgram(std::string *text, Strin
   codegen::CompileOptions how;
   how.wantAsm = text && stage == "asm";
   how.wantLlvm = text && stage == "llvm";
-  auto object = codegen::compileModule(*loops, target, how);
+  auto compile = [&]() -> llvm::Expected<std::string> {
+    auto object = codegen::compileModule(*loops, target, how);
+    if (!object)
+      return object.takeError();
+    if (text)
+      *text = how.wantAsm ? object->assembly : object->llvm;
+    return std::move(object->bytes);
+  };
+  if (text)
+    return compile();
+  std::string loopText;
+  llvm::raw_string_ostream(loopText) << *loops;
+  auto object = cache->get(codegen::kernelCacheKey(loopText, target, "program"), compile);
   if (!object)
     return object.takeError();
-  if (text)
-    *text = how.wantAsm ? object->assembly : object->llvm;
-  return std::move(object->bytes);
+  return **object;
 }
 
 bool Compilation::writeArtifact() {

@@ -54,6 +54,11 @@ private:
   bool fail(frontend::Diagnostic::Kind kind, llvm::StringRef code, const llvm::Twine &message,
             llvm::StringRef hint = "");
   llvm::Expected<CompiledKernel> compileKernel(kernel::FuncOp kernel, bool wantText, std::string *text);
+  unsigned threadCount() const;
+  /// piece(index, thread) for every index below `count`, on threadCount() threads, with progress. The error
+  /// of the first index that failed; after one, no new piece starts.
+  llvm::Error inParallel(llvm::StringRef stage, size_t count,
+                         llvm::function_ref<llvm::Error(size_t, unsigned)> piece);
   void planConstants();
   codegen::ArtifactDescription describe();
   llvm::Error writeWeights(codegen::WeightSink &sink);

@@ -6,10 +6,6 @@
 #include "passes/Passes.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/JSON.h"
-#include "llvm/Support/ThreadPool.h"
-#include <atomic>
-#include <mutex>
-#include <thread>
 
 using namespace mlir;
 using llvm::StringRef;
@@ -142,34 +138,15 @@ bool Compilation::compileKernels() {
   std::vector<kernel::FuncOp> work(module->getOps<kernel::FuncOp>().begin(),
                                    module->getOps<kernel::FuncOp>().end());
   std::vector<std::optional<CompiledKernel>> results(work.size());
-  std::atomic<size_t> next = 0, done = 0;
-  std::mutex mutex; // progress and errors
-  std::optional<llvm::Error> error;
-  auto worker = [&] {
-    for (size_t i; (i = next++) < work.size();) {
-      auto compiled = compileKernel(work[i], false, nullptr);
-      std::lock_guard<std::mutex> lock(mutex);
-      if (compiled)
-        results[i] = std::move(*compiled);
-      else if (!error)
-        error.emplace(compiled.takeError());
-      else
-        llvm::consumeError(compiled.takeError());
-      if (options.progress)
-        options.progress("kernels", ++done, work.size());
-    }
+  auto compile = [&](size_t i, unsigned) -> llvm::Error {
+    auto compiled = compileKernel(work[i], false, nullptr);
+    if (!compiled)
+      return compiled.takeError();
+    results[i] = std::move(*compiled);
+    return llvm::Error::success();
   };
-  unsigned threads = options.threads ? options.threads : std::max(1u, std::thread::hardware_concurrency());
-  context.enterMultiThreadedExecution();
-  std::vector<std::thread> team;
-  for (unsigned t = 1; t < std::min<size_t>(threads, work.size()); ++t)
-    team.emplace_back(worker);
-  worker();
-  for (std::thread &thread : team)
-    thread.join();
-  context.exitMultiThreadedExecution();
-  if (error)
-    return fail(std::move(*error));
+  if (llvm::Error error = inParallel("kernels", work.size(), compile))
+    return fail(std::move(error));
   for (auto [kernel, compiled] : llvm::zip(work, results)) {
     bindings[kernel.getSymName()] = compiled->binding;
     kernels[kernel.getSymName()] = std::move(*compiled);

@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstring>
 #include <fcntl.h>
+#include <mutex>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -69,27 +70,17 @@ public:
     unlink(temporary.c_str());
   }
 
-  llvm::Error write(ArrayRef<uint8_t> bytes) {
+  /// Thread-safe. The file grows; what was never written is zero.
+  llvm::Error writeAt(uint64_t offset, ArrayRef<uint8_t> bytes) {
     while (!bytes.empty()) {
-      const ssize_t written = ::write(descriptor, bytes.data(), std::min<size_t>(bytes.size(), 1u << 30));
+      const ssize_t written =
+          pwrite(descriptor, bytes.data(), std::min<size_t>(bytes.size(), 1u << 30), offset);
       if (written < 0 && errno != EINTR)
         return writeFailure();
       const size_t done = std::max<ssize_t>(written, 0);
       bytes = bytes.drop_front(done);
-      size += done;
+      offset += done;
     }
-    return llvm::Error::success();
-  }
-  llvm::Error overwrite(uint64_t offset, ArrayRef<uint8_t> bytes) {
-    if (pwrite(descriptor, bytes.data(), bytes.size(), offset) != static_cast<ssize_t>(bytes.size()))
-      return writeFailure();
-    return llvm::Error::success();
-  }
-  llvm::Error writeZeros(uint64_t count) {
-    static const uint8_t zeros[pageBytes] = {};
-    for (; count; count -= std::min(count, pageBytes))
-      if (auto error = write(ArrayRef(zeros, std::min(count, pageBytes))))
-        return error;
     return llvm::Error::success();
   }
   /// Some file systems report a full disk only here.
@@ -108,7 +99,6 @@ public:
     return ioError(5013, "cannot rename the finished file to '" + path + "'", renameError,
                    "Check that no folder has this name and that the old file may be replaced");
   }
-  uint64_t bytesWritten() const { return size; }
 
 private:
   explicit StagedFile(const std::string &path) : path(path), temporary(path + ".tmpXXXXXX") {}
@@ -117,29 +107,39 @@ private:
   }
   std::string path, temporary;
   int descriptor = -1;
-  uint64_t size = 0;
 };
 
-/// Hashes a stream in blocks of fixed size, so that the result does not depend on how it was cut into writes:
-/// the start of SHA-256 over the XXH3 of each megabyte.
-class StreamHash {
+class FileSink : public WeightSink {
 public:
-  void update(ArrayRef<uint8_t> bytes) {
-    while (!bytes.empty()) {
-      if (block.empty() && bytes.size() >= blockBytes) {
-        close(bytes.take_front(blockBytes));
-        bytes = bytes.drop_front(blockBytes);
-        continue;
+  FileSink(StagedFile &file, uint64_t start, uint64_t size) : file(file), start(start), size(size) {}
+  llvm::Error write(uint64_t offset, ArrayRef<uint8_t> bytes) override {
+    if (offset > size || bytes.size() > size - offset)
+      return misplaced(offset, bytes.size());
+    // In pieces that are still in the cache when they are written.
+    for (; !bytes.empty();
+         bytes = bytes.drop_front(std::min(bytes.size(), pieceBytes)), offset += pieceBytes) {
+      ArrayRef<uint8_t> piece = bytes.take_front(pieceBytes);
+      const auto hash = llvm::xxh3_128bits(piece);
+      {
+        std::lock_guard<std::mutex> lock(mutex);
+        parts.push_back({offset, piece.size(), hash.low64, hash.high64});
       }
-      ArrayRef<uint8_t> piece = bytes.take_front(blockBytes - block.size());
-      block.insert(block.end(), piece.begin(), piece.end());
-      bytes = bytes.drop_front(piece.size());
-      if (block.size() == blockBytes)
-        closeBlock();
+      if (auto error = file.writeAt(start + offset, piece))
+        return error;
     }
+    return llvm::Error::success();
   }
-  WeightsId finish() {
-    closeBlock();
+  /// The start of SHA-256 over the XXH3 of every piece.
+  llvm::Expected<WeightsId> id() {
+    llvm::sort(parts);
+    llvm::SHA256 hash;
+    uint64_t end = 0;
+    for (const Part &part : parts) {
+      if (part[0] < end)
+        return misplaced(part[0], part[1]);
+      end = part[0] + part[1];
+      hash.update(ArrayRef(reinterpret_cast<const uint8_t *>(part.data()), sizeof part));
+    }
     const auto digest = hash.final();
     WeightsId id;
     std::copy_n(digest.begin(), id.size(), id.begin());
@@ -147,71 +147,19 @@ public:
   }
 
 private:
-  static constexpr size_t blockBytes = 1 << 20;
-  void close(ArrayRef<uint8_t> bytes) {
-    const auto blockHash = llvm::xxh3_128bits(bytes);
-    const uint64_t words[2] = {blockHash.low64, blockHash.high64};
-    hash.update(ArrayRef(reinterpret_cast<const uint8_t *>(words), sizeof words));
+  using Part = std::array<uint64_t, 4>; ///< offset, bytes, hash
+  static constexpr size_t pieceBytes = 1 << 20;
+  llvm::Error misplaced(uint64_t offset, uint64_t bytes) const {
+    return makeError(9220, Fault::Internal,
+                     std::to_string(bytes) + " bytes at " + std::to_string(offset) + " have no place among " +
+                         std::to_string(size) + " bytes of weights",
+                     "This is a bug in Tilewright; please report it");
   }
-  void closeBlock() {
-    close(block);
-    block.clear();
-  }
-  std::vector<uint8_t> block;
-  llvm::SHA256 hash;
-};
-
-llvm::Error sourceError(const std::string &path, const std::string &why) {
-  return makeError(5014, Fault::Io, "cannot read weights from '" + path + "': " + why,
-                   "The file must stay as it is while the model is compiled");
-}
-
-class FileSink : public WeightSink {
-public:
-  explicit FileSink(StagedFile &file) : file(file), start(file.bytesWritten()) {}
-  llvm::Error write(ArrayRef<uint8_t> bytes) override {
-    hash.update(bytes);
-    return file.write(bytes);
-  }
-  llvm::Error writeZeros(uint64_t count) override {
-    static const uint8_t zeros[pageBytes] = {};
-    for (; count; count -= std::min(count, pageBytes))
-      if (auto error = write(ArrayRef(zeros, std::min(count, pageBytes))))
-        return error;
-    return llvm::Error::success();
-  }
-  llvm::Error copyFile(const std::string &path, uint64_t offset, uint64_t length) override;
-  uint64_t position() const override { return file.bytesWritten() - start; }
-  WeightsId id() { return hash.finish(); }
-
-private:
   StagedFile &file;
-  uint64_t start;
-  StreamHash hash;
+  uint64_t start, size;
+  std::mutex mutex; ///< of `parts`
+  std::vector<Part> parts;
 };
-
-/// Reads rather than maps: a file that another process shortens meanwhile is an error, not a SIGBUS.
-llvm::Error FileSink::copyFile(const std::string &path, uint64_t offset, uint64_t length) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0)
-    return sourceError(path, strerror(errno));
-  llvm::scope_exit closer([&] { close(descriptor); });
-  std::vector<uint8_t> buffer(std::min<uint64_t>(length, 1 << 20));
-  while (length) {
-    const ssize_t count = pread(descriptor, buffer.data(), std::min<uint64_t>(length, buffer.size()), offset);
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count < 0)
-      return sourceError(path, strerror(errno));
-    if (count == 0)
-      return sourceError(path, "it is too short");
-    if (auto error = write(ArrayRef(buffer.data(), count)))
-      return error;
-    offset += count;
-    length -= count;
-  }
-  return llvm::Error::success();
-}
 
 /// Where the weights id lies in the file of a shared object.
 llvm::Expected<uint64_t> weightsIdOffset(StringRef sharedObject) {
@@ -239,27 +187,21 @@ llvm::Expected<uint64_t> weightsIdOffset(StringRef sharedObject) {
                    "This is a bug in Tilewright; please report it");
 }
 
-/// Weights, slack and trailer, at the end of `file`.
-llvm::Expected<WeightsId> appendWeights(StagedFile &file, uint64_t weightBytes, WeightWriter writeWeights) {
-  if (auto error = file.writeZeros(llvm::offsetToAlignment(file.bytesWritten(), llvm::Align(pageBytes))))
-    return error;
-  tw_trailer trailer = {TW_TRAILER_MAGIC, file.bytesWritten(), {}};
-  FileSink sink(file);
+/// Weights, slack and trailer, from `start` on.
+llvm::Expected<WeightsId> appendWeights(StagedFile &file, uint64_t start, uint64_t weightBytes,
+                                        WeightWriter writeWeights) {
+  FileSink sink(file, start, weightBytes);
   if (auto error = writeWeights(sink))
     return error;
-  if (sink.position() != weightBytes)
-    return makeError(9220, Fault::Internal,
-                     "the plan has " + std::to_string(weightBytes) + " bytes of weights, but " +
-                         std::to_string(sink.position()) + " were written",
-                     "This is a bug in Tilewright; please report it");
-  const WeightsId id = sink.id();
-  llvm::copy(id, trailer.weights_id);
-  const uint64_t end = llvm::alignTo(file.bytesWritten() + slackBytes, sizeof trailer);
-  if (auto error = file.writeZeros(end - file.bytesWritten()))
+  auto id = sink.id();
+  if (!id)
+    return id.takeError();
+  tw_trailer trailer = {TW_TRAILER_MAGIC, start, {}};
+  llvm::copy(*id, trailer.weights_id);
+  const uint64_t end = llvm::alignTo(start + weightBytes + slackBytes, sizeof trailer);
+  if (auto error = file.writeAt(end, ArrayRef(reinterpret_cast<const uint8_t *>(&trailer), sizeof trailer)))
     return error;
-  if (auto error = file.write(ArrayRef(reinterpret_cast<const uint8_t *>(&trailer), sizeof trailer)))
-    return error;
-  return id;
+  return *id;
 }
 
 llvm::Expected<std::string> linkArtifact(ArrayRef<StringRef> objects, const ArtifactDescription &description,
@@ -274,10 +216,6 @@ llvm::Expected<std::string> linkArtifact(ArrayRef<StringRef> objects, const Arti
 
 } // namespace
 
-llvm::Error WeightSink::alignTo(uint64_t alignment) {
-  return writeZeros(llvm::alignTo(position(), alignment) - position());
-}
-
 llvm::Error writeArtifact(const std::string &path, ArrayRef<StringRef> objects,
                           const ArtifactDescription &description, const TargetInfo &target,
                           WeightWriter writeWeights) {
@@ -291,7 +229,7 @@ llvm::Error writeArtifact(const std::string &path, ArrayRef<StringRef> objects,
   auto idOffset = weightsIdOffset(*code);
   if (!idOffset)
     return idOffset.takeError();
-  if (auto error = (*artifact)->write(bytesOf(*code)))
+  if (auto error = (*artifact)->writeAt(0, bytesOf(*code)))
     return error;
 
   std::unique_ptr<StagedFile> side;
@@ -303,10 +241,11 @@ llvm::Error writeArtifact(const std::string &path, ArrayRef<StringRef> objects,
       return file.takeError();
     side = std::move(*file);
   }
-  auto id = appendWeights(side ? *side : **artifact, description.weightBytes, writeWeights);
+  auto id = appendWeights(side ? *side : **artifact, side ? 0 : llvm::alignTo(code->size(), pageBytes),
+                          description.weightBytes, writeWeights);
   if (!id)
     return id.takeError();
-  if (auto error = (*artifact)->overwrite(*idOffset, *id))
+  if (auto error = (*artifact)->writeAt(*idOffset, *id))
     return error;
   // The weights first. A crash in between leaves an artifact whose id differs: refused at load, never
   // mistaken.

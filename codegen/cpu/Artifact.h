@@ -73,30 +73,24 @@ struct ArtifactDescription {
 /// The object that defines `tilewright_model`.
 llvm::Expected<std::string> emitDescriptor(const ArtifactDescription &description, const TargetInfo &target);
 
-/// Where the weights go, in order. Every failure to write comes back as an error; hand it on.
+/// Where the weights go: parts that do not overlap, in any order and from any thread. What no part covers is
+/// zero. Every failure to write comes back as an error; hand it on.
 class WeightSink {
 public:
   virtual ~WeightSink() = default;
-  virtual llvm::Error write(llvm::ArrayRef<uint8_t> bytes) = 0;
-  /// Appends `length` bytes of the file `path`, from `offset`, without holding them in memory.
-  /// Error TW5014 if the file cannot be read or is too short.
-  virtual llvm::Error copyFile(const std::string &path, uint64_t offset, uint64_t length) = 0;
-  virtual llvm::Error writeZeros(uint64_t count) = 0;
-  /// Bytes written so far: the offset, from tw_frame::weights, of what is written next.
-  virtual uint64_t position() const = 0;
-  /// Writes zeros until position() is a multiple of `alignment`.
-  llvm::Error alignTo(uint64_t alignment);
+  /// `offset`: from tw_frame::weights.
+  virtual llvm::Error write(uint64_t offset, llvm::ArrayRef<uint8_t> bytes) = 0;
 };
 
-/// Writes exactly ArtifactDescription::weightBytes bytes.
+/// Writes within the first ArtifactDescription::weightBytes bytes.
 using WeightWriter = llvm::function_ref<llvm::Error(WeightSink &)>;
 
 /// Links `objects` with the descriptor and writes the artifact to `path`, and the weights file if one is
 /// named. Nothing appears under the final names before it is whole, and nothing is left behind after an
-/// error. Weights are streamed. Equal inputs give equal files: the weights id is a hash of the weights.
-/// Errors: TW5011 (cannot create in this folder), TW5012 (cannot write: disk full...), TW5013 (cannot
-/// rename), TW5014 (cannot read a weight source), TW9220 (the writer wrote another number of bytes), and
-/// those of linkSharedObject() and of `writeWeights`.
+/// error. Weights are streamed. Equal parts give equal files: the weights id is a hash of the parts and where
+/// they lie. Errors: TW5011 (cannot create in this folder), TW5012 (cannot write: disk full...), TW5013
+/// (cannot rename), TW9220 (the writer's parts overlap or reach beyond the weights), and those of
+/// linkSharedObject() and of `writeWeights`.
 llvm::Error writeArtifact(const std::string &path, llvm::ArrayRef<llvm::StringRef> objects,
                           const ArtifactDescription &description, const TargetInfo &target,
                           WeightWriter writeWeights);

@@ -1,0 +1,50 @@
+// Constants of the program to bytes of the artifact: placed by the plan, evaluated and written on all
+// threads.
+#include "compiler/Compilation.h"
+#include "ir/interpreter/Interpreter.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace tilewright::compiler {
+
+static uint64_t storedBytes(Value constant) {
+  auto type = llvm::cast<RankedTensorType>(constant.getType());
+  return uint64_t(type.getNumElements()) * graph::byteWidth(type.getElementType());
+}
+
+void Compilation::planConstants() {
+  for (Value constant : plan->constants) {
+    constantOffsets.push_back(weightBytes);
+    weightBytes = llvm::alignTo(weightBytes + storedBytes(constant), 64);
+  }
+}
+
+llvm::Error Compilation::writeWeights(codegen::WeightSink &sink) {
+  /// What a thread remembers: recipes share little, so now and then it forgets, and holds no second copy of
+  /// all weights.
+  struct Memory {
+    interpreter::ConstantEvaluator evaluator;
+    uint64_t evaluated = 0;
+  };
+  constexpr uint64_t mostEvaluated = 32u << 20;
+  std::vector<Memory> memories(threadCount());
+  return inParallel("weights", plan->constants.size(), [&](size_t index, unsigned thread) -> llvm::Error {
+    Memory &memory = memories[thread];
+    auto tensor = memory.evaluator.evaluate(plan->constants[index]);
+    if (!tensor)
+      return codegen::makeError(3401, codegen::Fault::Invalid,
+                                "a constant cannot be computed: " + llvm::toString(tensor.takeError()));
+    auto bytes = reinterpret_cast<const uint8_t *>(tensor->data());
+    if (llvm::Error error = sink.write(constantOffsets[index], ArrayRef(bytes, tensor->bytes())))
+      return error;
+    memory.evaluated += tensor->bytes();
+    if (memory.evaluated > mostEvaluated) {
+      memory.evaluator.clear();
+      memory.evaluated = 0;
+    }
+    return llvm::Error::success();
+  });
+}
+
+} // namespace tilewright::compiler
