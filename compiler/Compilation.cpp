@@ -102,6 +102,7 @@ bool Compilation::import(const std::string &modelPath) {
                ? fail(Problem::Internal, "TW9001", "the model was refused without a reason")
                : false;
   module = std::move(imported.module);
+  suspects = std::move(imported.suspects);
   return true;
 }
 
@@ -210,10 +211,10 @@ static void markSqueezed(codegen::TensorDescription &tensor, uint64_t mask) {
       dim.text += "?";
 }
 
-/// "op:node" as the importer writes locations.
-static codegen::SiteDescription siteOf(StringRef name) {
-  auto [op, node] = name.split(':');
-  return {node.str(), op.str(), ""};
+/// `location`: "op:node", as the importer writes it.
+codegen::SiteDescription Compilation::siteOf(StringRef location) const {
+  auto [op, node] = location.split(':');
+  return {node.str(), op.str(), suspects.lookup(location)};
 }
 
 codegen::ArtifactDescription Compilation::describe() {

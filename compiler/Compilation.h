@@ -61,6 +61,7 @@ private:
                          llvm::function_ref<llvm::Error(size_t, unsigned)> piece);
   void planConstants();
   codegen::ArtifactDescription describe();
+  codegen::SiteDescription siteOf(llvm::StringRef location) const;
   llvm::Error writeWeights(codegen::WeightSink &sink);
   llvm::Expected<std::string> compileProgram(std::string *text, llvm::StringRef stage);
   void emitKernelTexts(llvm::StringRef stage);
@@ -77,6 +78,7 @@ private:
   std::optional<codegen::ProgramPlan> plan;
   llvm::StringMap<CompiledKernel> kernels; ///< by kernel.func name
   llvm::StringMap<Binding> bindings;
+  llvm::StringMap<std::string> suspects; ///< see frontend::ImportResult
   std::vector<uint64_t> constantOffsets;
   std::vector<unsigned> firstSites;
   std::vector<codegen::SiteDescription> sites;

@@ -53,6 +53,7 @@ ImportResult GraphImporter::run() {
   checkDimOverrides();
   ImportResult result;
   result.diagnostics = std::move(diagnostics);
+  result.suspects = std::move(suspects);
   symbols.save();
   if (result.diagnostics.empty())
     result.module = std::move(module);
@@ -343,6 +344,7 @@ void GraphImporter::importOperator(const onnx::Node &node, Scope &scope, int ops
   }
   NodeImporter importer(*this, node, builder, locationOf(node), symbols, opset);
   Block *block = builder.getBlock();
+  noteSuspect(importer);
   std::optional<uint64_t> squeezed = squeezedOperands(importer);
   if (squeezed) {
     row->second(importer);
@@ -360,6 +362,29 @@ void GraphImporter::importOperator(const onnx::Node &node, Scope &scope, int ops
               std::string(node.name), std::string(node.opType), std::string(name)});
     define(scope, name, importer.failed ? Value() : value, &node);
   }
+}
+
+/// Of the inputs that are not part of the model: where elements go; sizes beside data; else what has a size
+/// of its own. The last of several.
+void GraphImporter::noteSuspect(NodeImporter &n) {
+  auto suspicion = [&](size_t index) -> int {
+    Value operand = n.operand(index);
+    if (!operand || isa_and_present<graph::ConstantOp, graph::WeightOp>(operand.getDefiningOp()))
+      return 0;
+    StringRef op = n.node.opType;
+    if (index == (op == "OneHot" ? 0 : 1) &&
+        (op.starts_with("Gather") || op.starts_with("Scatter") || op == "OneHot"))
+      return 4;
+    auto type = llvm::cast<RankedTensorType>(operand.getType());
+    bool besideData = n.operand(0) && GraphBuilder::elementType(n.operand(0)) != type.getElementType();
+    return besideData && type.getElementType().isIntOrIndex() ? 3 : type.hasStaticShape() ? 1 : 2;
+  };
+  int most = 0;
+  for (size_t index = 0; index < n.operandCount(); ++index)
+    if (int here = suspicion(index); here > 0 && here >= most) {
+      most = here;
+      suspects[llvm::cast<NameLoc>(locationOf(n.node)).getName()] = std::string(n.node.inputs[index]);
+    }
 }
 
 void GraphImporter::unknownOperator(const onnx::Node &node, int64_t opset) {

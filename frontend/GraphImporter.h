@@ -86,6 +86,7 @@ private:
   mlir::Value embedded(mlir::RankedTensorType type, onnx::ElementType elementType, llvm::ArrayRef<char> bytes,
                        mlir::Location location);
   mlir::Value weight(const onnx::Tensor &tensor, mlir::RankedTensorType type, mlir::Location location);
+  void noteSuspect(NodeImporter &n);
   mlir::Location locationOf(const onnx::Node &node) const;
   mlir::Location locationOf(std::string_view kind, std::string_view name) const;
 
@@ -95,6 +96,7 @@ private:
   SymbolTable symbols;
   mlir::OpBuilder builder;
   std::vector<Diagnostic> diagnostics;
+  llvm::StringMap<std::string> suspects;
   std::string modelFile, modelFolder; ///< absolute; empty when the model was read from memory
   interpreter::ConstantEvaluator evaluator;
   llvm::DenseMap<mlir::Value, onnx::Tensor> weights;

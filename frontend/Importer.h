@@ -32,6 +32,8 @@ struct ImportOptions {
 struct ImportResult {
   mlir::OwningOpRef<mlir::ModuleOp> module; ///< null when anything is wrong
   std::vector<Diagnostic> diagnostics;
+  /// By location "op:node": the tensor to look at when the node fails at run time.
+  llvm::StringMap<std::string> suspects;
 };
 
 /// Build the module: func.func @main(inputs) -> outputs, with attributes graph.input_names,

@@ -214,7 +214,7 @@ TEST_F(Hostile, IndicesOutOfRange) {
       .node("Gather", {"x", "i"}, {"y"})
       .output("y");
   expectError(run(gather, {{"x", floats({4}, {1, 2, 3, 4})}, {"i", ints({2}, {0, 4})}}), 4,
-              {"error TW", "node_y", "index 4"});
+              {"error TW", "node_y", "index 4", "tensor: i"});
   expectError(run(gather, {{"x", floats({4}, {1, 2, 3, 4})}, {"i", ints({1}, {INT64_MIN})}}), 4,
               {"error TW", "node_y"});
   EXPECT_EQ(run(gather, {{"x", floats({4}, {1, 2, 3, 4})}, {"i", ints({2}, {-4, 3})}}).exit, 0);
@@ -226,7 +226,7 @@ TEST_F(Hostile, IndicesOutOfRange) {
   scatter.node("ScatterND", {"x", "i", "u"}, {"y"}).output("y");
   expectError(
       run(scatter, {{"x", floats({4}, {1, 2, 3, 4})}, {"i", ints({1, 1}, {7})}, {"u", floats({1}, {0})}}), 4,
-      {"error TW", "node_y", "index 7"});
+      {"error TW", "node_y", "index 7", "tensor: i"});
 }
 
 TEST_F(Hostile, ValuesThatAreNoSizes) {
@@ -244,7 +244,7 @@ TEST_F(Hostile, ValuesThatAreNoSizes) {
       .output("y");
   Tensor six = floats({6}, {1, 2, 3, 4, 5, 6});
   EXPECT_EQ(run(reshape, {{"x", six}, {"s", ints({2}, {2, -1})}}).exit, 0);
-  expectError(run(reshape, {{"x", six}, {"s", ints({2}, {4, 2})}}), 4, {"error TW", "node_y"});
+  expectError(run(reshape, {{"x", six}, {"s", ints({2}, {4, 2})}}), 4, {"error TW", "node_y", "tensor: s"});
   expectError(run(reshape, {{"x", six}, {"s", ints({2}, {4, -1})}}), 4, {"error TW", "node_y"});
   expectError(run(reshape, {{"x", six}, {"s", ints({2}, {-3, -2})}}), 4, {"error TW", "node_y"});
 
@@ -265,7 +265,7 @@ TEST_F(Hostile, SizesThatShouldBeEqual) {
       .output("y");
   auto vector = [](int64_t size) { return floats({size}, std::vector<float>(size_t(size), 1)); };
   EXPECT_EQ(run(add, {{"a", vector(3)}, {"b", vector(1)}}).exit, 0);
-  expectError(run(add, {{"a", vector(3)}, {"b", vector(2)}}), 4, {"error TW", "node_y"});
+  expectError(run(add, {{"a", vector(3)}, {"b", vector(2)}}), 4, {"error TW", "node_y", "tensor: b"});
 
   GraphWriter fixed("g"); // against a size that is known
   fixed.input("a", ElementType::Float32, {"n"})
@@ -273,7 +273,7 @@ TEST_F(Hostile, SizesThatShouldBeEqual) {
       .node("Add", {"a", "b"}, {"y"})
       .output("y");
   EXPECT_EQ(run(fixed, {{"a", vector(1)}, {"b", vector(8)}}).exit, 0);
-  expectError(run(fixed, {{"a", vector(3)}, {"b", vector(8)}}), 4, {"error TW", "node_y"});
+  expectError(run(fixed, {{"a", vector(3)}, {"b", vector(8)}}), 4, {"error TW", "node_y", "tensor: a"});
 }
 
 TEST_F(Hostile, BranchesAndBodiesCheckTheirSizesWhenTheyRun) {
