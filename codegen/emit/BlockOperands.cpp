@@ -76,6 +76,26 @@ MicroKernel::Run BlockOperands::runOf(const Block &block, Value panel, int64_t r
   Value panelAddress = e.address(rightBase, e.mul(e.sub(panel, block.firstPanel), panelPitch), 1);
   run.panel = e.address(panelAddress, firstDepth, run.panelStride);
   run.depth = depth;
+  fetchAhead(block, run, panel, rows, row, firstDepth);
+  return run;
+}
+
+/// Of the two operands, the one that comes from beyond the core's own cache.
+void BlockOperands::fetchAhead(const Block &block, MicroKernel::Run &run, Value panel, int64_t rows,
+                               Value row, Value firstDepth) {
+  const auto panelBytes = e.constantOf(e.mul(e.dim(panelCount), panelPitch));
+  const bool panelsFit = !panelBytes || *panelBytes <= int64_t(e.kernel.target.l2Bytes / 2);
+  if (rows > 1 && panelArgument && !panelsFit && schedule.tilesPerBlock > 1) {
+    // Every tile of the block fetches its share of the next panel; behind the last, of the first one's next
+    // depth.
+    Value next = e.address(run.panel, panelPitch, 1),
+          first = e.address(rightBase, e.add(firstDepth, run.depth), run.panelStride),
+          tile = e.divide(e.sub(row, tiles.firstRow(block.firstTile)), e.constant(rows));
+    next = e.select(e.less(e.add(panel, 1), block.endPanel), next, first);
+    run.aheadStride = llvm::divideCeil(run.panelStride, schedule.tilesPerBlock);
+    run.ahead = e.address(next, e.mul(e.mul(tile, run.depth), run.aheadStride), 1);
+    return;
+  }
   // Rows behind each other: over its k, a tile fetches as many bytes of the next one.
   const auto rowStride = e.constantOf(leftLayout.rowStride), unit = e.constantOf(leftLayout.depthStride),
              whole = e.constantOf(k);
@@ -83,7 +103,6 @@ MicroKernel::Run BlockOperands::runOf(const Block &block, Value panel, int64_t r
     run.ahead = e.address(run.left, e.constant(rows * *rowStride), 1);
     run.aheadStride = rows * *unit;
   }
-  return run;
 }
 
 Accumulators BlockOperands::startOf(const Block &block, Value panel) {

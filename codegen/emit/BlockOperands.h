@@ -38,6 +38,9 @@ public:
   mlir::AffineExpr panelCount;
 
 private:
+  void fetchAhead(const Block &block, MicroKernel::Run &run, mlir::Value panel, int64_t rows, mlir::Value row,
+                  mlir::Value firstDepth);
+
   ValueEmitter &e;
   const MicroKernel &kernel;
   RowTiles &tiles;

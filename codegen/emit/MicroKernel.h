@@ -44,7 +44,7 @@ public:
     mlir::Value panel;
     int64_t panelStride = 0;
     mlir::Value depth; ///< how many steps
-    /// What the next tile will read, fetched on the way: `ahead + step * aheadStride`. Null: nothing.
+    /// What a later tile will read, fetched on the way: `ahead + step * aheadStride`. Null: nothing.
     mlir::Value ahead;
     int64_t aheadStride = 0;
   };
