@@ -30,4 +30,5 @@ function(tilewright_mlir_executable name)
   # As a library compiles: the precompiled header was not made for -fPIE, which CMake gives executables.
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
   target_compile_options(${name} PRIVATE -fPIC -fpch-instantiate-templates)
+  target_link_libraries(${name} PRIVATE tilewright_llvm_program)
 endfunction()

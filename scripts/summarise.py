@@ -16,7 +16,7 @@ import xml.etree.ElementTree
 FILES = {
     "unit": ["unit.xml"],
     "kernels": ["kernels.xml"],
-    "sanitizers": ["asan.xml", "tsan.xml"],
+    "sanitizers": ["asan.xml", "asan-conformance.json", "tsan.xml"],
     "models": ["models.json"],
     "conformance": ["conformance.json"],
 }
