@@ -50,7 +50,9 @@ private:
   Accumulators outerTaps(int64_t d, const Item &item, Value y, Value left, Value panel,
                          const TileClass &tiles, Accumulators sums);
   Accumulators lastTaps(Value left, Value panel, const TileClass &tiles, Value channels, Accumulators sums);
+  Accumulators borderTaps(Value left, Value panel, Value channels, Accumulators sums);
   Accumulators interval(const TapInterval &taps, Value left, Value panel, Value channels, Accumulators sums);
+  MicroKernel::Run runOf(Value left, Value panel, Value tap, Value x, Value depth);
   Indices indicesAt(const Item &item, Value y, Value pixel, const Index &column);
 
   ValueEmitter &e;
@@ -68,7 +70,8 @@ private:
   bool signedLeft;                   ///< sums start from a correction that assumes all taps
   std::optional<StridedView> view;
   std::optional<ConvStage> stage;
-  PixelMemory pixels; ///< of the current item; staged ones start at the item's first row
+  PixelMemory pixels;                   ///< of the current item; staged ones start at the item's first row
+  std::pair<Value, Value> borderBounds; ///< taps of the current border pixel
   Value panelBase, panelScratch;
   Value partial; ///< scratch for the sums of an item where channels are cut
 };
@@ -104,8 +107,13 @@ void ConvEmitter::emit() {
 }
 
 void ConvEmitter::forEachTile(const Item &item, TileBody body) {
-  e.loop(item.rows.first, item.rows.end, 1,
-         [&](Value y) { tiles.forEach([&](const TileClass &some, Value pixel) { body(y, some, pixel); }); });
+  e.loop(item.rows.first, item.rows.end, 1, [&](Value y) {
+    tiles.forEach([&](const TileClass &some, Value pixel) {
+      if (some.border)
+        borderBounds = tapBounds(e, g, g.rank - 1, pixel);
+      body(y, some, pixel);
+    });
+  });
 }
 
 //===- Work items ----------------------------------------------------------------------===//
@@ -275,6 +283,8 @@ Accumulators ConvEmitter::outerTaps(int64_t d, const Item &item, Value y, Value 
 
 Accumulators ConvEmitter::lastTaps(Value left, Value panel, const TileClass &tiles, Value channels,
                                    Accumulators sums) {
+  if (tiles.border)
+    return borderTaps(left, panel, channels, std::move(sums));
   for (const TapInterval &taps : tiles.taps) {
     const int64_t first = taps.firstRow * vectors, count = (taps.endRow - taps.firstRow) * vectors;
     Accumulators some(ArrayRef(sums).slice(first, count));
@@ -284,21 +294,33 @@ Accumulators ConvEmitter::lastTaps(Value left, Value panel, const TileClass &til
   return sums;
 }
 
+Accumulators ConvEmitter::borderTaps(Value left, Value panel, Value channels, Accumulators sums) {
+  return e.loop(borderBounds.first, borderBounds.second, 1, sums, [&](Value tap, ValueRange carried) {
+    return kernel.accumulate({1, vectors},
+                             runOf(left, panel, tap, e.mul(tap, g.rhsDilation.back()), channels), carried);
+  });
+}
+
+/// `depth` steps of a tap whose first row is `x` positions from `left`.
+MicroKernel::Run ConvEmitter::runOf(Value left, Value panel, Value tap, Value x, Value depth) {
+  MicroKernel::Run run;
+  run.left = e.address(left, e.mul(x, pixels.pitches.back()), 1);
+  run.rowStride = e.mul(pixels.pitches.back(), g.strides.back());
+  run.depthStride = e.constant(kernel.leftBytes() * kernel.group());
+  run.panel = e.address(panel, tap, channelSteps * panelStride);
+  run.panelStride = panelStride;
+  run.depth = depth;
+  return run;
+}
+
 /// Taps that multiply the same rows of a tile. One run where taps and channels follow each other in memory.
 Accumulators ConvEmitter::interval(const TapInterval &taps, Value left, Value panel, Value channels,
                                    Accumulators sums) {
   const MicroKernel::Tile tile{taps.endRow - taps.firstRow, vectors};
   const int64_t count = taps.endTap - taps.firstTap;
   auto run = [&](Value tap, Value depth, ValueRange carried) {
-    MicroKernel::Run run;
     Value x = e.add(e.mul(tap, g.rhsDilation.back()), taps.firstRow * g.strides.back());
-    run.left = e.address(left, e.mul(x, pixels.pitches.back()), 1);
-    run.rowStride = e.mul(pixels.pitches.back(), g.strides.back());
-    run.depthStride = e.constant(kernel.leftBytes() * kernel.group());
-    run.panel = e.address(panel, tap, channelSteps * panelStride);
-    run.panelStride = panelStride;
-    run.depth = depth;
-    return kernel.accumulate(tile, run, carried);
+    return kernel.accumulate(tile, runOf(left, panel, tap, x, depth), carried);
   };
   const auto pitch = e.constantOf(pixels.pitches.back()), depth = e.constantOf(channels);
   const bool adjacent = pitch && depth == std::optional<int64_t>(channelSteps) &&

@@ -64,7 +64,8 @@ bool ConvGeometry::alwaysInside(int64_t d) const {
 
 namespace {
 
-/// Whether the operand's pixels can be read where they lie: channels together, as the sums' type.
+/// Whether the operand's pixels can be read where they lie: channels together, as the sums' type; the tiles
+/// along x known, or made at run time.
 bool readableInPlace(const ConvGeometry &geometry, DotKind kind) {
   ConvOp op = geometry.op;
   Type element = elementOf(op.getLhs());
@@ -73,7 +74,8 @@ bool readableInPlace(const ConvGeometry &geometry, DotKind kind) {
       kind == DotKind::Quads && element.isUnsignedInteger(8) && geometry.groupChannels % 4 == 0;
   return view && (quads || (kind == DotKind::Plain && (element.isF32() || element.isF64()))) &&
          constantOf(view->strides.back()) == std::optional<int64_t>(1) && all(geometry.lhsDilation, 1) &&
-         constantOf(geometry.in.back()) && constantOf(geometry.out.back()) && constantOf(geometry.low.back());
+         (kind == DotKind::Plain || (constantOf(geometry.in.back()) && constantOf(geometry.out.back()) &&
+                                     constantOf(geometry.low.back())));
 }
 
 int64_t product(ArrayRef<AffineExpr> sizes, int64_t unknown) {

@@ -8,7 +8,7 @@ using llvm::SmallVector;
 namespace tilewright::codegen {
 
 ConvTiles::ConvTiles(ValueEmitter &e, const ConvGeometry &geometry, int64_t pixels, bool bordered)
-    : e(e), g(geometry), tiles(e, g.out.back(), pixels), bordered(bordered) {
+    : e(e), g(geometry), tiles(e, g.out.back(), pixels), pixels(pixels), bordered(bordered) {
   if (bordered || !tiles.isFixed())
     return;
   const int64_t count = *e.constantOf(tiles.count);
@@ -58,9 +58,29 @@ void ConvTiles::forEach(llvm::function_ref<void(const TileClass &, Value)> body)
       e.loop(e.constant(some.first), e.constant(some.end), 1,
              [&](Value tile) { body(some, tiles.firstRow(tile)); });
   }
-  if (bordered || !tiles.isFixed())
+  if (bordered)
     tiles.forEach(e.constant(0), tiles.count,
                   [&](int64_t rows, Value first) { body({0, 0, rows, tapsOf(0, rows)}, first); });
+  else if (!tiles.isFixed())
+    forEachAtRunTime(body);
+}
+
+void ConvTiles::forEachAtRunTime(llvm::function_ref<void(const TileClass &, Value)> body) {
+  Value zero = e.constant(0), width = e.dim(g.out.back()), low = e.dim(g.low.back());
+  const int64_t stride = g.strides.back(), reach = (g.lastTaps() - 1) * g.rhsDilation.back();
+  // Pixels [first, end) meet the operand with all taps.
+  Value spare =
+      e.sub(e.add(e.dim(g.in.back()), low), e.constant(reach)); // positions of the first tap, from -low on
+  Value first = e.minimum(e.ceilDivide(e.maximum(low, zero), stride), width);
+  Value end = e.maximum(e.minimum(e.ceilDivide(e.maximum(spare, zero), stride), width), first);
+  Value count = e.sub(end, first);
+  RowTiles::forEachPiece(e, first, count, pixels, [&](int64_t rows, Value pixel) {
+    body({0, 0, rows, {{0, g.lastTaps(), 0, rows}}}, pixel);
+  });
+  e.loop(zero, e.sub(width, count), 1, [&](Value index) {
+    Value pixel = e.select(e.less(index, first), index, e.add(index, count));
+    body({0, 0, 1, {}, /*border=*/true}, pixel);
+  });
 }
 
 //===- Blocks of rows ---------------------------------------------------------------===//

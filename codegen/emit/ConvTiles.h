@@ -17,10 +17,12 @@ struct TapInterval {
 struct TileClass {
   int64_t first, end, rows;
   llvm::SmallVector<TapInterval> taps;
+  bool border = false; ///< one pixel, whose taps are known at run time only: tapBounds()
 };
 
 /// The tiles of a row of the result, by what their taps along x meet. With a border of zeros (`bordered`) all
-/// taps meet something.
+/// taps meet something. Without one, and where sizes are known at run time only, pixels near the ends of a
+/// row are tiles of their own.
 class ConvTiles {
 public:
   ConvTiles(ValueEmitter &e, const ConvGeometry &geometry, int64_t pixels, bool bordered);
@@ -30,11 +32,13 @@ public:
   bool isFixed() const { return tiles.isFixed(); }
 
 private:
+  void forEachAtRunTime(llvm::function_ref<void(const TileClass &, mlir::Value)> body);
   llvm::SmallVector<TapInterval> tapsOf(int64_t firstPixel, int64_t rows) const;
 
   ValueEmitter &e;
   const ConvGeometry &g;
   RowTiles tiles;
+  int64_t pixels;
   bool bordered;
   llvm::SmallVector<TileClass> classes; ///< empty where sizes are known at run time only
 };

@@ -28,6 +28,7 @@ private:
   Accumulators outerTaps(int64_t d, Value y, Value left, Value firstTap, const TileClass &some,
                          Accumulators sums);
   Accumulators lastTaps(Value left, Value firstTap, const TileClass &some, Accumulators sums);
+  Accumulators borderTaps(Value left, Value firstTap, Accumulators sums);
   Value loadLanes(Value address, bool padded);
 
   ValueEmitter &e;
@@ -45,6 +46,7 @@ private:
   RowBlock rows;
   PixelMemory pixels;
   Value weights, channel, mask;
+  std::pair<Value, Value> borderBounds; ///< taps of the current border pixel
 };
 
 DepthwiseEmitter::DepthwiseEmitter(ValueEmitter &e, ConvOp op, EmittedKernel &result)
@@ -52,8 +54,8 @@ DepthwiseEmitter::DepthwiseEmitter(ValueEmitter &e, ConvOp op, EmittedKernel &re
       panelArgument(scheduleInteger(e.kernel.kernel.getScheduleAttr(), "panel_argument")),
       kernel(e, accumulatorType(elementOf(op.getResult())), elementOf(op.getResult())),
       tiles(e, g, schedule.rows, schedule.staged),
-      output(e, kernel, op, schedule.rows, kernel.lanes(), tiles.isFixed()), channels(g.groups),
-      bytes(kernel.accumulatorBytes()), weightPitch(channels) {
+      output(e, kernel, op, schedule.rows, kernel.lanes(), tiles.isFixed() || !schedule.staged),
+      channels(g.groups), bytes(kernel.accumulatorBytes()), weightPitch(channels) {
   Value argument =
       panelArgument ? e.kernel.kernel.getBody().getArgument(*panelArgument) : viewOf(op.getRhs())->argument;
   weights = e.kernel.pointers.lookup(argument);
@@ -70,7 +72,7 @@ void DepthwiseEmitter::emit() {
   // Channels are split only where there are too few rows for many threads; a group stays long enough to
   // stream.
   const int64_t vectors = llvm::divideCeil(channels, kernel.lanes());
-  const int64_t blocks = constantOf(RowBlock::count(g, schedule.rowsPerItem)).value_or(64);
+  const int64_t blocks = constantOf(RowBlock::count(g, schedule.rowsPerItem)).value_or(8);
   const int64_t groups = stage ? 1
                                : std::clamp<int64_t>(llvm::divideCeil(64, std::max<int64_t>(blocks, 1)), 1,
                                                      llvm::divideCeil(vectors, 4));
@@ -102,6 +104,8 @@ void DepthwiseEmitter::emitTile(Value y, Value channel, const TileClass &some, V
   const bool exact = channels % kernel.lanes() == 0;
   mask = exact ? Value() : e.laneMask(channel, e.constant(channels), kernel.lanes());
   this->channel = channel;
+  if (some.border)
+    borderBounds = tapBounds(e, g, g.rank - 1, pixel);
   output.enterPanel(channel, e.constant(channels), exact);
   Value left = e.address(e.address(pixels.base, channel, bytes),
                          e.mul(e.mul(pixel, g.strides.back()), pixels.pitches.back()), 1);
@@ -115,7 +119,8 @@ void DepthwiseEmitter::emitTile(Value y, Value channel, const TileClass &some, V
 Accumulators DepthwiseEmitter::outerTaps(int64_t d, Value y, Value left, Value firstTap,
                                          const TileClass &some, Accumulators sums) {
   if (d == g.rank - 1)
-    return lastTaps(left, firstTap, some, std::move(sums));
+    return some.border ? borderTaps(left, firstTap, std::move(sums))
+                       : lastTaps(left, firstTap, some, std::move(sums));
   Value index = rows.index(g, d, y), origin = index;
   if (stage)
     origin = d == g.rank - 2 ? e.sub(index, rows.first) : e.constant(0);
@@ -151,6 +156,16 @@ Accumulators DepthwiseEmitter::lastTaps(Value left, Value firstTap, const TileCl
       }
     }
   return sums;
+}
+
+Accumulators DepthwiseEmitter::borderTaps(Value left, Value firstTap, Accumulators sums) {
+  return e.loop(borderBounds.first, borderBounds.second, 1, sums, [&](Value tap, ValueRange carried) {
+    Value offset = e.add(e.mul(e.add(firstTap, tap), weightPitch), channel);
+    Value weight = loadLanes(e.address(weights, offset, bytes), panelArgument.has_value());
+    Value column =
+        loadLanes(e.address(left, e.mul(e.mul(tap, g.rhsDilation.back()), pixels.pitches.back()), 1), false);
+    return Accumulators{kernel.multiplyAdd(column, weight, carried[0])};
+  });
 }
 
 } // namespace

@@ -6,35 +6,44 @@ using namespace mlir;
 namespace tilewright::codegen {
 
 RowTiles::RowTiles(ValueEmitter &e, AffineExpr rows, int64_t limit) : e(e), limit(limit) {
-  Value m = e.dim(rows);
+  m = e.dim(rows);
   fixed = constantOf(rows);
   countExpr = canonical((rows + (limit - 1)).floorDiv(limit));
   count = e.dim(countExpr);
-  size = e.divide(m, e.maximum(count, e.constant(1)));
-  larger = e.sub(m, e.mul(size, count));
+  size = fixed ? e.divide(m, e.maximum(count, e.constant(1))) : e.constant(limit);
+  larger = fixed ? e.sub(m, e.mul(size, count)) : e.constant(0);
 }
 
-Value RowTiles::firstRow(Value tile) { return e.add(e.mul(tile, size), e.minimum(tile, larger)); }
+Value RowTiles::firstRow(Value tile) {
+  Value row = e.add(e.mul(tile, size), e.minimum(tile, larger));
+  return fixed ? row : e.minimum(row, m);
+}
 
-void RowTiles::forEach(Value first, Value end, llvm::function_ref<void(int64_t, Value)> body) {
-  if (fixed) {
-    const int64_t rows = *e.constantOf(size);
-    auto some = [&](Value lo, Value hi, int64_t tileRows) {
-      if (tileRows > 0)
-        e.loop(lo, hi, 1, [&](Value tile) { body(tileRows, firstRow(tile)); });
-    };
-    Value boundary = e.minimum(e.maximum(larger, first), end);
-    if (*e.constantOf(larger) > 0)
-      some(first, boundary, rows + 1);
-    if (*e.constantOf(larger) < *e.constantOf(count))
-      some(boundary, end, rows);
-    return;
+void RowTiles::forEach(Value first, Value end, TileBody body) {
+  if (!fixed) {
+    Value row = firstRow(first);
+    return forEachPiece(e, row, e.sub(firstRow(end), row), limit, body);
   }
-  e.loop(first, end, 1, [&](Value tile) {
-    Value rows = e.select(e.less(tile, larger), e.add(size, 1), size), row = firstRow(tile);
-    for (int64_t exact = limit; exact > 0; --exact)
-      e.guarded(e.equal(rows, e.constant(exact)), [&] { body(exact, row); });
-  });
+  const int64_t rows = *e.constantOf(size);
+  auto some = [&](Value lo, Value hi, int64_t tileRows) {
+    if (tileRows > 0)
+      e.loop(lo, hi, 1, [&](Value tile) { body(tileRows, firstRow(tile)); });
+  };
+  Value boundary = e.minimum(e.maximum(larger, first), end);
+  if (*e.constantOf(larger) > 0)
+    some(first, boundary, rows + 1);
+  if (*e.constantOf(larger) < *e.constantOf(count))
+    some(boundary, end, rows);
+}
+
+void RowTiles::forEachPiece(ValueEmitter &e, Value first, Value rows, int64_t limit, TileBody body) {
+  Value next = e.sub(e.add(first, rows), e.remainder(rows, e.constant(limit))), end = e.add(first, rows);
+  e.loop(first, next, limit, [&](Value row) { body(limit, row); });
+  for (int64_t piece = llvm::PowerOf2Ceil(limit) / 2; piece > 0; piece /= 2) {
+    Value after = e.add(next, piece), fits = e.less(after, e.add(end, 1));
+    e.guarded(fits, [&] { body(piece, next); });
+    next = e.select(fits, after, next);
+  }
 }
 
 } // namespace tilewright::codegen

@@ -6,15 +6,21 @@
 
 namespace tilewright::codegen {
 
-/// Rows cut into tiles of nearly equal size: `larger` tiles of size + 1 rows, then tiles of `size` rows.
+/// Rows cut into tiles. A number of rows that is known into tiles of nearly equal size: `larger` tiles of
+/// size + 1 rows, then tiles of `size` rows. Else into tiles of `limit` rows, the last of which comes in
+/// pieces.
 class RowTiles {
 public:
   /// Tiles of at most `limit` rows.
   RowTiles(ValueEmitter &e, mlir::AffineExpr rows, int64_t limit);
   mlir::Value firstRow(mlir::Value tile);
-  /// body(number of rows, first row) for each tile in [first, end), in loops. Where the number of rows is
-  /// known only at run time, body is emitted once for each size and the right one chosen.
-  void forEach(mlir::Value first, mlir::Value end, llvm::function_ref<void(int64_t, mlir::Value)> body);
+  using TileBody = llvm::function_ref<void(int64_t rows, mlir::Value firstRow)>;
+  /// `body` for each tile in [first, end), in loops.
+  void forEach(mlir::Value first, mlir::Value end, TileBody body);
+  /// `rows` rows from `first` on: `limit` at a time, and what is left in powers of two. Few sizes, as `body`
+  /// is emitted for each.
+  static void forEachPiece(ValueEmitter &e, mlir::Value first, mlir::Value rows, int64_t limit,
+                           TileBody body);
   bool isFixed() const { return fixed.has_value(); }
 
   mlir::AffineExpr countExpr;
@@ -22,6 +28,7 @@ public:
 
 private:
   ValueEmitter &e;
+  mlir::Value m;
   int64_t limit;
   std::optional<int64_t> fixed;
 };
