@@ -121,7 +121,7 @@ bool Packer::describe(ConvOp op) {
   right.group = weights.group;
   right.n = weights.columns;
   right.columns = weights.panelColumns;
-  right.panels = !weights.depthwise;
+  right.panels = !weights.lanewise;
   for (auto [name, value] : weights.schedule)
     note(name, value);
   return true;

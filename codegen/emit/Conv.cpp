@@ -340,7 +340,7 @@ Indices ConvEmitter::indicesAt(const Item &item, Value y, Value pixel, const Ind
 
 LogicalResult emitConv(ValueEmitter &e, Operation *root, EmittedKernel &result) {
   auto op = cast<ConvOp>(root);
-  if (ConvGeometry(op).depthwise())
+  if (ConvGeometry(op).lanewise(e.kernel.target))
     return emitDepthwise(e, op, result);
   ConvEmitter(e, op, result).emit();
   return success();

@@ -25,6 +25,9 @@ struct ConvGeometry {
   int64_t tapCount() const;
   /// One input channel for each group: no channel is shared between outputs.
   bool depthwise() const { return groups > 1 && groupChannels == 1; }
+  /// Depthwise, or of groups that are smaller than a vector and as wide as their outputs: lanes run along
+  /// channels, and each takes its inputs from its own vector.
+  bool lanewise(const TargetInfo &target) const;
   /// 1 x 1, stride 1, no border: a matrix product over pixels.
   bool isProduct() const;
   /// Whether every tap of every output along dimension d lies inside the operand.
@@ -36,8 +39,8 @@ struct ConvGeometry {
 struct ConvWeights {
   int64_t groups = 1, taps = 1, depth = 0, columns = 0;
   int64_t group = 1;        ///< channels that one step takes, see DotKind
-  int64_t panelColumns = 0; ///< nr; for depthwise ones the lanes that channels are padded to
-  bool depthwise = false;   ///< [tap][output channel]
+  int64_t panelColumns = 0; ///< nr; for lanewise ones the lanes that channels are padded to
+  bool lanewise = false;    ///< [tap][channel of its group][output channel]
   llvm::SmallVector<std::pair<llvm::StringRef, int64_t>> schedule; ///< what the emitter must obey
 };
 ConvWeights convWeights(graph::ConvOp op, const TargetInfo &target);

@@ -45,6 +45,13 @@ int64_t ConvGeometry::tapCount() const {
   return count;
 }
 
+bool ConvGeometry::lanewise(const TargetInfo &target) const {
+  Type type = accumulatorType(elementOf(ConvOp(op).getResult()));
+  const int64_t lanes = target.lanes(type.getIntOrFloatBitWidth());
+  return depthwise() || (groups > 1 && groupChannels == groupOutputs && llvm::isa<FloatType>(type) &&
+                         groupOutputs < lanes && lanes % groupOutputs == 0);
+}
+
 bool ConvGeometry::isProduct() const {
   return groups == 1 && all(taps, 1) && all(strides, 1) && all(lhsDilation, 1) &&
          llvm::all_of(low, [](AffineExpr expr) { return constantOf(expr) == std::optional<int64_t>(0); }) &&
@@ -89,8 +96,9 @@ ConvSchedule chooseConv(const ConvGeometry &g, DotKind kind, const TargetInfo &t
   Type accumulator = accumulatorType(elementOf(ConvOp(g.op).getResult()));
   const int64_t bits = accumulator.getIntOrFloatBitWidth(), bytes = bits / 8;
   ConvSchedule s;
-  if (g.depthwise()) {
-    const int64_t pixels = target.vectorRegisters >= 32 ? 8 : 6; // sums that hide the latency of FMAs
+  if (g.lanewise(target)) {
+    // Sums that hide the latency of FMAs, and registers to spread the channels of groups with.
+    const int64_t spare = g.depthwise() ? 0 : 2, pixels = (target.vectorRegisters >= 32 ? 8 : 6) - spare;
     const int64_t lastRows = g.rank > 1 ? constantOf(g.out[g.rank - 2]).value_or(32) : 1;
     s.rows = splitEvenly(constantOf(g.out.back()).value_or(pixels), pixels).largest;
     s.columns = target.lanes(bits);
@@ -144,16 +152,16 @@ ConvWeights convWeights(ConvOp op, const TargetInfo &target) {
   const ConvGeometry g(op);
   DotKind kind = dotKindFor(elementOf(op.getLhs()), elementOf(op.getRhs()),
                             accumulatorType(elementOf(op.getResult())), target);
-  if (g.depthwise() ||
+  if (g.lanewise(target) ||
       (g.groups > 1 && g.groupChannels % groupOf(kind) != 0)) // a step must not straddle groups
     kind = DotKind::Plain;
   const ConvSchedule s = convSchedule(op, kind, target);
   ConvWeights weights;
   weights.group = groupOf(kind);
-  weights.depthwise = g.depthwise();
-  if (weights.depthwise) {
+  weights.lanewise = g.lanewise(target);
+  if (weights.lanewise) {
     weights.taps = g.tapCount();
-    weights.depth = 1;
+    weights.depth = g.groupChannels;
     weights.columns = g.groups * g.groupOutputs;
     weights.panelColumns = s.columns;
     weights.schedule = {{"mr", s.rows}, {"rows", s.rowsPerItem}, {"staged", s.staged}};

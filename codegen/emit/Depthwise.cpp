@@ -1,8 +1,9 @@
-//===- Depthwise.cpp - convolutions of each channel by itself -------------===//
+//===- Depthwise.cpp - convolutions of each channel by itself, or within small groups ---===//
 //
 // Lanes run along channels. A tile of pixels along x keeps one sum each; a row of taps loads each pixel that
-// any of them needs once, and the taps' weights. Borders as in Conv.cpp: rows of taps by loop bounds, columns
-// by the tile's class, each pixel of which multiplies the taps that exist for it.
+// any of them needs once, and the taps' weights. In groups, one channel after the other is spread over the
+// lanes of its group: a permutation serves all taps that meet the pixel. Borders as in Conv.cpp: rows of taps
+// by loop bounds, columns by the tile's class, each pixel of which multiplies the taps that exist for it.
 //===----------------------------------------------------------------------===//
 #include "codegen/emit/ConvStage.h"
 #include "codegen/emit/TileOutput.h"
@@ -30,6 +31,8 @@ private:
   Accumulators lastTaps(Value left, Value firstTap, const TileClass &some, Accumulators sums);
   Accumulators borderTaps(Value left, Value firstTap, Accumulators sums);
   Value loadLanes(Value address, bool padded);
+  Value loadWeights(Value tap, int64_t groupChannel);
+  Value spreadChannel(Value pixel, int64_t groupChannel);
 
   ValueEmitter &e;
   ConvOp op;
@@ -55,7 +58,7 @@ DepthwiseEmitter::DepthwiseEmitter(ValueEmitter &e, ConvOp op, EmittedKernel &re
       kernel(e, accumulatorType(elementOf(op.getResult())), elementOf(op.getResult())),
       tiles(e, g, schedule.rows, schedule.staged),
       output(e, kernel, op, schedule.rows, kernel.lanes(), tiles.isFixed() || !schedule.staged),
-      channels(g.groups), bytes(kernel.accumulatorBytes()), weightPitch(channels) {
+      channels(g.groups * g.groupOutputs), bytes(kernel.accumulatorBytes()), weightPitch(channels) {
   Value argument =
       panelArgument ? e.kernel.kernel.getBody().getArgument(*panelArgument) : viewOf(op.getRhs())->argument;
   weights = e.kernel.pointers.lookup(argument);
@@ -140,31 +143,52 @@ Value DepthwiseEmitter::loadLanes(Value address, bool padded) {
                                     e.b.getI32IntegerAttr(bytes));
 }
 
+Value DepthwiseEmitter::loadWeights(Value tap, int64_t groupChannel) {
+  Value row = e.add(e.mul(tap, g.groupChannels), groupChannel);
+  return loadLanes(e.address(weights, e.add(e.mul(row, weightPitch), channel), bytes),
+                   panelArgument.has_value());
+}
+
+/// In every lane the `groupChannel`-th channel of the lane's group.
+Value DepthwiseEmitter::spreadChannel(Value pixel, int64_t groupChannel) {
+  if (g.groupChannels == 1)
+    return pixel;
+  SmallVector<int64_t> sources;
+  for (int64_t lane = 0; lane < kernel.lanes(); ++lane)
+    sources.push_back(lane / g.groupChannels * g.groupChannels + groupChannel);
+  return vector::ShuffleOp::create(e.b, e.loc, pixel, pixel, sources);
+}
+
 Accumulators DepthwiseEmitter::lastTaps(Value left, Value firstTap, const TileClass &some,
                                         Accumulators sums) {
   llvm::DenseMap<int64_t, Value> columns; // by distance from the tile's first pixel
-  for (const TapInterval &taps : some.taps)
-    for (int64_t tap = taps.firstTap; tap < taps.endTap; ++tap) {
-      Value offset = e.add(e.mul(e.add(firstTap, tap), weightPitch), channel);
-      Value weight = loadLanes(e.address(weights, offset, bytes), panelArgument.has_value());
-      for (int64_t row = taps.firstRow; row < taps.endRow; ++row) {
-        const int64_t x = row * g.strides.back() + tap * g.rhsDilation.back();
-        Value &column = columns[x];
-        if (!column)
-          column = loadLanes(e.address(left, e.mul(pixels.pitches.back(), x), 1), false);
-        sums[row] = kernel.multiplyAdd(column, weight, sums[row]);
+  for (int64_t c = 0; c < g.groupChannels; ++c) {
+    llvm::DenseMap<int64_t, Value> spread;
+    for (const TapInterval &taps : some.taps)
+      for (int64_t tap = taps.firstTap; tap < taps.endTap; ++tap) {
+        Value weight = loadWeights(e.add(firstTap, tap), c);
+        for (int64_t row = taps.firstRow; row < taps.endRow; ++row) {
+          const int64_t x = row * g.strides.back() + tap * g.rhsDilation.back();
+          Value &column = columns[x], &here = spread[x];
+          if (!column)
+            column = loadLanes(e.address(left, e.mul(pixels.pitches.back(), x), 1), false);
+          if (!here)
+            here = spreadChannel(column, c);
+          sums[row] = kernel.multiplyAdd(here, weight, sums[row]);
+        }
       }
-    }
+  }
   return sums;
 }
 
 Accumulators DepthwiseEmitter::borderTaps(Value left, Value firstTap, Accumulators sums) {
   return e.loop(borderBounds.first, borderBounds.second, 1, sums, [&](Value tap, ValueRange carried) {
-    Value offset = e.add(e.mul(e.add(firstTap, tap), weightPitch), channel);
-    Value weight = loadLanes(e.address(weights, offset, bytes), panelArgument.has_value());
     Value column =
         loadLanes(e.address(left, e.mul(e.mul(tap, g.rhsDilation.back()), pixels.pitches.back()), 1), false);
-    return Accumulators{kernel.multiplyAdd(column, weight, carried[0])};
+    Accumulators sum(carried);
+    for (int64_t c = 0; c < g.groupChannels; ++c)
+      sum[0] = kernel.multiplyAdd(spreadChannel(column, c), loadWeights(e.add(firstTap, tap), c), sum[0]);
+    return sum;
   });
 }
 

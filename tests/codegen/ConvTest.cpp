@@ -26,21 +26,22 @@ SmallVector<int64_t> orElse(const SmallVector<int64_t> &values, size_t rank, int
   return values.empty() ? SmallVector<int64_t>(rank, value) : values;
 }
 
-/// A channels-last convolution of a case, with the result's sizes that its pads give.
+/// A channels-last convolution of a case, with the result's sizes that its pads give. Spatial sizes are those
+/// of `x`.
 Value conv(KernelCase &c, const Case &t, Value x, Value w, Type element) {
   const size_t rank = t.in.size();
   const auto strides = orElse(t.strides, rank, 1), low = orElse(t.low, rank, 0),
              high = orElse(t.high, rank, 0), dilation = orElse(t.rhsDilation, rank, 1),
              spread = orElse(t.lhsDilation, rank, 1);
-  SmallVector<int64_t> shape{t.images};
-  for (size_t d = 0; d < rank; ++d)
-    shape.push_back(((t.in[d] - 1) * spread[d] + 1 + low[d] + high[d] - (t.taps[d] - 1) * dilation[d] - 1) /
-                        strides[d] +
-                    1);
-  shape.push_back(t.outputs);
+  Dims shape = dimsOf(x.getType());
+  for (size_t d = 0; d < rank; ++d) {
+    AffineExpr padded = (shape[d + 1] - 1) * spread[d] + (low[d] + high[d] - (t.taps[d] - 1) * dilation[d]);
+    shape[d + 1] = canonical(padded.floorDiv(strides[d]) + 1);
+  }
+  shape.back() = c.g->dim(t.outputs);
   OpBuilder &b = c.g->b;
   return ConvOp::create(
-      b, b.getUnknownLoc(), RankedTensorType::get(shape, element), x, w, b.getDenseI64ArrayAttr(strides),
+      b, b.getUnknownLoc(), tensorType(shape, element), x, w, b.getDenseI64ArrayAttr(strides),
       AffineMapAttr::get(mapOf(llvm::ArrayRef<int64_t>(low), b.getContext())), b.getDenseI64ArrayAttr(spread),
       b.getDenseI64ArrayAttr(dilation), b.getI64IntegerAttr(t.groups), b.getUnitAttr());
 }
@@ -68,6 +69,33 @@ void checkConv(const TargetInfo &cpu, const Case &t, bool pack = true, bool prol
   c.yield(c.g->maximum(y, c.g->like(y, 0)));
   c.compile(cpu, pack);
   c.check({}, 3, 1e-5);
+}
+
+/// All spatial sizes known at run time only: those of the case, larger ones, and the least that has a result.
+void checkRunTimeSizes(const TargetInfo &cpu, const Case &t) {
+  SCOPED_TRACE(std::string(t.name) + " with sizes of run time on " + cpu.name);
+  const size_t rank = t.in.size();
+  KernelCase c(rank);
+  Dims shape{c.g->dim(t.images)};
+  for (size_t d = 0; d < rank; ++d)
+    shape.push_back(c.symbol(d));
+  shape.push_back(c.g->dim(t.channels));
+  Value x = c.argument(shape, c.f32()), w = c.weight(weightShape(t)), bias = c.weight({t.outputs});
+  Value y = c.g->add(conv(c, t, x, w, c.f32()), bias);
+  c.yield(c.g->maximum(y, c.g->like(y, 0)));
+  c.compile(cpu);
+  const auto low = orElse(t.low, rank, 0), high = orElse(t.high, rank, 0),
+             dilation = orElse(t.rhsDilation, rank, 1);
+  for (int64_t more : {0, 5}) {
+    SmallVector<int64_t> sizes(t.in);
+    for (int64_t &size : sizes)
+      size += more;
+    c.check(sizes, 3, 1e-5);
+  }
+  SmallVector<int64_t> least;
+  for (size_t d = 0; d < rank; ++d)
+    least.push_back(std::max<int64_t>(1, (t.taps[d] - 1) * dilation[d] + 1 - low[d] - high[d]));
+  c.check(least, 3, 1e-5);
 }
 
 const Case cases[] = {
@@ -165,6 +193,35 @@ const Case cases[] = {
      .low = {1, 1},
      .high = {1, 1},
      .groups = 4},
+    {.name = "groups of 8",
+     .images = 2,
+     .in = {9, 20},
+     .channels = 40,
+     .outputs = 40,
+     .taps = {3, 3},
+     .low = {1, 1},
+     .high = {1, 1},
+     .groups = 5},
+    {.name = "groups of 4, stride 2",
+     .images = 1,
+     .in = {10, 23},
+     .channels = 28,
+     .outputs = 28,
+     .taps = {3, 5},
+     .strides = {2, 2},
+     .low = {1, 2},
+     .high = {0, 2},
+     .groups = 7},
+    {.name = "groups of 2, dilated",
+     .images = 1,
+     .in = {30},
+     .channels = 34,
+     .outputs = 34,
+     .taps = {3},
+     .low = {2},
+     .high = {2},
+     .rhsDilation = {2},
+     .groups = 17},
     {.name = "depthwise",
      .images = 2,
      .in = {9, 20},
@@ -243,6 +300,12 @@ TEST(Conv, BytesInPairs) {
 TEST(Conv, ShapesOfAllKinds) {
   for (const Case &t : cases)
     checkConv(target(), t);
+}
+
+TEST(Conv, SizesOfRunTime) {
+  for (const char *name : {"cpu", "cpu:haswell"})
+    for (const Case &t : cases)
+      checkRunTimeSizes(target(name), t);
 }
 
 TEST(Conv, WithPrologue) {
