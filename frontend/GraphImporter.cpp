@@ -55,8 +55,10 @@ ImportResult GraphImporter::run() {
   result.diagnostics = std::move(diagnostics);
   result.suspects = std::move(suspects);
   symbols.save();
-  if (result.diagnostics.empty())
+  if (result.diagnostics.empty()) {
+    removeSequences();
     result.module = std::move(module);
+  }
   return result;
 }
 
@@ -193,7 +195,13 @@ void GraphImporter::finishMain(func::FuncOp function, const Scope &scope, ArrayR
       report({Diagnostic::Invalid, "TW1204",
               ("nothing defines the output '" + llvm::Twine(output.name) + "'").str(),
               "the model is damaged; export it again", "", "", std::string(output.name)});
-    else if (found->second)
+    else if (found->second && isa<TupleType>(found->second.getType())) {
+      for (auto [index, element] : llvm::enumerate(found->second.getDefiningOp()->getOperands())) {
+        results.push_back(element);
+        names.push_back(builder.getStringAttr(output.name + llvm::Twine(".") + llvm::Twine(index)));
+      }
+      continue;
+    } else if (found->second && requireTensor(found->second, output.name, nullptr))
       results.push_back(found->second);
     names.push_back(builder.getStringAttr(StringRef(output.name)));
   }
@@ -336,15 +344,45 @@ bool GraphImporter::operandsUsable(const onnx::Node &node, bool &poisoned) {
   return true;
 }
 
+bool GraphImporter::requireTensor(Value value, std::string_view name, const onnx::Node *user) {
+  if (isa<RankedTensorType>(value.getType()))
+    return true;
+  report({Diagnostic::Unsupported, "TW1202",
+          ("'" + llvm::Twine(name) +
+           "' is a sequence or an empty optional value, and only a tensor is supported here")
+              .str(),
+          "sequences are supported where their elements are known when the model is compiled",
+          user ? std::string(user->name) : "", user ? std::string(user->opType) : "", std::string(name)});
+  return false;
+}
+
+bool GraphImporter::operandsFit(const onnx::Node &node) {
+  return takesSequences(node.domain, node.opType) || llvm::all_of(node.inputs, [&](std::string_view name) {
+           Value value = name.empty() ? Value() : lookup(name).value_or(Value());
+           return !value || requireTensor(value, name, &node);
+         });
+}
+
+/// Who takes their elements has taken them.
+void GraphImporter::removeSequences() {
+  SmallVector<UnrealizedConversionCastOp> casts;
+  module->walk([&](UnrealizedConversionCastOp cast) { casts.push_back(cast); });
+  for (UnrealizedConversionCastOp cast : casts)
+    cast.erase();
+}
+
 void GraphImporter::importOperator(const onnx::Node &node, Scope &scope, int opset) {
   auto row = operators().find((llvm::Twine(node.domain) + ":" + node.opType).str());
   if (row == operators().end()) {
     unknownOperator(node, opset);
     return poison(node, scope);
   }
+  if (!operandsFit(node))
+    return poison(node, scope);
   NodeImporter importer(*this, node, builder, locationOf(node), symbols, opset);
   Block *block = builder.getBlock();
-  noteSuspect(importer);
+  if (!takesSequences(node.domain, node.opType))
+    noteSuspect(importer);
   std::optional<uint64_t> squeezed = squeezedOperands(importer);
   if (squeezed) {
     row->second(importer);
@@ -453,7 +491,7 @@ std::optional<SmallVector<Value>> GraphImporter::subgraph(const onnx::Graph &gra
       report(problem);
       return std::nullopt;
     }
-    if (!value || !*value)
+    if (!value || !*value || !requireTensor(*value, output.name, &owner))
       return std::nullopt;
     results.push_back(*value);
   }

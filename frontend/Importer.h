@@ -142,6 +142,7 @@ llvm::ArrayRef<OpEntry>
 reductionOps(); ///< ops/Reduction.cpp: reduces, arg, cumsum, softmax, topk, sort, unique
 llvm::ArrayRef<OpEntry> generatorOps(); ///< ops/Generator.cpp: constants, shape, range, one-hot, eye, random
 llvm::ArrayRef<OpEntry> controlOps();   ///< ops/Control.cpp: If, Loop, Scan
+llvm::ArrayRef<OpEntry> sequenceOps();  ///< ops/Sequence.cpp: sequences and optional values
 llvm::ArrayRef<OpEntry>
 contractionOps();                     ///< ops/Contraction.cpp: matmul, gemm, einsum, conv, transposed conv
 llvm::ArrayRef<OpEntry> poolingOps(); ///< ops/Pooling.cpp
@@ -152,5 +153,8 @@ llvm::ArrayRef<OpEntry> attentionOps();     ///< ops/Attention.cpp: Attention, R
 llvm::ArrayRef<OpEntry> signalOps();        ///< ops/Signal.cpp: DFT, STFT, windows, mel
 llvm::ArrayRef<OpEntry> trainingOps();      ///< ops/Training.cpp: losses, optimizer steps
 llvm::ArrayRef<OpEntry> fusedOps(); ///< ops/Fused.cpp: com.microsoft operators that exported models use
+
+/// Whether the operator's operands may be sequences or empty optional values, which are no tensors.
+bool takesSequences(llvm::StringRef domain, llvm::StringRef op);
 
 } // namespace tilewright::frontend

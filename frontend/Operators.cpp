@@ -5,10 +5,11 @@ namespace tilewright::frontend {
 
 static llvm::StringMap<ImportFunction> collect() {
   llvm::StringMap<ImportFunction> rows;
-  for (auto family : {elementwiseOps,  activationOps,  movementOps,  sliceOps,         indexingOps,
-                      resizeOps,       samplingOps,    detectionOps, reductionOps,     generatorOps,
-                      controlOps,      contractionOps, poolingOps,   normalizationOps, recurrentOps,
-                      quantizationOps, attentionOps,   signalOps,    trainingOps,      fusedOps})
+  for (auto family :
+       {elementwiseOps, activationOps, movementOps,      sliceOps,     indexingOps,     resizeOps,
+        samplingOps,    detectionOps,  reductionOps,     generatorOps, controlOps,      sequenceOps,
+        contractionOps, poolingOps,    normalizationOps, recurrentOps, quantizationOps, attentionOps,
+        signalOps,      trainingOps,   fusedOps})
     for (const OpEntry &entry : family())
       rows[(entry.domain + ":" + entry.name).str()] = entry.function;
   return rows;

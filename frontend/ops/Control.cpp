@@ -466,27 +466,11 @@ static void importScan(NodeImporter &n) {
   }
 }
 
-static void importHostValue(NodeImporter &n) {
-  n.unsupported("TW1202", "sequences and optional values are not supported");
-}
-
 llvm::ArrayRef<OpEntry> controlOps() {
   static const OpEntry table[] = {
-      {"ConcatFromSequence", importHostValue},
       {"If", importIf},
       {"Loop", importLoop},
-      {"Optional", importHostValue},
-      {"OptionalGetElement", importHostValue},
-      {"OptionalHasElement", importHostValue},
       {"Scan", importScan},
-      {"SequenceAt", importHostValue},
-      {"SequenceConstruct", importHostValue},
-      {"SequenceEmpty", importHostValue},
-      {"SequenceErase", importHostValue},
-      {"SequenceInsert", importHostValue},
-      {"SequenceLength", importHostValue},
-      {"SequenceMap", importHostValue},
-      {"SplitToSequence", importHostValue},
   };
   return table;
 }

@@ -28,9 +28,10 @@ std::string Damage::name(const std::string &value) {
 
 std::string Damage::op(const std::string &value) {
   static const std::vector<std::string> others = {
-      "Add",     "MatMul",    "Conv",   "Reshape", "Gather",   "Concat", "Softmax", "Transpose", "ReduceSum",
-      "Where",   "Cast",      "Shape",  "Squeeze", "Expand",   "LSTM",   "Slice",   "Pad",       "TopK",
-      "NonZero", "ScatterND", "Resize", "MaxPool", "Identity", "Range",  "Tile"};
+      "Add",       "MatMul",    "Conv",  "Reshape", "Gather",     "Concat",          "Softmax",
+      "Transpose", "ReduceSum", "Where", "Cast",    "Shape",      "Squeeze",         "Expand",
+      "LSTM",      "Slice",     "Pad",   "TopK",    "NonZero",    "ScatterND",       "Resize",
+      "MaxPool",   "Identity",  "Range", "Tile",    "SequenceAt", "SplitToSequence", "Optional"};
   return strikes() ? others[random() % others.size()] : value;
 }
 
@@ -179,6 +180,20 @@ void dataDependent(Builder &b) {
   b.node("GatherElements", {"s", "order"}, {"y"}, {b.axis("axis", 1)}).output("y").output("zeros");
 }
 
+void sequences(Builder &b) {
+  b.input("x", ElementType::Float32, {3, 4}).ints("last", {-1}).ints("parts", {2, 2});
+  b.node("SplitToSequence", {"x", "parts"}, {"s"}, {b.axis("axis", 1)})
+      .node("SequenceAt", {"s", "last"}, {"piece"})
+      .node("SequenceInsert", {"s", "piece", "last"}, {"t"})
+      .node("SequenceErase", {"t"}, {"u"})
+      .node("Optional", {"u"}, {"maybe"})
+      .node("OptionalGetElement", {"maybe"}, {"v"})
+      .node("ConcatFromSequence", {"v"}, {"y"}, {b.axis("axis", 0)})
+      .node("SequenceLength", {"v"}, {"n"})
+      .output("y")
+      .output("n");
+}
+
 void control(Builder &b) {
   auto branch = [&](const char *op, const char *result) {
     return GraphWriter(result).node(b.d.op(op), {b.d.name("x")}, {result}).output(result).bytes();
@@ -223,7 +238,7 @@ using Build = void (*)(Builder &);
 const std::vector<std::pair<std::string, Build>> builders = {
     {"perceptron", perceptron},        {"convolution", convolution}, {"movement", movement},
     {"data dependent", dataDependent}, {"control", control},         {"quantised", quantised},
-    {"recurrent", recurrent}};
+    {"recurrent", recurrent},          {"sequences", sequences}};
 
 } // namespace
 

@@ -1,0 +1,243 @@
+/// Sequence.cpp - sequences and optional values whose make-up is known when the model is compiled: lists of
+/// tensors that exist only while it is imported.
+///
+/// A sequence is the result of an unrealized cast from its tensors to a tuple, an empty optional one from
+/// nothing to none. They go by name through graphs and functions like any value; the importer lets them into
+/// these operators only, and removes the casts at the end.
+#include "frontend/ops/Common.h"
+#include "mlir/IR/BuiltinOps.h"
+#include <numeric>
+
+using namespace mlir;
+namespace tilewright::frontend {
+
+using Elements = SmallVector<Value>;
+
+static Value sequenceOf(NodeImporter &n, ArrayRef<Value> elements) {
+  SmallVector<Type> types(llvm::map_range(elements, [](Value v) { return v.getType(); }));
+  return UnrealizedConversionCastOp::create(n.b, n.loc, TypeRange(TupleType::get(n.b.getContext(), types)),
+                                            elements)
+      .getResult(0);
+}
+
+/// The tensors of operand `index`; nothing, with a diagnostic, where it is no sequence.
+static std::optional<Elements> elementsOf(NodeImporter &n, size_t index) {
+  if (!require(n, index + 1))
+    return std::nullopt;
+  Value value = n.operand(index);
+  if (isa<TupleType>(value.getType()))
+    return Elements(value.getDefiningOp()->getOperands());
+  n.fail("TW2003", "operand " + llvm::Twine(index) + " must be a sequence");
+  return std::nullopt;
+}
+
+static bool requireTensor(NodeImporter &n, size_t index) {
+  if (!require(n, index + 1))
+    return false;
+  if (isa<RankedTensorType>(n.operand(index).getType()))
+    return true;
+  n.fail("TW2003", "operand " + llvm::Twine(index) + " must be a tensor");
+  return false;
+}
+
+static std::optional<SmallVector<int64_t>> knownInts(NodeImporter &n, size_t index) {
+  auto ints = n.constantInts(n.operand(index));
+  if (!ints && !n.hasFailed())
+    n.unsupported("TW2006", "operand " + llvm::Twine(index) + " must be known when the model is compiled");
+  return ints;
+}
+
+/// The position that operand `index` gives in a sequence of `size`, from the end where negative; `fallback`
+/// without the operand.
+static std::optional<int64_t> position(NodeImporter &n, size_t index, int64_t size, int64_t fallback) {
+  if (!n.has(index))
+    return fallback;
+  if (!requireTensor(n, index))
+    return std::nullopt;
+  auto given = knownInts(n, index);
+  if (!given)
+    return std::nullopt;
+  if (given->size() == 1 && given->front() >= -size && given->front() < size)
+    return given->front() < 0 ? given->front() + size : given->front();
+  n.fail("TW2005", "the position is not one of a sequence of " + llvm::Twine(size));
+  return std::nullopt;
+}
+
+static void importConstruct(NodeImporter &n) {
+  Elements elements;
+  for (size_t index = 0; index < n.operandCount(); ++index) {
+    if (!requireTensor(n, index))
+      return;
+    elements.push_back(n.operand(index));
+  }
+  if (!elements.empty() && requireSameElements(n, elements))
+    n.result(0, sequenceOf(n, elements));
+  else if (elements.empty())
+    n.fail("TW1206", "a sequence is made from at least one tensor");
+}
+
+static void importEmpty(NodeImporter &n) { n.result(0, sequenceOf(n, {})); }
+
+static void importInsert(NodeImporter &n) {
+  auto elements = elementsOf(n, 0);
+  if (!elements || !requireTensor(n, 1))
+    return;
+  Elements same(*elements);
+  same.push_back(n.operand(1));
+  // One position more than there are elements: the end.
+  auto at = position(n, 2, elements->size() + 1, elements->size());
+  if (!at || !requireSameElements(n, same))
+    return;
+  elements->insert(elements->begin() + *at, n.operand(1));
+  n.result(0, sequenceOf(n, *elements));
+}
+
+static void importErase(NodeImporter &n) {
+  auto elements = elementsOf(n, 0);
+  if (!elements)
+    return;
+  if (elements->empty())
+    return n.fail("TW2005", "nothing can be erased from an empty sequence");
+  if (auto at = position(n, 1, elements->size(), elements->size() - 1)) {
+    elements->erase(elements->begin() + *at);
+    n.result(0, sequenceOf(n, *elements));
+  }
+}
+
+static void importAt(NodeImporter &n) {
+  auto elements = elementsOf(n, 0);
+  if (!elements || !require(n, 2))
+    return;
+  if (auto at = position(n, 1, elements->size(), 0))
+    n.result(0, (*elements)[*at]);
+}
+
+static void importLength(NodeImporter &n) {
+  if (auto elements = elementsOf(n, 0))
+    n.result(0, n.scalar(si64(n), double(elements->size())));
+}
+
+static void importConcat(NodeImporter &n) {
+  auto elements = elementsOf(n, 0);
+  if (!elements)
+    return;
+  if (elements->empty())
+    return n.unsupported("TW1203", "joining an empty sequence is not supported");
+  const bool stacked = n.intAttr("new_axis", 0) != 0;
+  const int64_t rank = n.rank(elements->front());
+  std::optional<int64_t> axis = n.axis(n.intAttr("axis", 0), rank + stacked);
+  if (!axis)
+    return;
+  for (Value &element : *elements) {
+    if (!requireRank(n, element, rank, rank, "an element"))
+      return;
+    if (stacked)
+      element = n.unsqueeze(element, {*axis});
+    for (auto [d, a, b] : llvm::enumerate(dimsOf(elements->front()), dimsOf(element)))
+      if (int64_t(d) != *axis && !requireSameSize(n, a, b, "the sizes of elements"))
+        return;
+  }
+  n.result(0, n.concat(*elements, *axis));
+}
+
+/// The sizes of the parts of SplitToSequence; nothing, with a diagnostic, where their number is not known.
+static std::optional<Dims> partsOf(NodeImporter &n, AffineExpr size) {
+  std::optional<int64_t> known = constantOf(size);
+  int64_t part = 1;
+  if (n.has(1)) {
+    if (!requireTensor(n, 1))
+      return std::nullopt;
+    if (n.rank(n.operand(1)) == 1)
+      return shapeOperand(n, n.operand(1), "split");
+    auto given = knownInts(n, 1);
+    if (!given)
+      return std::nullopt;
+    if (given->size() != 1 || given->front() < 1) {
+      n.fail("TW2005", "split must be one positive size");
+      return std::nullopt;
+    }
+    part = given->front();
+  }
+  constexpr int64_t mostParts = 1 << 16;
+  if (!known || llvm::divideCeil(*known, part) > mostParts) {
+    n.unsupported("TW1202",
+                  "the number of parts must be known when the model is compiled, and at most " +
+                      llvm::Twine(mostParts),
+                  known ? std::string() : fixDimensions(n, {size}));
+    return std::nullopt;
+  }
+  Dims parts;
+  for (int64_t rest = *known; rest > 0; rest -= part)
+    parts.push_back(n.dim(std::min(part, rest)));
+  return parts;
+}
+
+static void importSplit(NodeImporter &n) {
+  if (!requireTensor(n, 0))
+    return;
+  Value x = n.operand(0);
+  std::optional<int64_t> axis = n.axis(n.intAttr("axis", 0), n.rank(x));
+  if (!axis)
+    return;
+  AffineExpr size = dimsOf(x)[*axis], start = n.dim(0);
+  std::optional<Dims> parts = partsOf(n, size);
+  if (!parts)
+    return;
+  AffineExpr total = std::accumulate(parts->begin(), parts->end(), n.dim(0));
+  if (!requireSameSize(n, canonical(total), size, "the sum of the parts and the dimension"))
+    return;
+  const bool squeezed = !n.has(1) && n.intAttr("keepdims", 1) == 0;
+  Elements elements;
+  for (AffineExpr part : *parts) {
+    Value element = n.sliceAxis(x, *axis, canonical(start), part);
+    elements.push_back(squeezed ? n.squeeze(element, {*axis}) : element);
+    start = start + part;
+  }
+  n.result(0, sequenceOf(n, elements));
+}
+
+//===- Optional values --------------------------------------------------------------------===//
+
+static void importOptional(NodeImporter &n) {
+  if (n.has(0))
+    return n.result(0, n.operand(0));
+  auto none = UnrealizedConversionCastOp::create(n.b, n.loc, TypeRange(n.b.getNoneType()), ValueRange());
+  n.result(0, none.getResult(0));
+}
+
+static bool isEmpty(NodeImporter &n) { return !n.has(0) || isa<NoneType>(n.operand(0).getType()); }
+
+static void importHasElement(NodeImporter &n) { n.result(0, n.scalar(n.b.getI1Type(), isEmpty(n) ? 0 : 1)); }
+
+static void importGetElement(NodeImporter &n) {
+  if (isEmpty(n))
+    return n.fail("TW2005", "the optional value has no element");
+  n.result(0, n.operand(0));
+}
+
+static void importMap(NodeImporter &n) { n.unsupported("TW1202", "SequenceMap is not supported"); }
+
+llvm::ArrayRef<OpEntry> sequenceOps() {
+  static const OpEntry table[] = {
+      {"ConcatFromSequence", importConcat},
+      {"Optional", importOptional},
+      {"OptionalGetElement", importGetElement},
+      {"OptionalHasElement", importHasElement},
+      {"SequenceAt", importAt},
+      {"SequenceConstruct", importConstruct},
+      {"SequenceEmpty", importEmpty},
+      {"SequenceErase", importErase},
+      {"SequenceInsert", importInsert},
+      {"SequenceLength", importLength},
+      {"SequenceMap", importMap},
+      {"SplitToSequence", importSplit},
+  };
+  return table;
+}
+
+bool takesSequences(llvm::StringRef domain, llvm::StringRef op) {
+  return domain.empty() && (op == "Identity" ||
+                            llvm::any_of(sequenceOps(), [&](const OpEntry &row) { return row.name == op; }));
+}
+
+} // namespace tilewright::frontend
