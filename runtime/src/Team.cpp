@@ -2,6 +2,7 @@
 
 #include "Cpu.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -16,9 +17,13 @@ namespace tilewright::runtime {
 
 namespace {
 
-/// 25 to 40 microseconds: longer than a wake-up through the kernel costs, shorter than anyone notices on an
-/// idle machine.
-constexpr uint64_t patientTicks = 80000;
+/// Between runs, 25 to 40 microseconds: longer than a wake-up through the kernel costs on metal, shorter than
+/// anyone notices on an idle machine.
+constexpr uint64_t idleTicks = 80000;
+/// Within a run, 0.6 to 1 millisecond. On a virtual machine threads lag behind each other by tens of
+/// microseconds, and a wake-up costs as much again and delays the phases after: who sleeps early turns one
+/// delay into many.
+constexpr uint64_t patientTicks = 2000000;
 /// With more threads than processors the one waited for may be the one kept from running.
 constexpr uint64_t hastyTicks = 2000;
 
@@ -160,7 +165,7 @@ void Team::work(int32_t index) {
       return;
     whereabouts.note(index);
     // Read now: once this thread has left, the caller may set up the next run.
-    ticks = spinTicks;
+    ticks = std::min(spinTicks, idleTicks);
     body(context, index);
     if (running.fetch_sub(1, std::memory_order_acq_rel) == 1)
       doneSignal.publish(doneSignal.read() + 1);
