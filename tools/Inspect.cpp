@@ -69,7 +69,7 @@ static std::string valuesText(const char *title, const Json &values) {
   return fmt::format("{}\n{}", title, table.text());
 }
 
-/// Long lists of fused operators are cut: --json has them all.
+/// Long lists and expressions are cut: --json has them whole.
 static std::string shortened(std::string text, size_t limit) {
   if (text.size() > limit)
     text = text.substr(0, limit - 3) + "...";
@@ -80,11 +80,12 @@ static std::string kernelsText(const Json &kernels) {
   Table table{
       {"kernel", "root", "launches", "FLOPs", "bytes", "limit", "schedule", "operators"}, {2, 3, 4}, {}};
   for (const Json &kernel : kernels)
-    table.rows.push_back({plainText(member(kernel, "name")), plainText(member(kernel, "root")),
-                          plainText(member(kernel, "launches")), scaledText(member(kernel, "flops")),
-                          scaledText(member(kernel, "bytes")), plainText(member(kernel, "limit")),
-                          shortened(plainText(member(kernel, "schedule")), 48),
-                          shortened(joined(member(kernel, "ops"), " "), 60)});
+    table.rows.push_back(
+        {plainText(member(kernel, "name")), plainText(member(kernel, "root")),
+         plainText(member(kernel, "launches")), shortened(scaledText(member(kernel, "flops")), 32),
+         shortened(scaledText(member(kernel, "bytes")), 32), plainText(member(kernel, "limit")),
+         shortened(plainText(member(kernel, "schedule")), 48),
+         shortened(joined(member(kernel, "ops"), " "), 60)});
   return fmt::format("kernels ({})\n{}", table.rows.size(), table.text());
 }
 

@@ -46,10 +46,10 @@ int64_t ConvGeometry::tapCount() const {
 }
 
 bool ConvGeometry::lanewise(const TargetInfo &target) const {
-  Type type = accumulatorType(elementOf(ConvOp(op).getResult()));
+  Type type = accumulatorType(elementOf(ConvOp(op).getResult())), weights = elementOf(ConvOp(op).getRhs());
   const int64_t lanes = target.lanes(type.getIntOrFloatBitWidth());
   return depthwise() || (groups > 1 && groupChannels == groupOutputs && llvm::isa<FloatType>(type) &&
-                         groupOutputs < lanes && lanes % groupOutputs == 0);
+                         weights == type && groupOutputs < lanes && lanes % groupOutputs == 0);
 }
 
 bool ConvGeometry::isProduct() const {

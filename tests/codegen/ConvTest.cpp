@@ -308,6 +308,18 @@ TEST(Conv, SizesOfRunTime) {
       checkRunTimeSizes(target(name), t);
 }
 
+TEST(Conv, HalfPrecision) {
+  for (const Case &t : cases) {
+    SCOPED_TRACE(t.name);
+    KernelCase c;
+    Type half = Float16Type::get(c.f32().getContext());
+    Value x = c.argument(operandShape(t), half), w = c.weight(weightShape(t), half);
+    c.yield(conv(c, t, x, w, half));
+    c.compile(target());
+    c.check({}, 3, 2e-3);
+  }
+}
+
 TEST(Conv, WithPrologue) {
   for (const Case &t : cases)
     checkConv(target(), t, true, true);
