@@ -108,6 +108,7 @@ private:
   llvm::DenseMap<mlir::Value, uint64_t> squeezedDims; ///< see NodeImporter::squeezeAtRunTime
   llvm::StringMap<const onnx::Function *> functions;  ///< "domain:name:overload"
   llvm::StringSet<> usedOverrides;
+  size_t sequenceElements = 0; ///< of all sequences
   Scope *current = nullptr;
   friend class NodeImporter;
 };

@@ -99,6 +99,10 @@ public:
   std::optional<llvm::SmallVector<mlir::Value>> subgraph(const onnx::Graph &graph,
                                                          llvm::ArrayRef<mlir::Value> arguments);
 
+  /// Makes room for a sequence of so many tensors; false, with a diagnostic, when all sequences together have
+  /// too many.
+  bool holdSequence(size_t elements);
+
   /// The rank that the model declares for a result; nothing where it declares none.
   std::optional<int64_t> declaredRank(size_t index) const;
   /// Put the ops of one of `op`'s regions, which yields at its end, in the op's place.

@@ -31,6 +31,15 @@ void NodeImporter::alignSecondOperand() {
 
 //===- Operands and results -------------------------------------------------------===//
 
+bool NodeImporter::holdSequence(size_t elements) {
+  constexpr size_t most = 1 << 19; // hundreds of lists of a thousand
+  graph.sequenceElements += std::min(elements, most + 1);
+  if (graph.sequenceElements <= most)
+    return true;
+  unsupported("TW1202", "the model's sequences have more than " + llvm::Twine(most) + " elements together");
+  return false;
+}
+
 size_t NodeImporter::operandCount() const { return operands.size(); }
 bool NodeImporter::has(size_t index) const { return index < operands.size() && operands[index]; }
 Value NodeImporter::operand(size_t index) { return index < operands.size() ? operands[index] : Value(); }

@@ -13,7 +13,10 @@ namespace tilewright::frontend {
 
 using Elements = SmallVector<Value>;
 
+/// Null, with a diagnostic, where sequences grow beyond all measure.
 static Value sequenceOf(NodeImporter &n, ArrayRef<Value> elements) {
+  if (!n.holdSequence(elements.size()))
+    return {};
   SmallVector<Type> types(llvm::map_range(elements, [](Value v) { return v.getType(); }));
   return UnrealizedConversionCastOp::create(n.b, n.loc, TypeRange(TupleType::get(n.b.getContext(), types)),
                                             elements)
@@ -158,14 +161,13 @@ static std::optional<Dims> partsOf(NodeImporter &n, AffineExpr size) {
     }
     part = given->front();
   }
-  constexpr int64_t mostParts = 1 << 16;
-  if (!known || llvm::divideCeil(*known, part) > mostParts) {
-    n.unsupported("TW1202",
-                  "the number of parts must be known when the model is compiled, and at most " +
-                      llvm::Twine(mostParts),
-                  known ? std::string() : fixDimensions(n, {size}));
+  if (!known) {
+    n.unsupported("TW1202", "the number of parts must be known when the model is compiled",
+                  fixDimensions(n, {size}));
     return std::nullopt;
   }
+  if (!n.holdSequence(llvm::divideCeil(*known, part)))
+    return std::nullopt;
   Dims parts;
   for (int64_t rest = *known; rest > 0; rest -= part)
     parts.push_back(n.dim(std::min(part, rest)));

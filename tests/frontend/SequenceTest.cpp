@@ -106,6 +106,11 @@ TEST_F(Sequence, WhatCannotBeResolvedIsRefused) {
               .node("ConcatFromSequence", {"s"}, {"y"})
               .output("y"),
           "--dim N");
+  refused(GraphWriter()
+              .input("x", ElementType::Float32, {1 << 30})
+              .node("SplitToSequence", {"x"}, {"s"})
+              .output("s"),
+          "together");
   refused(graph().node("Optional", {}, {"none"}).node("OptionalGetElement", {"none"}, {"y"}).output("y"),
           "no element");
   refused(graph().node("SequenceEmpty", {}, {"s"}).node("SequenceErase", {"s"}, {"t"}).output("t"),
