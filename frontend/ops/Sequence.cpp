@@ -50,9 +50,10 @@ static std::optional<SmallVector<int64_t>> knownInts(NodeImporter &n, size_t ind
   return ints;
 }
 
-/// The position that operand `index` gives in a sequence of `size`, from the end where negative; `fallback`
-/// without the operand.
-static std::optional<int64_t> position(NodeImporter &n, size_t index, int64_t size, int64_t fallback) {
+/// The position up to `last` that operand `index` gives in a sequence of `size`, from the end where negative;
+/// `fallback` without the operand.
+static std::optional<int64_t> position(NodeImporter &n, size_t index, int64_t size, int64_t last,
+                                       int64_t fallback) {
   if (!n.has(index))
     return fallback;
   if (!requireTensor(n, index))
@@ -60,7 +61,7 @@ static std::optional<int64_t> position(NodeImporter &n, size_t index, int64_t si
   auto given = knownInts(n, index);
   if (!given)
     return std::nullopt;
-  if (given->size() == 1 && given->front() >= -size && given->front() < size)
+  if (given->size() == 1 && given->front() >= -size && given->front() <= last)
     return given->front() < 0 ? given->front() + size : given->front();
   n.fail("TW2005", "the position is not one of a sequence of " + llvm::Twine(size));
   return std::nullopt;
@@ -87,8 +88,7 @@ static void importInsert(NodeImporter &n) {
     return;
   Elements same(*elements);
   same.push_back(n.operand(1));
-  // One position more than there are elements: the end.
-  auto at = position(n, 2, elements->size() + 1, elements->size());
+  auto at = position(n, 2, elements->size(), /*last=*/elements->size(), elements->size());
   if (!at || !requireSameElements(n, same))
     return;
   elements->insert(elements->begin() + *at, n.operand(1));
@@ -101,7 +101,7 @@ static void importErase(NodeImporter &n) {
     return;
   if (elements->empty())
     return n.fail("TW2005", "nothing can be erased from an empty sequence");
-  if (auto at = position(n, 1, elements->size(), elements->size() - 1)) {
+  if (auto at = position(n, 1, elements->size(), elements->size() - 1, elements->size() - 1)) {
     elements->erase(elements->begin() + *at);
     n.result(0, sequenceOf(n, *elements));
   }
@@ -111,7 +111,7 @@ static void importAt(NodeImporter &n) {
   auto elements = elementsOf(n, 0);
   if (!elements || !require(n, 2))
     return;
-  if (auto at = position(n, 1, elements->size(), 0))
+  if (auto at = position(n, 1, elements->size(), elements->size() - 1, 0))
     n.result(0, (*elements)[*at]);
 }
 

@@ -57,10 +57,12 @@ TEST_F(Sequence, GrownShrunkAndJoined) {
   g.node("SequenceInsert", {"s2", "positive", "one"}, {"s3"}).node("Identity", {"s3"}, {"same"});
   g.node("SequenceErase", {"same", "last"}, {"s4"}); // x, positive
   g.node("ConcatFromSequence", {"s4"}, {"y"}, {attributeInt("axis", 1)});
+  g.node("SequenceInsert", {"s2", "positive", "last"}, {"s5"}).node("SequenceAt", {"s5", "last"}, {"end"});
   g.node("ConcatFromSequence", {"s3"}, {"z"}, {attributeInt("axis", -1), attributeInt("new_axis", 1)});
-  g.output("y").output("z");
+  g.output("y").output("z").output("end");
   auto results = run(g, {x()});
-  ASSERT_EQ(results.size(), 2u);
+  ASSERT_EQ(results.size(), 3u);
+  expectNear(results[2], {3, 2}, {-1, -2, -3, -4, -5, -6}); // inserted before the last, as in a Python list
   expectNear(results[0], {3, 4}, {1, 2, 1, 2, 3, 4, 3, 4, 5, 6, 5, 6});
   expectNear(results[1], {3, 2, 3}, {1, 1, -1, 2, 2, -2, 3, 3, -3, 4, 4, -4, 5, 5, -5, 6, 6, -6});
 }
