@@ -1,0 +1,64 @@
+//===- ProgramPlanTest.cpp - when buffers live -----------------------------===//
+#include "codegen/program/ProgramPlan.h"
+
+#include "ir/Graph.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Parser/Parser.h"
+
+#include <gtest/gtest.h>
+
+using namespace mlir;
+
+namespace tilewright::codegen {
+namespace {
+
+const char *branches = R"(
+  "kernel.func"() <{sym_name = "isPositive"}> ({
+  ^bb0(%x: tensor<4xf32>):
+    %zero = graph.constant dense<0.0> : tensor<f32> : tensor<f32>
+    %most = graph.reduce <rmax> %x [0] : tensor<4xf32> -> tensor<f32>
+    %c = graph.compare <gt> %most, %zero : tensor<f32> -> tensor<i1>
+    kernel.yield %c : tensor<i1>
+  }) : () -> ()
+  "kernel.func"() <{sym_name = "negate"}> ({
+  ^bb0(%x: tensor<4xf32>):
+    %y = graph.unary <neg> %x : tensor<4xf32> -> tensor<4xf32>
+    kernel.yield %y : tensor<4xf32>
+  }) : () -> ()
+  func.func @main(%x: tensor<4xf32>) -> tensor<4xf32>
+      attributes {graph.input_names = ["x"], graph.output_names = ["y"]} {
+    %c = kernel.launch @isPositive(%x) affine_map<() -> ()> : (tensor<4xf32>) -> tensor<i1>
+    %y = "graph.if"(%c) <{elseDims = affine_map<() -> ()>, symbols = array<i64>, thenDims = affine_map<() -> ()>}> ({
+      %a = kernel.launch @negate(%x) affine_map<() -> ()> : (tensor<4xf32>) -> tensor<4xf32>
+      %b = kernel.launch @negate(%a) affine_map<() -> ()> : (tensor<4xf32>) -> tensor<4xf32>
+      graph.yield %b : tensor<4xf32>
+    }, {
+      %a = kernel.launch @negate(%x) affine_map<() -> ()> : (tensor<4xf32>) -> tensor<4xf32>
+      graph.yield %a : tensor<4xf32>
+    }) : (tensor<i1>) -> tensor<4xf32>
+    return %y : tensor<4xf32>
+  })";
+
+/// Which branch it is every thread finds out by itself, some later than others: what the first launch of
+/// either branch writes must not lie where the condition did.
+TEST(ProgramPlan, AConditionLivesUntilEitherBranchHasBegun) {
+  MLIRContext context;
+  context.loadDialect<graph::GraphDialect, kernel::KernelDialect, func::FuncDialect>();
+  auto module = parseSourceString<ModuleOp>(branches, &context);
+  ASSERT_TRUE(module);
+  auto main = module->lookupSymbol<func::FuncOp>("main");
+  const ProgramPlan plan = planProgram(main, SymbolTable(*module));
+  unsigned seen = 0;
+  main.walk([&](graph::IfOp op) {
+    const PlannedBuffer &condition = plan.buffers[plan.placeOf(op.getCondition()).index];
+    for (Region *region : {&op.getThenRegion(), &op.getElseRegion()}) {
+      auto first = *region->front().getOps<kernel::LaunchOp>().begin();
+      EXPECT_GE(condition.death, plan.buffers[plan.placeOf(first.getResult(0)).index].birth);
+      ++seen;
+    }
+  });
+  EXPECT_EQ(seen, 2u);
+}
+
+} // namespace
+} // namespace tilewright::codegen
