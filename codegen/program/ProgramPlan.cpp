@@ -153,8 +153,8 @@ private:
       bind(result, targets.back());
     }
     for (Region *region : {&op.getThenRegion(), &op.getElseRegion()}) {
-      // Either branch comes right behind the phase in which every thread looks at the condition: until its first
-      // barrier a late thread may still have to.
+      // Either branch comes right behind the phase in which every thread looks at the condition: until its
+      // first barrier a late thread may still have to.
       read(op.getCondition());
       block(region->front());
       copies(region->front().getTerminator(), region->front().getTerminator()->getOperands(), targets);
