@@ -356,11 +356,11 @@ bool GraphImporter::requireTensor(Value value, std::string_view name, const onnx
   return false;
 }
 
-bool GraphImporter::operandsFit(const onnx::Node &node) {
-  return takesSequences(node.domain, node.opType) || llvm::all_of(node.inputs, [&](std::string_view name) {
-           Value value = name.empty() ? Value() : lookup(name).value_or(Value());
-           return !value || requireTensor(value, name, &node);
-         });
+bool GraphImporter::requireTensors(const onnx::Node &node) {
+  return llvm::all_of(node.inputs, [&](std::string_view name) {
+    Value value = name.empty() ? Value() : lookup(name).value_or(Value());
+    return !value || requireTensor(value, name, &node);
+  });
 }
 
 /// Who takes their elements has taken them.
@@ -377,11 +377,12 @@ void GraphImporter::importOperator(const onnx::Node &node, Scope &scope, int ops
     unknownOperator(node, opset);
     return poison(node, scope);
   }
-  if (!operandsFit(node))
+  const bool tensorsOnly = !takesSequences(node.domain, node.opType);
+  if (tensorsOnly && !requireTensors(node))
     return poison(node, scope);
   NodeImporter importer(*this, node, builder, locationOf(node), symbols, opset);
   Block *block = builder.getBlock();
-  if (!takesSequences(node.domain, node.opType))
+  if (tensorsOnly)
     noteSuspect(importer);
   std::optional<uint64_t> squeezed = squeezedOperands(importer);
   if (squeezed) {
@@ -418,11 +419,12 @@ void GraphImporter::noteSuspect(NodeImporter &n) {
     return besideData && type.getElementType().isIntOrIndex() ? 3 : type.hasStaticShape() ? 1 : 2;
   };
   int most = 0;
+  size_t suspect = 0;
   for (size_t index = 0; index < n.operandCount(); ++index)
-    if (int here = suspicion(index); here > 0 && here >= most) {
-      most = here;
-      suspects[llvm::cast<NameLoc>(locationOf(n.node)).getName()] = std::string(n.node.inputs[index]);
-    }
+    if (int here = suspicion(index); here > 0 && here >= most)
+      most = here, suspect = index;
+  if (most > 0)
+    suspects[llvm::cast<NameLoc>(n.loc).getName()] = std::string(n.node.inputs[suspect]);
 }
 
 void GraphImporter::unknownOperator(const onnx::Node &node, int64_t opset) {

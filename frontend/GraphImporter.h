@@ -73,7 +73,7 @@ private:
   bool operandsUsable(const onnx::Node &node, bool &poisoned);
   /// False, with a diagnostic about the user, where the value is a sequence or an empty optional.
   bool requireTensor(mlir::Value value, std::string_view name, const onnx::Node *user);
-  bool operandsFit(const onnx::Node &node);
+  bool requireTensors(const onnx::Node &node);
   void removeSequences();
   void importOperator(const onnx::Node &node, Scope &scope, int opset);
   void importCall(const onnx::Node &node, const onnx::Function &function, Scope &scope);

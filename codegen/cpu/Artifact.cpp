@@ -9,7 +9,6 @@
 
 #include "tilewright/artifact.h"
 
-#include "llvm/ADT/ScopeExit.h"
 #include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Path.h"

@@ -50,7 +50,8 @@ private:
   Accumulators outerTaps(int64_t d, const Item &item, Value y, Value left, Value panel,
                          const TileClass &tiles, Accumulators sums);
   Accumulators lastTaps(Value left, Value panel, const TileClass &tiles, Value channels, Accumulators sums);
-  Accumulators borderTaps(Value left, Value panel, Value channels, Accumulators sums);
+  Accumulators borderTaps(std::pair<Value, Value> bounds, Value left, Value panel, Value channels,
+                          Accumulators sums);
   Accumulators interval(const TapInterval &taps, Value left, Value panel, Value channels, Accumulators sums);
   MicroKernel::Run runOf(Value left, Value panel, Value tap, Value x, Value depth);
   Indices indicesAt(const Item &item, Value y, Value pixel, const Index &column);
@@ -70,8 +71,7 @@ private:
   bool signedLeft;                   ///< sums start from a correction that assumes all taps
   std::optional<StridedView> view;
   std::optional<ConvStage> stage;
-  PixelMemory pixels;                   ///< of the current item; staged ones start at the item's first row
-  std::pair<Value, Value> borderBounds; ///< taps of the current border pixel
+  PixelMemory pixels; ///< of the current item; staged ones start at the item's first row
   Value panelBase, panelScratch;
   Value partial; ///< scratch for the sums of an item where channels are cut
 };
@@ -107,13 +107,8 @@ void ConvEmitter::emit() {
 }
 
 void ConvEmitter::forEachTile(const Item &item, TileBody body) {
-  e.loop(item.rows.first, item.rows.end, 1, [&](Value y) {
-    tiles.forEach([&](const TileClass &some, Value pixel) {
-      if (some.border)
-        borderBounds = tapBounds(e, g, g.rank - 1, pixel);
-      body(y, some, pixel);
-    });
-  });
+  e.loop(item.rows.first, item.rows.end, 1,
+         [&](Value y) { tiles.forEach([&](const TileClass &some, Value pixel) { body(y, some, pixel); }); });
 }
 
 //===- Work items ----------------------------------------------------------------------===//
@@ -284,7 +279,7 @@ Accumulators ConvEmitter::outerTaps(int64_t d, const Item &item, Value y, Value 
 Accumulators ConvEmitter::lastTaps(Value left, Value panel, const TileClass &tiles, Value channels,
                                    Accumulators sums) {
   if (tiles.border)
-    return borderTaps(left, panel, channels, std::move(sums));
+    return borderTaps(*tiles.border, left, panel, channels, std::move(sums));
   for (const TapInterval &taps : tiles.taps) {
     const int64_t first = taps.firstRow * vectors, count = (taps.endRow - taps.firstRow) * vectors;
     Accumulators some(ArrayRef(sums).slice(first, count));
@@ -294,8 +289,9 @@ Accumulators ConvEmitter::lastTaps(Value left, Value panel, const TileClass &til
   return sums;
 }
 
-Accumulators ConvEmitter::borderTaps(Value left, Value panel, Value channels, Accumulators sums) {
-  return e.loop(borderBounds.first, borderBounds.second, 1, sums, [&](Value tap, ValueRange carried) {
+Accumulators ConvEmitter::borderTaps(std::pair<Value, Value> bounds, Value left, Value panel, Value channels,
+                                     Accumulators sums) {
+  return e.loop(bounds.first, bounds.second, 1, sums, [&](Value tap, ValueRange carried) {
     return kernel.accumulate({1, vectors},
                              runOf(left, panel, tap, e.mul(tap, g.rhsDilation.back()), channels), carried);
   });

@@ -79,7 +79,7 @@ void ConvTiles::forEachAtRunTime(llvm::function_ref<void(const TileClass &, Valu
   });
   e.loop(zero, e.sub(width, count), 1, [&](Value index) {
     Value pixel = e.select(e.less(index, first), index, e.add(index, count));
-    body({0, 0, 1, {}, /*border=*/true}, pixel);
+    body({0, 0, 1, {}, tapBounds(e, g, g.rank - 1, pixel)}, pixel);
   });
 }
 

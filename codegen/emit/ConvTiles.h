@@ -17,7 +17,8 @@ struct TapInterval {
 struct TileClass {
   int64_t first, end, rows;
   llvm::SmallVector<TapInterval> taps;
-  bool border = false; ///< one pixel, whose taps are known at run time only: tapBounds()
+  /// Instead of `taps`: the bounds of those of one pixel at a border that is known at run time only.
+  std::optional<std::pair<mlir::Value, mlir::Value>> border = {};
 };
 
 /// The tiles of a row of the result, by what their taps along x meet. With a border of zeros (`bordered`) all

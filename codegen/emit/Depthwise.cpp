@@ -29,7 +29,7 @@ private:
   Accumulators outerTaps(int64_t d, Value y, Value left, Value firstTap, const TileClass &some,
                          Accumulators sums);
   Accumulators lastTaps(Value left, Value firstTap, const TileClass &some, Accumulators sums);
-  Accumulators borderTaps(Value left, Value firstTap, Accumulators sums);
+  Accumulators borderTaps(std::pair<Value, Value> bounds, Value left, Value firstTap, Accumulators sums);
   Value loadLanes(Value address, bool padded);
   Value loadWeights(Value tap, int64_t groupChannel);
   Value spreadChannel(Value pixel, int64_t groupChannel);
@@ -49,7 +49,6 @@ private:
   RowBlock rows;
   PixelMemory pixels;
   Value weights, channel, mask;
-  std::pair<Value, Value> borderBounds; ///< taps of the current border pixel
 };
 
 DepthwiseEmitter::DepthwiseEmitter(ValueEmitter &e, ConvOp op, EmittedKernel &result)
@@ -107,8 +106,6 @@ void DepthwiseEmitter::emitTile(Value y, Value channel, const TileClass &some, V
   const bool exact = channels % kernel.lanes() == 0;
   mask = exact ? Value() : e.laneMask(channel, e.constant(channels), kernel.lanes());
   this->channel = channel;
-  if (some.border)
-    borderBounds = tapBounds(e, g, g.rank - 1, pixel);
   output.enterPanel(channel, e.constant(channels), exact);
   Value left = e.address(e.address(pixels.base, channel, bytes),
                          e.mul(e.mul(pixel, g.strides.back()), pixels.pitches.back()), 1);
@@ -122,7 +119,7 @@ void DepthwiseEmitter::emitTile(Value y, Value channel, const TileClass &some, V
 Accumulators DepthwiseEmitter::outerTaps(int64_t d, Value y, Value left, Value firstTap,
                                          const TileClass &some, Accumulators sums) {
   if (d == g.rank - 1)
-    return some.border ? borderTaps(left, firstTap, std::move(sums))
+    return some.border ? borderTaps(*some.border, left, firstTap, std::move(sums))
                        : lastTaps(left, firstTap, some, std::move(sums));
   Value index = rows.index(g, d, y), origin = index;
   if (stage)
@@ -181,8 +178,9 @@ Accumulators DepthwiseEmitter::lastTaps(Value left, Value firstTap, const TileCl
   return sums;
 }
 
-Accumulators DepthwiseEmitter::borderTaps(Value left, Value firstTap, Accumulators sums) {
-  return e.loop(borderBounds.first, borderBounds.second, 1, sums, [&](Value tap, ValueRange carried) {
+Accumulators DepthwiseEmitter::borderTaps(std::pair<Value, Value> bounds, Value left, Value firstTap,
+                                          Accumulators sums) {
+  return e.loop(bounds.first, bounds.second, 1, sums, [&](Value tap, ValueRange carried) {
     Value column =
         loadLanes(e.address(left, e.mul(e.mul(tap, g.rhsDilation.back()), pixels.pitches.back()), 1), false);
     Accumulators sum(carried);

@@ -37,7 +37,7 @@ void RowTiles::forEach(Value first, Value end, TileBody body) {
 }
 
 void RowTiles::forEachPiece(ValueEmitter &e, Value first, Value rows, int64_t limit, TileBody body) {
-  Value next = e.sub(e.add(first, rows), e.remainder(rows, e.constant(limit))), end = e.add(first, rows);
+  Value end = e.add(first, rows), next = e.sub(end, e.remainder(rows, e.constant(limit)));
   e.loop(first, next, limit, [&](Value row) { body(limit, row); });
   for (int64_t piece = llvm::PowerOf2Ceil(limit) / 2; piece > 0; piece /= 2) {
     Value after = e.add(next, piece), fits = e.less(after, e.add(end, 1));

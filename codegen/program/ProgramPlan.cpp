@@ -146,7 +146,6 @@ private:
   void conditional(IfOp op) {
     read(op.getCondition());
     barrier(op);
-    read(op.getCondition());
     SmallVector<unsigned> targets;
     for (Value result : op.getResults()) {
       targets.push_back(makeBuffer(result));

@@ -212,4 +212,50 @@ Value checkedMatmul(NodeImporter &n, Value lhs, Value rhs, Type resultElement) {
   return n.cast(n.matmul(lhs, rhs, wide), element);
 }
 
+Value joined(NodeImporter &n, SmallVector<Value> values, int64_t axis) {
+  if (!requireSameElements(n, values))
+    return {};
+  Dims first = dimsOf(values[0]);
+  for (Value &value : values) {
+    if (!requireRank(n, value, first.size(), first.size()))
+      return {};
+    Dims shape = dimsOf(value);
+    for (size_t index = 0; index < shape.size(); ++index) {
+      if (index == size_t(axis))
+        continue;
+      if (!requireSameSize(n, shape[index], first[index],
+                           "sizes of the operands along dimension " + llvm::Twine(index)))
+        return {};
+      if (!constantOf(first[index])) // what one operand knows holds for all
+        first[index] = shape[index];
+    }
+  }
+  for (Value &value : values)
+    for (size_t index = 0; index < first.size(); ++index)
+      if (index != size_t(axis))
+        value = withSize(n, value, index, first[index]);
+  return n.concat(values, axis);
+}
+
+std::optional<SmallVector<Value>> cutUp(NodeImporter &n, Value value, int64_t axis,
+                                        ArrayRef<AffineExpr> sizes) {
+  AffineExpr total = n.dim(0);
+  for (AffineExpr size : sizes) {
+    if (n.symbols.upperBound(size) < 0) {
+      n.fail("TW2005", "split has a negative size");
+      return std::nullopt;
+    }
+    total = total + size;
+  }
+  if (!requireSameSize(n, total, dimsOf(value)[axis], "the sum of the parts and the dimension"))
+    return std::nullopt;
+  SmallVector<Value> parts;
+  AffineExpr start = n.dim(0);
+  for (AffineExpr size : sizes) {
+    parts.push_back(n.sliceAxis(value, axis, canonical(start), size));
+    start = start + size;
+  }
+  return parts;
+}
+
 } // namespace tilewright::frontend

@@ -60,4 +60,11 @@ mlir::Value contractSameType(GraphBuilder &g, mlir::Value lhs, mlir::Value rhs,
 /// gives null.
 mlir::Value checkedMatmul(NodeImporter &n, mlir::Value lhs, mlir::Value rhs, mlir::Type resultElement = {});
 
+/// The values, of equal types but for their sizes along `axis`, behind each other along it; null, with a
+/// diagnostic, where they do not fit together. What one knows of its other sizes holds for all.
+mlir::Value joined(NodeImporter &n, llvm::SmallVector<mlir::Value> values, int64_t axis);
+/// Parts of these sizes along `axis`; nothing, with a diagnostic, where they do not make up the value.
+std::optional<llvm::SmallVector<mlir::Value>> cutUp(NodeImporter &n, mlir::Value value, int64_t axis,
+                                                    llvm::ArrayRef<mlir::AffineExpr> sizes);
+
 } // namespace tilewright::frontend

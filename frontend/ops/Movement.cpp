@@ -253,28 +253,8 @@ static void importConcat(NodeImporter &n) {
   for (size_t index = 0; index < n.operandCount(); ++index)
     values.push_back(n.operand(index));
   std::optional<int64_t> axis = n.axis(n.intAttr("axis", 1), n.rank(values[0]));
-  if (!axis || !requireSameElements(n, values))
-    return;
-  Dims first = dimsOf(values[0]);
-  for (Value &value : values) {
-    if (!requireRank(n, value, first.size(), first.size()))
-      return;
-    Dims shape = dimsOf(value);
-    for (size_t index = 0; index < shape.size(); ++index) {
-      if (index == size_t(*axis))
-        continue;
-      if (!requireSameSize(n, shape[index], first[index],
-                           "sizes of the operands along dimension " + llvm::Twine(index)))
-        return;
-      if (!constantOf(first[index])) // what one operand knows holds for all
-        first[index] = shape[index];
-    }
-  }
-  for (Value &value : values)
-    for (size_t index = 0; index < first.size(); ++index)
-      if (index != size_t(*axis))
-        value = withSize(n, value, index, first[index]);
-  n.result(0, n.concat(values, *axis));
+  if (axis)
+    n.result(0, joined(n, values, *axis));
 }
 
 /// `count` equal parts; where they do not come out even, the last is smaller.
@@ -324,25 +304,15 @@ static void importSplit(NodeImporter &n) {
   std::optional<int64_t> axis = n.axis(n.intAttr("axis", 0), n.rank(x));
   if (!axis)
     return;
-  AffineExpr size = dimsOf(x)[*axis], start = n.dim(0);
-  std::optional<Dims> sizes = splitSizes(n, size);
+  std::optional<Dims> sizes = splitSizes(n, dimsOf(x)[*axis]);
   if (!sizes)
     return;
   if (sizes->size() != n.resultCount())
     return n.fail("TW2005", "split has " + llvm::Twine(sizes->size()) + " sizes for " +
                                 llvm::Twine(n.resultCount()) + " outputs");
-  AffineExpr total = n.dim(0);
-  for (AffineExpr part : *sizes) {
-    if (n.symbols.upperBound(part) < 0)
-      return n.fail("TW2005", "split has a negative size");
-    total = total + part;
-  }
-  if (!requireSameSize(n, total, size, "the sum of the parts and the dimension"))
-    return;
-  for (auto [index, part] : llvm::enumerate(*sizes)) {
-    n.result(index, n.sliceAxis(x, *axis, canonical(start), part));
-    start = start + part;
-  }
+  if (auto parts = cutUp(n, x, *axis, *sizes))
+    for (auto [index, part] : llvm::enumerate(*parts))
+      n.result(index, part);
 }
 
 //===- Expand, tile ------------------------------------------------------------------------------===//

@@ -4,9 +4,8 @@
 /// A sequence is the result of an unrealized cast from its tensors to a tuple, an empty optional one from
 /// nothing to none. They go by name through graphs and functions like any value; the importer lets them into
 /// these operators only, and removes the casts at the end.
-#include "frontend/ops/Common.h"
+#include "frontend/ops/Composites.h"
 #include "mlir/IR/BuiltinOps.h"
-#include <numeric>
 
 using namespace mlir;
 namespace tilewright::frontend {
@@ -43,13 +42,6 @@ static bool requireTensor(NodeImporter &n, size_t index) {
   return false;
 }
 
-static std::optional<SmallVector<int64_t>> knownInts(NodeImporter &n, size_t index) {
-  auto ints = n.constantInts(n.operand(index));
-  if (!ints && !n.hasFailed())
-    n.unsupported("TW2006", "operand " + llvm::Twine(index) + " must be known when the model is compiled");
-  return ints;
-}
-
 /// The position up to `last` that operand `index` gives in a sequence of `size`, from the end where negative;
 /// `fallback` without the operand.
 static std::optional<int64_t> position(NodeImporter &n, size_t index, int64_t size, int64_t last,
@@ -58,7 +50,7 @@ static std::optional<int64_t> position(NodeImporter &n, size_t index, int64_t si
     return fallback;
   if (!requireTensor(n, index))
     return std::nullopt;
-  auto given = knownInts(n, index);
+  auto given = intsFrom(n, index, "");
   if (!given)
     return std::nullopt;
   if (given->size() == 1 && given->front() >= -size && given->front() <= last)
@@ -136,11 +128,8 @@ static void importConcat(NodeImporter &n) {
       return;
     if (stacked)
       element = n.unsqueeze(element, {*axis});
-    for (auto [d, a, b] : llvm::enumerate(dimsOf(elements->front()), dimsOf(element)))
-      if (int64_t(d) != *axis && !requireSameSize(n, a, b, "the sizes of elements"))
-        return;
   }
-  n.result(0, n.concat(*elements, *axis));
+  n.result(0, joined(n, *elements, *axis));
 }
 
 /// The sizes of the parts of SplitToSequence; nothing, with a diagnostic, where their number is not known.
@@ -152,7 +141,7 @@ static std::optional<Dims> partsOf(NodeImporter &n, AffineExpr size) {
       return std::nullopt;
     if (n.rank(n.operand(1)) == 1)
       return shapeOperand(n, n.operand(1), "split");
-    auto given = knownInts(n, 1);
+    auto given = intsFrom(n, 1, "");
     if (!given)
       return std::nullopt;
     if (given->size() != 1 || given->front() < 1) {
@@ -181,21 +170,14 @@ static void importSplit(NodeImporter &n) {
   std::optional<int64_t> axis = n.axis(n.intAttr("axis", 0), n.rank(x));
   if (!axis)
     return;
-  AffineExpr size = dimsOf(x)[*axis], start = n.dim(0);
-  std::optional<Dims> parts = partsOf(n, size);
-  if (!parts)
+  std::optional<Dims> sizes = partsOf(n, dimsOf(x)[*axis]);
+  auto elements = sizes ? cutUp(n, x, *axis, *sizes) : std::nullopt;
+  if (!elements)
     return;
-  AffineExpr total = std::accumulate(parts->begin(), parts->end(), n.dim(0));
-  if (!requireSameSize(n, canonical(total), size, "the sum of the parts and the dimension"))
-    return;
-  const bool squeezed = !n.has(1) && n.intAttr("keepdims", 1) == 0;
-  Elements elements;
-  for (AffineExpr part : *parts) {
-    Value element = n.sliceAxis(x, *axis, canonical(start), part);
-    elements.push_back(squeezed ? n.squeeze(element, {*axis}) : element);
-    start = start + part;
-  }
-  n.result(0, sequenceOf(n, elements));
+  if (!n.has(1) && n.intAttr("keepdims", 1) == 0)
+    for (Value &element : *elements)
+      element = n.squeeze(element, {*axis});
+  n.result(0, sequenceOf(n, *elements));
 }
 
 //===- Optional values --------------------------------------------------------------------===//
