@@ -107,9 +107,12 @@ ensure_packages() {
   fi
   run_logged "reading Debian's package lists" apt-update as_root apt-get -q -o DPkg::Lock::Timeout=120 update ||
     { show_log apt-update 10; die "apt-get update failed" "Is this machine online? The whole output is in build/logs/apt-update.log"; }
-  apt-cache policy llvm-22-dev | grep -q 'Candidate: [0-9]' ||
-    die "the package sources of this machine do not offer LLVM 22" \
-      "Debian 12 has it in its suite bookworm-security: enable that in /etc/apt and run this again."
+  # awk reads to the end: a reader that leaves early kills apt-cache by SIGPIPE, and pipefail makes a failure of that.
+  case "$(LC_ALL=C apt-cache policy llvm-22-dev | awk '$1 == "Candidate:" { print $2 }')" in
+  [0-9]*) ;;
+  *) die "the package sources of this machine do not offer LLVM 22" \
+      "Debian 12 has it in its suite bookworm-security: enable that in /etc/apt and run this again." ;;
+  esac
   run_logged "installing ${#missing[@]} packages" apt-install as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
     -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 --no-install-recommends install "${missing[@]}" ||
     { show_log apt-install 15; die "apt-get install failed" "The whole output is in build/logs/apt-install.log"; }
