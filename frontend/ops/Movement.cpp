@@ -337,17 +337,30 @@ static void importExpand(NodeImporter &n) {
   n.result(0, n.broadcastTo(x, shape));
 }
 
-/// Until opset 5: the operands are how often, and along which axis.
+/// Until opset 5: the operands are how often, and along which axis, as numbers of the input's element type.
 static std::optional<Dims> repeatsOfOneAxis(NodeImporter &n) {
-  auto along = require(n, 3) ? intsFrom(n, 2, "") : std::nullopt;
-  std::optional<Dims> count = along ? shapeOperand(n, n.operand(1), "tiles") : std::nullopt;
-  if (!count)
+  if (!require(n, 3))
     return std::nullopt;
-  if (along->size() != 1 || count->size() != 1) {
-    n.fail("TW2004", "tiles and axis must be scalars");
+  auto along = n.constantFloats(n.operand(2)), times = n.constantFloats(n.operand(1));
+  if (!along) {
+    n.unsupported("TW2006", "the axis must be known when the model is compiled",
+                  "make it an initialiser or a Constant");
     return std::nullopt;
   }
-  std::optional<int64_t> axis = n.axis(along->front(), n.rank(n.operand(0)));
+  bool whole = along->size() == 1 && std::abs(along->front()) < 1e6 && (!times || times->size() == 1);
+  for (double number : times.value_or(SmallVector<double>()))
+    whole &= number >= 0 && number < 0x1p53 && number == std::trunc(number);
+  if (!whole) {
+    n.fail("TW2004", "tiles and axis must be one whole number each");
+    return std::nullopt;
+  }
+  std::optional<Dims> count = times ? std::optional(Dims{n.dim(int64_t(times->front()))})
+                                    : shapeOperand(n, n.cast(n.operand(1), si64(n)), "tiles");
+  if (count && count->size() != 1)
+    n.fail("TW2004", "tiles and axis must be one whole number each");
+  if (n.hasFailed())
+    return std::nullopt;
+  std::optional<int64_t> axis = n.axis(int64_t(along->front()), n.rank(n.operand(0)));
   if (!axis)
     return std::nullopt;
   Dims repeats(n.rank(n.operand(0)), n.dim(1));

@@ -118,20 +118,33 @@ static Type stageType(NodeImporter &n, Type element) {
   return {};
 }
 
+/// The channels of each group; the program checks that symbolic ones are a multiple of the groups, where it
+/// reshapes.
+static std::optional<AffineExpr> channelsPerGroup(NodeImporter &n, AffineExpr channels, int64_t groups) {
+  std::optional<int64_t> known = constantOf(channels);
+  if (groups > 0 && !(known && *known % groups))
+    return canonical(channels.floorDiv(groups));
+  n.fail("TW1205", "num_groups is " + llvm::Twine(groups) + "; it must be positive and divide the channels" +
+                       (known ? ", of which there are " + std::to_string(*known) : ""));
+  return std::nullopt;
+}
+
 static void importGroupNormalization(NodeImporter &n) {
-  if (!require(n, 3) || !requireFloat(n, n.operand(0)) || !requireRank(n, n.operand(0), 2, INT64_MAX))
+  if (!require(n, 3) || !requireFloat(n, n.operand(0)) || !requireRank(n, n.operand(0), 2, INT64_MAX) ||
+      !requireRank(n, n.operand(1), 1, 1, "scale"))
     return;
-  Type element = GraphBuilder::elementType(n.operand(0)), stage = stageType(n, element);
-  int64_t groups = n.intAttr("num_groups", 0), rank = GraphBuilder::rank(n.operand(0));
-  Dims shape = dimsOf(n.operand(0));
-  std::optional<AffineExpr> perGroup = groups > 0 ? divideExactly(shape[1], n.dim(groups)) : std::nullopt;
-  if (!stage)
-    return;
-  if (!perGroup)
-    return n.fail("TW1205",
-                  "num_groups is " + llvm::Twine(groups) + "; it must be positive and divide the channels");
+  Value input = n.operand(0);
+  Type element = GraphBuilder::elementType(input), stage = stageType(n, element);
+  int64_t groups = n.intAttr("num_groups", 0), rank = GraphBuilder::rank(input);
   // Up to opset 20 scale and bias have one entry a group.
   bool perChannel = n.opset >= 21;
+  if (AffineExpr scales = dimsOf(n.operand(1))[0];
+      perChannel && constantOf(scales) && !constantOf(dimsOf(input)[1]))
+    input = withSize(n, input, 1, scales);
+  Dims shape = dimsOf(input);
+  std::optional<AffineExpr> perGroup = channelsPerGroup(n, shape[1], groups);
+  if (!stage || !perGroup)
+    return;
   Dims split = {shape[0], n.dim(groups), *perGroup};
   split.append(shape.begin() + 2, shape.end());
   AffineExpr count = perChannel ? shape[1] : n.dim(groups);
@@ -140,7 +153,7 @@ static void importGroupNormalization(NodeImporter &n) {
   Value bias = scale ? channelVector(n, 2, count, 1, perChannel ? rank : rank + 1, affine) : Value();
   if (!bias)
     return;
-  Value x = n.reshape(n.cast(n.operand(0), stage), split);
+  Value x = n.reshape(n.cast(input, stage), split);
   Value y = standardized(n, moments(n, x, llvm::to_vector(llvm::seq<int64_t>(2, rank + 1))));
   if (perChannel)
     y = n.add(n.mul(n.cast(n.reshape(y, shape), element), scale), bias);

@@ -117,30 +117,31 @@ static void importAveragePool(NodeImporter &n) {
 }
 
 /// |x|^p
-static Value absolutePower(NodeImporter &n, Value x, int64_t p) {
+static Value absolutePower(NodeImporter &n, Value x, double p) {
   if (p == 2)
     return n.mul(x, x);
   Value size = n.unary(UnaryKind::abs, x);
   return p == 1 ? size : n.binary(BinaryKind::pow, size, n.like(x, p));
 }
 
-static Value root(NodeImporter &n, Value x, int64_t p) {
+static Value root(NodeImporter &n, Value x, double p) {
   if (p == 1)
     return x;
   return p == 2 ? n.unary(UnaryKind::sqrt, x) : n.binary(BinaryKind::pow, x, n.like(x, 1.0 / p));
 }
 
-static std::optional<int64_t> normOrder(NodeImporter &n) {
-  int64_t p = n.intAttr("p", 2);
-  if (p >= 1)
+/// An integer since opset 2, a float before.
+static std::optional<double> normOrder(NodeImporter &n) {
+  double p = n.opset < 2 ? n.floatAttr("p", 2) : double(n.intAttr("p", 2));
+  if (p > 0 && std::isfinite(p) && !n.hasFailed())
     return p;
-  n.fail("TW1205", "p is " + llvm::Twine(p) + "; it must be positive");
+  n.fail("TW1205", "p is " + std::to_string(p) + "; it must be positive");
   return std::nullopt;
 }
 
 static void importLpPool(NodeImporter &n) {
   std::optional<Pool> pool = poolOf(n);
-  std::optional<int64_t> p = normOrder(n);
+  std::optional<double> p = normOrder(n);
   if (!pool || !p || !requireFloat(n, n.operand(0)))
     return;
   Type element = GraphBuilder::elementType(n.operand(0));
@@ -173,7 +174,7 @@ static void importGlobalMaxPool(NodeImporter &n) {
 }
 
 static void importGlobalLpPool(NodeImporter &n) {
-  std::optional<int64_t> p = normOrder(n);
+  std::optional<double> p = normOrder(n);
   if (!p || !requireGlobal(n))
     return;
   Type element = GraphBuilder::elementType(n.operand(0));

@@ -177,6 +177,8 @@ Value RecurrentLayer::initialState(size_t operand, int64_t direction) const {
 }
 
 Value projectInput(NodeImporter &n, Value x, Value weights, Value bias) {
+  AffineExpr inputs = dimsOf(weights)[1];
+  x = constantOf(inputs) ? withSize(n, x, 2, inputs) : x; // what is known, so that weights can be packed
   Value product = n.contract(x, weights, {}, {}, {2}, {1});
   return bias ? n.add(product, bias) : product;
 }

@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,7 +39,9 @@ Error ioError(int code, const std::string &message, const char *hint) {
 Error forbidden(std::string_view location, const char *why) {
   return {.code = 1013,
           .message = "external data path '" + std::string(location) + "' " + why,
-          .hint = "Put the data file into the model's folder, under a plain relative path without links."};
+          .hint =
+              "Put the data file into the model's folder, under a plain relative path. Only links of a model "
+              "cache, from its 'snapshots' to its 'blobs', are followed."};
 }
 
 bool isLink(int folder, const char *name) {
@@ -44,8 +49,30 @@ bool isLink(int folder, const char *name) {
   return ::fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode);
 }
 
+/// Model caches keep files by their content: CACHE/snapshots/REVISION/model.onnx_data is a link to a file of
+/// CACHE/blobs. Opens what such a link in `folder`, a descriptor, names; a failed descriptor for all other
+/// links, and where the blob is a link itself.
+Descriptor openBlob(int folder, const std::string &link) {
+  namespace fs = std::filesystem;
+  std::error_code problem;
+  const fs::path here = fs::read_symlink("/proc/self/fd/" + std::to_string(folder), problem);
+  char text[PATH_MAX];
+  const ssize_t length = ::readlinkat(folder, link.c_str(), text, sizeof text);
+  if (problem || length <= 0 || size_t(length) == sizeof text)
+    return Descriptor(-1);
+  const fs::path target = (here / std::string_view(text, size_t(length))).lexically_normal();
+  fs::path cache = here; // up to the folder that has `snapshots`
+  while (cache.has_relative_path() && cache.filename() != "snapshots")
+    cache = cache.parent_path();
+  if (!cache.has_relative_path() || cache == here || target.parent_path() != cache.parent_path() / "blobs")
+    return Descriptor(-1);
+  Descriptor blobs(::open(target.parent_path().c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  return Descriptor(
+      ::openat(blobs.number, target.filename().c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+}
+
 /// Open `location` below `folder` one component at a time, so that no link anywhere on the way can lead out
-/// of it.
+/// of it; but the last may be a link to a blob.
 Result<Descriptor> openBelow(const std::string &folder, std::string_view location) {
   if (location.empty() || location.front() == '/' || location.find('\0') != std::string_view::npos)
     return forbidden(location, "is not a relative path");
@@ -63,8 +90,11 @@ Result<Descriptor> openBelow(const std::string &folder, std::string_view locatio
     int flags = last ? O_RDONLY | O_NONBLOCK : O_PATH | O_DIRECTORY;
     Descriptor next(::openat(at.number, component.c_str(), flags | O_NOFOLLOW | O_CLOEXEC));
     int problem = errno;
-    if (next.number < 0 && isLink(at.number, component.c_str()))
-      return forbidden(location, "goes through a symbolic link");
+    if (next.number < 0 && isLink(at.number, component.c_str())) {
+      next = last ? openBlob(at.number, component) : Descriptor(-1);
+      if (next.number < 0)
+        return forbidden(location, "goes through a symbolic link");
+    }
     errno = problem;
     at = std::move(next);
   }

@@ -34,8 +34,8 @@ private:
   Bytes content;
 };
 
-/// The external data files of one model: opened below one folder, never through links, mapped on first use
-/// and kept. Thread-safe.
+/// The external data files of one model: opened below one folder, never through links except from a model
+/// cache's snapshots to its blobs, mapped on first use and kept. Thread-safe.
 class ExternalFiles {
 public:
   /// With an empty `folder` every request is refused (a model that was read from memory).

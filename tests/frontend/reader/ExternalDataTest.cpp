@@ -91,6 +91,41 @@ TEST_F(ExternalData, LinksAreRefused) {
   EXPECT_EQ(read({{"location", "linked/data.bin"}}), "TW1013");
 }
 
+/// CACHE/snapshots/one/sub/model.onnx beside weights that are a link to `target`: the code of reading them.
+std::string readThroughLink(const std::filesystem::path &cache, const std::string &target,
+                            const std::string &snapshots = "snapshots") {
+  std::filesystem::path here = cache / snapshots / "one" / "sub";
+  std::filesystem::create_directories(here);
+  std::filesystem::remove(here / "weights.bin");
+  std::filesystem::create_symlink(target, here / "weights.bin");
+  EXPECT_TRUE(modelWith({tensorExternal("w", ElementType::UInt8, {2}, {{"location", "weights.bin"}})})
+                  .save((here / "model.onnx").string()));
+  auto owner = readModel((here / "model.onnx").string());
+  EXPECT_TRUE(owner);
+  auto dense = (*owner)->graph.initializers.at(0).read();
+  return dense ? std::string(reinterpret_cast<const char *>(dense->data()), dense->size())
+               : dense.error().codeText();
+}
+
+TEST_F(ExternalData, ACachesOwnBlobsMayBeLinkedTo) {
+  std::filesystem::path cache = std::filesystem::canonical(folder / ".") / "cache";
+  std::filesystem::create_directories(cache / "blobs" / "deep");
+  std::filesystem::create_directories(cache / "snapshots" / "one" / "blobs");
+  std::filesystem::create_directory(cache.parent_path() / "blobs");
+  for (const char *name : {"cache/blobs/3d4c", "cache/blobs/deep/3d4c", "blobs/3d4c", "outside",
+                           "cache/snapshots/one/blobs/3d4c"})
+    folder.write(name, "ab");
+  std::filesystem::create_symlink("../../outside", cache / "blobs" / "link");
+  EXPECT_EQ(readThroughLink(cache, "../../../blobs/3d4c"), "ab");
+  EXPECT_EQ(readThroughLink(cache, cache / "blobs" / "3d4c"), "ab") << "the same as an absolute path";
+  for (const char *bad :
+       {"../../../../blobs/3d4c", "../../../../outside", "../../../blobs/link", "../../../blobs/deep/3d4c",
+        "../../../blobs/../../outside", "../../../blobs", "../../../blobs/", "../blobs/3d4c", "/etc/passwd"})
+    EXPECT_EQ(readThroughLink(cache, bad), "TW1013") << bad;
+  EXPECT_EQ(readThroughLink(cache, "../../../blobs/absent"), "TW1013");
+  EXPECT_EQ(readThroughLink(cache, "../../../blobs/3d4c", "tree"), "TW1013") << "no cache";
+}
+
 TEST_F(ExternalData, OnlyRegularFilesAreUsed) {
   std::filesystem::create_directory(folder / "sub");
   ASSERT_EQ(::mkfifo((folder / "fifo").c_str(), 0600), 0);
