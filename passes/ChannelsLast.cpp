@@ -1,10 +1,17 @@
 // Channels last: convolutions and windows read one pixel's channels side by side, the layout of the fast
 // kernels. Each is rewritten between a transpose in front and one behind; the transposes then sink through
 // what does not care about the order until they cancel.
+//
+// Why this ends. Each rewrite lowers, in this order: (1) the convolutions and windows that are not in the new
+// order; (2) the sum over the ops, broadcasts aside, of the turns that each has left, `mostTurns` less those
+// it took: every sinking lowers it by one for the op that it sinks through, and only this makes broadcasts;
+// (3) the same sum over the broadcasts; (4) the transposes. In three dimensions the layout is its own
+// inverse, so the form of a transpose cannot tell whether it has been here before: that is why turns are
+// counted.
 #include "ir/GraphBuilder.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Passes.h"
+#include "passes/Rewriting.h"
 
 using namespace mlir;
 using namespace tilewright::graph;
@@ -37,11 +44,32 @@ Value transposed(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> perm) {
       b, loc, tensorType(to, llvm::cast<RankedTensorType>(x.getType()).getElementType()), x, perm);
 }
 
+RankedTensorType tensorOf(Value v) { return llvm::cast<RankedTensorType>(v.getType()); }
+
 Type permuted(Type type, ArrayRef<int64_t> perm) {
   Dims from = dimsOf(type), to;
   for (int64_t dim : perm)
     to.push_back(from[dim]);
   return tensorType(to, llvm::cast<RankedTensorType>(type).getElementType());
+}
+
+/// How often the dimensions of one op may be permuted: once for the convolution in front and once for a
+/// layout that the model itself changes, and one to spare.
+constexpr int64_t mostTurns = 3;
+constexpr llvm::StringLiteral turnsAttribute = "channels_last.turns";
+
+int64_t turnsOf(Operation *op) {
+  auto turns = op->getAttrOfType<IntegerAttr>(turnsAttribute);
+  return turns ? turns.getInt() : 0;
+}
+
+bool mayTurn(Operation *op) { return turnsOf(op) < mostTurns; }
+
+/// `moved` stands for `op` with its dimensions permuted: it has one turn less.
+template <class Op> Op turned(Op moved, Operation *op) {
+  Builder b(op->getContext());
+  moved->setAttr(turnsAttribute, b.getI64IntegerAttr(turnsOf(op) + 1));
+  return moved;
 }
 
 struct ConvLast : OpRewritePattern<ConvOp> {
@@ -85,12 +113,29 @@ bool isLayout(ArrayRef<int64_t> perm) {
   return perm.size() >= 3 && ArrayRef<int64_t>(inverse(toLast(perm.size()))) == perm;
 }
 
-/// A value that can be permuted for free: constants, repeated scalars and the inverse transpose.
+/// The dimensions that a broadcast's operand goes to before the transpose by `perm`, and the order in which
+/// the operand must have its dimensions for that: they stay in increasing order.
+struct Repetition {
+  SmallVector<int64_t> dims, order;
+  Repetition(BroadcastOp repeat, ArrayRef<int64_t> perm) {
+    SmallVector<std::pair<int64_t, int64_t>> moved; // result dimension i becomes dimension perm[i]
+    for (auto [i, dim] : llvm::enumerate(repeat.getDims()))
+      moved.push_back({perm[dim], int64_t(i)});
+    llvm::sort(moved);
+    for (auto [dim, i] : moved)
+      dims.push_back(dim), order.push_back(i);
+  }
+};
+
+/// A value that can be permuted for free: constants, the inverse transpose, and what repeats a value that
+/// needs no transpose for it or only one of constants.
 bool permutesFreely(Value v, ArrayRef<int64_t> perm) {
   if (auto t = v.getDefiningOp<TransposeOp>())
     return t.getPerm() == perm;
-  if (isa_and_present<BroadcastOp>(v.getDefiningOp()))
-    return true; // its operand is smaller, and the dimensions it goes to are only renamed
+  if (auto repeat = v.getDefiningOp<BroadcastOp>())
+    return mayTurn(repeat) &&
+           (llvm::is_sorted(Repetition(repeat, perm).order) || isConstantExpression(repeat.getOperand()) ||
+            tensorOf(repeat.getOperand()).getRank() < int64_t(perm.size()));
   return isConstantExpression(v);
 }
 
@@ -99,19 +144,14 @@ Value beforeTranspose(PatternRewriter &b, Value v, ArrayRef<int64_t> perm) {
   if (auto t = v.getDefiningOp<TransposeOp>(); t && t.getPerm() == perm)
     return t.getOperand();
   auto back = inverse(perm);
-  if (auto repeat = v.getDefiningOp<BroadcastOp>()) {
-    // Result dimension i becomes dimension perm[i]; the operand's dimensions must stay in increasing order.
-    SmallVector<std::pair<int64_t, int64_t>> moved;
-    for (auto [i, dim] : llvm::enumerate(repeat.getDims()))
-      moved.push_back({perm[dim], int64_t(i)});
-    llvm::sort(moved);
-    SmallVector<int64_t> dims, order;
-    for (auto [dim, i] : moved)
-      dims.push_back(dim), order.push_back(i);
+  if (auto repeat = v.getDefiningOp<BroadcastOp>(); repeat && permutesFreely(v, perm)) {
+    Repetition before(repeat, perm);
     Value operand = repeat.getOperand();
-    if (!llvm::is_sorted(order))
-      operand = transposed(b, v.getLoc(), operand, order);
-    return BroadcastOp::create(b, v.getLoc(), permuted(v.getType(), back), operand, dims, repeat.getExact());
+    if (!llvm::is_sorted(before.order))
+      operand = transposed(b, v.getLoc(), operand, before.order);
+    return turned(BroadcastOp::create(b, v.getLoc(), permuted(v.getType(), back), operand, before.dims,
+                                      repeat.getExact()),
+                  repeat);
   }
   return transposed(b, v.getLoc(), v, back);
 }
@@ -121,7 +161,7 @@ Value beforeTranspose(PatternRewriter &b, Value v, ArrayRef<int64_t> perm) {
 struct SinkThroughElementwise : RewritePattern {
   SinkThroughElementwise(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
   LogicalResult matchAndRewrite(Operation *op, PatternRewriter &b) const override {
-    if (!isElementwise(op) || isConstantExpression(op->getResult(0)))
+    if (!isElementwise(op) || !mayTurn(op) || isConstantExpression(op->getResult(0)))
       return failure();
     TransposeOp first;
     for (Value operand : op->getOperands())
@@ -151,7 +191,7 @@ struct SinkThroughElementwise : RewritePattern {
     OperationState state(op->getLoc(), op->getName(), operands,
                          {permuted(op->getResult(0).getType(), inverse(perm))}, op->getAttrs());
     state.propertiesAttr = op->getPropertiesAsAttribute();
-    Operation *moved = b.create(state);
+    Operation *moved = turned(b.create(state), op);
     b.replaceOp(op, transposed(b, op->getLoc(), moved->getResult(0), perm));
     return success();
   }
@@ -161,7 +201,7 @@ template <class Op> struct SinkThrough : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
   LogicalResult matchAndRewrite(Op op, PatternRewriter &b) const override {
     auto t = op.getOperand().template getDefiningOp<TransposeOp>();
-    if (!t || !isLayout(t.getPerm()) || isConstantExpression(op.getOperand()))
+    if (!t || !mayTurn(op) || !isLayout(t.getPerm()) || isConstantExpression(op.getOperand()))
       return failure();
     return sink(op, t, b);
   }
@@ -174,8 +214,10 @@ template <class Op> struct SinkThrough : OpRewritePattern<Op> {
   }
 
   static LogicalResult sink(PadOp op, TransposeOp t, PatternRewriter &b) {
-    auto moved = PadOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())), t.getOperand(),
-                               op.getValue(), permutedMap(op.getLow(), t.getPerm()), op.getMode());
+    auto moved =
+        turned(PadOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())), t.getOperand(),
+                             op.getValue(), permutedMap(op.getLow(), t.getPerm()), op.getMode()),
+               op);
     b.replaceOp(op, transposed(b, op.getLoc(), moved, t.getPerm()));
     return success();
   }
@@ -184,8 +226,9 @@ template <class Op> struct SinkThrough : OpRewritePattern<Op> {
     SmallVector<int64_t> steps(op.getSteps().size());
     for (auto [i, dim] : llvm::enumerate(t.getPerm()))
       steps[dim] = op.getSteps()[i];
-    auto moved = SliceOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())), t.getOperand(),
-                                 permutedMap(op.getStarts(), t.getPerm()), steps);
+    auto moved = turned(SliceOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())),
+                                        t.getOperand(), permutedMap(op.getStarts(), t.getPerm()), steps),
+                        op);
     b.replaceOp(op, transposed(b, op.getLoc(), moved, t.getPerm()));
     return success();
   }
@@ -204,8 +247,9 @@ template <class Op> struct SinkThrough : OpRewritePattern<Op> {
     SmallVector<int64_t> perm;
     for (int64_t dim : kept)
       perm.push_back(llvm::find(sorted, dim) - sorted.begin());
-    auto moved = ReduceOp::create(b, op.getLoc(), permuted(op.getType(), inverse(perm)), op.getKind(),
-                                  t.getOperand(), reduced);
+    auto moved = turned(ReduceOp::create(b, op.getLoc(), permuted(op.getType(), inverse(perm)), op.getKind(),
+                                         t.getOperand(), reduced),
+                        op);
     if (llvm::is_sorted(perm))
       b.replaceOp(op, moved.getResult());
     else
@@ -217,8 +261,9 @@ template <class Op> struct SinkThrough : OpRewritePattern<Op> {
   static LogicalResult sink(BroadcastOp op, TransposeOp t, PatternRewriter &b) {
     if (op.getDims().size() != t.getPerm().size() || op.getDims().size() != dimsOf(op.getResult()).size())
       return failure();
-    auto moved = BroadcastOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())),
-                                     t.getOperand(), op.getDims(), op.getExact());
+    auto moved = turned(BroadcastOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())),
+                                            t.getOperand(), op.getDims(), op.getExact()),
+                        op);
     b.replaceOp(op, transposed(b, op.getLoc(), moved, t.getPerm()));
     return success();
   }
@@ -227,8 +272,9 @@ template <class Op> struct SinkThrough : OpRewritePattern<Op> {
     // Only one-dimensional (or scalar-free) index lists keep the rank: resizes by axis.
     if (llvm::cast<RankedTensorType>(op.getIndices().getType()).getRank() != 1)
       return failure();
-    auto moved = GatherOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())),
-                                  t.getOperand(), op.getIndices(), t.getPerm()[op.getAxis()]);
+    auto moved = turned(GatherOp::create(b, op.getLoc(), permuted(op.getType(), inverse(t.getPerm())),
+                                         t.getOperand(), op.getIndices(), t.getPerm()[op.getAxis()]),
+                        op);
     b.replaceOp(op, transposed(b, op.getLoc(), moved, t.getPerm()));
     return success();
   }
@@ -246,7 +292,7 @@ struct SinkThroughConcat : OpRewritePattern<ConcatOp> {
       }
     bool most = transposes * 2 > op.getOperands().size() ||
                 (transposes * 2 == op.getOperands().size() && first.getPerm().size() > 3);
-    if (!first || !most)
+    if (!first || !most || !mayTurn(op))
       return failure();
     SmallVector<int64_t> perm(first.getPerm());
     SmallVector<Value> operands;
@@ -256,8 +302,9 @@ struct SinkThroughConcat : OpRewritePattern<ConcatOp> {
                              ? t.getOperand()
                              : transposed(b, op.getLoc(), operand, inverse(perm)));
     }
-    auto moved =
-        ConcatOp::create(b, op.getLoc(), permuted(op.getType(), inverse(perm)), operands, perm[op.getAxis()]);
+    auto moved = turned(
+        ConcatOp::create(b, op.getLoc(), permuted(op.getType(), inverse(perm)), operands, perm[op.getAxis()]),
+        op);
     b.replaceOp(op, transposed(b, op.getLoc(), moved, perm));
     return success();
   }
@@ -282,7 +329,7 @@ struct CancelTransposes : OpRewritePattern<TransposeOp> {
 
 } // namespace
 
-LogicalResult channelsLast(ModuleOp module) {
+LogicalResult channelsLast(ModuleOp module, Budget *budget) {
   MLIRContext *context = module.getContext();
   bool any = false;
   module.walk([&](Operation *op) { any |= isa<ConvOp, WindowOp>(op); });
@@ -292,9 +339,10 @@ LogicalResult channelsLast(ModuleOp module) {
   patterns.add<ConvLast, WindowLast, SinkThroughElementwise, SinkThroughConcat, CancelTransposes,
                SinkThrough<PadOp>, SinkThrough<SliceOp>, SinkThrough<ReduceOp>, SinkThrough<GatherOp>,
                SinkThrough<BroadcastOp>>(context);
-  GreedyRewriteConfig config;
-  config.enableFolding(false);
-  return applyPatternsGreedily(module, std::move(patterns), config);
+  if (failed(rewriteToEnd(module, std::move(patterns), "channels-last", budget)))
+    return failure();
+  module.walk([](Operation *op) { op->removeDiscardableAttr(turnsAttribute); });
+  return success();
 }
 
 } // namespace tilewright::passes

@@ -1,9 +1,11 @@
 // Scales into weights: what multiplies the output channels of a convolution or a product, as batch
 // normalisation does, multiplies its constant weights and bias instead.
+//
+// Why this ends: each rewrite lowers the number of multiplications whose operands are not all constant.
 #include "ir/Symbols.h"
 #include "mlir/IR/PatternMatch.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Passes.h"
+#include "passes/Rewriting.h"
 
 using namespace mlir;
 using namespace tilewright::graph;
@@ -109,12 +111,10 @@ private:
 
 } // namespace
 
-LogicalResult foldScales(ModuleOp module) {
+LogicalResult foldScales(ModuleOp module, Budget *budget) {
   RewritePatternSet patterns(module.getContext());
   patterns.add<FoldScale>(module.getContext());
-  GreedyRewriteConfig config;
-  config.enableFolding(false);
-  return applyPatternsGreedily(module, std::move(patterns), config);
+  return rewriteToEnd(module, std::move(patterns), "fold-scales", budget);
 }
 
 } // namespace tilewright::passes

@@ -2,6 +2,7 @@
 /// says why in that order.
 #pragma once
 #include "codegen/target/Target.h"
+#include "ir/Budget.h"
 #include "ir/Graph.h"
 #include "ir/Symbols.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -16,7 +17,7 @@ namespace tilewright::passes {
 ///             divisions by powers of two multiplications
 ///   example   %t = transpose(transpose %x [0,2,1]) [0,2,1]; add %t, 0   ->   %x
 ///   limits    floating point is not reassociated
-mlir::LogicalResult simplify(mlir::ModuleOp module, uint64_t foldLimit = 1024);
+mlir::LogicalResult simplify(mlir::ModuleOp module, Budget *budget = nullptr, uint64_t foldLimit = 1024);
 
 /// foldScales: factors of output channels move into constant weights and biases, so that batch normalisation
 /// is gone.
@@ -26,7 +27,7 @@ mlir::LogicalResult simplify(mlir::ModuleOp module, uint64_t foldLimit = 1024);
 ///             a constant along its channels
 ///   example   (conv(x, w) + b) * s  ->  conv(x, w * s) + b * s
 ///   limits    changes rounding: left out where precision is strict
-mlir::LogicalResult foldScales(mlir::ModuleOp module);
+mlir::LogicalResult foldScales(mlir::ModuleOp module, Budget *budget = nullptr);
 
 /// channelsLast: convolutions and windows in [N, spatial..., C] form.
 ///   requires  simplify
@@ -34,7 +35,7 @@ mlir::LogicalResult foldScales(mlir::ModuleOp module);
 ///   element-wise ops, pads, concats, slices and reduces
 ///             until they meet their inverses, a graph input or output, or an op that fixes the order
 ///   example   relu(conv x)  ->  transpose(relu(conv.last(transpose x)))
-mlir::LogicalResult channelsLast(mlir::ModuleOp module);
+mlir::LogicalResult channelsLast(mlir::ModuleOp module, Budget *budget = nullptr);
 
 /// fuse: from graph ops to kernels and launches (Fusion.cpp decides, Outline.cpp rewrites).
 ///   requires  graph ops in func @main
@@ -57,6 +58,7 @@ struct PipelineOptions {
   bool stopAfterGraph = false;
   bool strict = false; ///< no pass may change rounding
   bool verify = true;  ///< between passes
+  Budget *budget = nullptr;
 };
 mlir::LogicalResult runPipeline(mlir::ModuleOp module, const codegen::TargetInfo &target,
                                 const PipelineOptions &options);

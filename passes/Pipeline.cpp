@@ -14,16 +14,16 @@ LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target,
   };
 
   // First: importers write plainly and leave the cleaning to this pass. Everything later sees fewer ops.
-  if (failed(checked(simplify(module))))
+  if (failed(checked(simplify(module, options.budget))))
     return failure();
   // While weights are still in the order of the model: one place for channels.
-  if (!options.strict && failed(checked(foldScales(module))))
+  if (!options.strict && failed(checked(foldScales(module, options.budget))))
     return failure();
   // Before fusion, so that the transposes it needs fuse or cancel.
-  if (failed(checked(channelsLast(module))))
+  if (failed(checked(channelsLast(module, options.budget))))
     return failure();
   // Again: the transposes of constants and of each other have met.
-  if (failed(checked(simplify(module))))
+  if (failed(checked(simplify(module, options.budget))))
     return failure();
   if (options.stopAfterGraph)
     return success();

@@ -1,12 +1,18 @@
 // Graph-level cleaning, run to a fixed point by MLIR's greedy driver.
+//
+// Why this ends. Each rewrite lowers the first of these that it changes: (1) the spatial dimensions of all
+// convolutions, and the pads in front of them; (2) the divisions; (3) the ops that compute (element-wise ones
+// and casts) or could be folded; (4) the sum of the ranks of what is transposed; (5) the broadcasts, and then
+// (6) the sum over broadcasts and reshapes of the ops of either kind above them up to the first of another.
+// Nothing puts back what an earlier number counts.
 #include "ir/GraphBuilder.h"
 #include "ir/interpreter/Interpreter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Transforms/CSE.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Passes.h"
+#include "passes/Rewriting.h"
 
 using namespace mlir;
 using namespace tilewright::graph;
@@ -376,18 +382,16 @@ void eraseDead(Block &block) {
 
 } // namespace
 
-LogicalResult simplify(ModuleOp module, uint64_t foldLimit) {
+LogicalResult simplify(ModuleOp module, Budget *budget, uint64_t foldLimit) {
   MLIRContext *context = module.getContext();
   RewritePatternSet patterns(context);
   patterns.add<FoldConstants>(context, foldLimit);
   patterns.add<MergeReshapes, JoinBeforeTranspose, MergeTransposes, MergeBroadcasts, DropCasts,
                NeutralElements, ExactReciprocals, PadIntoConv, ConvToContract, DropUnitSpatial>(context);
   FrozenRewritePatternSet frozen(std::move(patterns));
-  GreedyRewriteConfig config;
-  config.enableFolding(false); // constants are ours to fold
   for (auto function : module.getOps<func::FuncOp>()) {
-    if (failed(applyPatternsGreedily(function, frozen, config)))
-      return function.emitError("simplification does not come to an end");
+    if (failed(rewriteToEnd(function, frozen, "simplify", budget)))
+      return failure();
     DominanceInfo dominance(function);
     IRRewriter rewriter(context);
     eliminateCommonSubExpressions(rewriter, dominance, function);
