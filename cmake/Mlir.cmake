@@ -14,6 +14,9 @@ include_directories(${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR} ${CMAKE_SOURCE_DIR}/
 add_library(mlir_pch OBJECT ${CMAKE_SOURCE_DIR}/cmake/pch.cpp)
 target_compile_definitions(mlir_pch PUBLIC ${LLVM_DEFINITIONS_LIST})
 target_compile_options(mlir_pch PUBLIC -fpch-instantiate-templates)
+# Without the times of the files in it, equal headers make an equal header: ccache serves it, and all that is compiled with it, to
+# another clone of this path.
+target_compile_options(mlir_pch PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
 target_precompile_headers(mlir_pch PUBLIC ${CMAKE_SOURCE_DIR}/cmake/pch.h)
 
 # tilewright_mlir_library(NAME source... ): a static library that shares the precompiled header.
