@@ -8,6 +8,7 @@
 
 #include "codegen/emit/Contract.h"
 #include "codegen/emit/Conv.h"
+#include "ir/ConstantRecipes.h"
 #include "ir/GraphBuilder.h"
 
 using namespace mlir;
@@ -27,6 +28,8 @@ struct RightOperand {
   int64_t columns = 0;                       ///< panel width
   bool panels = true;                        ///< else [k][n padded to a multiple of columns]
   SmallVector<NamedAttribute> schedule;
+
+  int64_t elements() const { return batch * taps * k * n; }
 };
 
 /// The movement ops between a kernel's argument and `value`, outermost last; nothing when there is other
@@ -55,9 +58,21 @@ public:
   Packer(kernel::FuncOp kernel, kernel::LaunchOp launch, const codegen::TargetInfo &target)
       : kernel(kernel), launch(launch), target(target), context(kernel.getContext()),
         symbols(launch->getParentOfType<ModuleOp>()) {}
-  void run();
+  /// Whether the kernel has a constant right operand that can be packed; `weight` is it, in the program.
+  bool plan();
+  void pack();
+
+  Value weight;
+  int64_t work = 0; ///< rows that are multiplied with it, an estimate where only a run tells
+  int64_t columns() const { return right.columns; }
+  int64_t bytes() const { return right.elements() * byteWidth(GraphBuilder::elementType(weight)); }
+  /// Two of one weight that agree in this, too, may share one packing.
+  SmallVector<int64_t> layout() const;
+  /// Panels of this width, whatever is best for this kernel alone.
+  void settle(int64_t columns);
 
 private:
+  bool describe(Operation *root);
   bool describe(ContractOp op);
   bool describe(ConvOp op);
   Value pack(GraphBuilder &g, Value weight);
@@ -74,7 +89,26 @@ private:
   MLIRContext *context;
   SymbolTable symbols;
   RightOperand right;
+  Operation *root = nullptr;
+  BlockArgument argument;
+  SmallVector<Operation *> chain; ///< from the argument to the root
 };
+
+/// Sizes that only a run tells count as 512.
+static int64_t estimate(ArrayRef<AffineExpr> sizes) {
+  double product = 1;
+  for (AffineExpr size : sizes)
+    product *= double(constantOf(size).value_or(512));
+  return int64_t(std::min(product, 1e18));
+}
+
+bool Packer::describe(Operation *op) {
+  right = {};
+  if (auto contract = dyn_cast_or_null<ContractOp>(op))
+    return describe(contract);
+  auto conv = dyn_cast_or_null<ConvOp>(op);
+  return conv && describe(conv);
+}
 
 bool Packer::describe(ContractOp op) {
   auto type = llvm::cast<RankedTensorType>(op.getRhs().getType());
@@ -93,6 +127,8 @@ bool Packer::describe(ContractOp op) {
   right.group = codegen::groupOf(kind);
   codegen::ProductShape shape = dims.shape(accumulator, kind);
   shape.packedRight = true;
+  shape.columns = codegen::scheduleInteger(kernel.getScheduleAttr(), "nr");
+  work = estimate({dims.m});
   const codegen::ProductSchedule schedule =
       codegen::overridden(codegen::chooseProduct(shape, target), kernel.getScheduleAttr());
   right.columns = schedule.columns;
@@ -122,6 +158,7 @@ bool Packer::describe(ConvOp op) {
   right.n = weights.columns;
   right.columns = weights.panelColumns;
   right.panels = !weights.lanewise;
+  work = estimate(dimsOf(op.getResult())) / std::max<int64_t>(1, right.batch * right.n);
   for (auto [name, value] : weights.schedule)
     note(name, value);
   return true;
@@ -179,39 +216,58 @@ Value Packer::unpack(GraphBuilder &g, Value packed, RankedTensorType type) {
   return g.transpose(x, inverse);
 }
 
-void Packer::run() {
-  Operation *root = codegen::rootOf(kernel);
+bool Packer::plan() {
+  root = codegen::rootOf(kernel);
   if (auto conv = dyn_cast_or_null<ConvOp>(root); conv && codegen::convToContract(conv))
     root = codegen::rootOf(kernel);
-  const bool described = isa_and_present<ContractOp>(root) ? describe(cast<ContractOp>(root))
-                         : isa_and_present<ConvOp>(root)   ? describe(cast<ConvOp>(root))
-                                                           : false;
-  if (!described)
-    return;
+  if (!describe(root))
+    return false;
   Value logical = right.use->get();
-  auto chain = movementsFromArgument(logical);
-  if (!chain)
-    return;
-  auto argument = llvm::cast<BlockArgument>(chain->empty() ? logical : chain->front()->getOperand(0));
-  OpOperand &operand = launch->getOpOperand(argument.getArgNumber());
-  if (!isConstantExpression(operand.get()))
-    return;
+  auto movements = movementsFromArgument(logical);
+  if (!movements)
+    return false;
+  chain = std::move(*movements);
+  argument = llvm::cast<BlockArgument>(chain.empty() ? logical : chain.front()->getOperand(0));
+  Value operand = launch.getOperand(argument.getArgNumber());
+  if (!isConstantExpression(operand))
+    return false;
   OpBuilder outside(launch);
   IRMapping mapping;
-  mapping.map(argument, operand.get());
-  for (Operation *op : *chain)
+  mapping.map(argument, operand);
+  for (Operation *op : chain)
     outside.clone(*op, mapping);
-  GraphBuilder packing(outside, launch.getLoc(), symbols);
-  Value packed = pack(packing, mapping.lookup(logical));
+  weight = mapping.lookup(logical);
+  return true;
+}
 
-  auto logicalType = llvm::cast<RankedTensorType>(logical.getType());
+SmallVector<int64_t> Packer::layout() const {
+  SmallVector<int64_t> all{right.batch, right.taps,   right.k,          right.n,
+                           right.group, right.panels, isa<ConvOp>(root)};
+  llvm::append_range(all, right.order);
+  return all;
+}
+
+void Packer::settle(int64_t columns) {
+  if (columns == right.columns)
+    return;
+  NamedAttrList schedule(kernel.getScheduleAttr());
+  schedule.set("nr", IntegerAttr::get(IntegerType::get(context, 64), columns));
+  kernel.setScheduleAttr(schedule.getDictionary(context));
+  describe(root);
+}
+
+void Packer::pack() {
+  OpBuilder outside(launch);
+  GraphBuilder packing(outside, launch.getLoc(), symbols);
+  Value packed = pack(packing, weight);
+  auto logicalType = llvm::cast<RankedTensorType>(right.use->get().getType());
   argument.setType(packed.getType());
   OpBuilder inside(root);
   GraphBuilder unpacking(inside, root->getLoc(), symbols);
   right.use->set(unpack(unpacking, argument, logicalType));
-  for (Operation *op : llvm::reverse(*chain))
+  for (Operation *op : llvm::reverse(chain))
     op->erase();
-  operand.set(packed);
+  launch->setOperand(argument.getArgNumber(), packed);
   note("panel_argument", argument.getArgNumber());
   NamedAttrList schedule(kernel.getScheduleAttr());
   for (NamedAttribute attribute : right.schedule)
@@ -219,12 +275,41 @@ void Packer::run() {
   kernel.setScheduleAttr(schedule.getDictionary(context));
 }
 
+/// Below this, a packing of its own for each kernel costs nothing worth saving.
+constexpr int64_t smallWeight = 64 << 10;
+
+/// A weight that several kernels multiply is packed once, as the one that multiplies most rows likes it best.
+void shareLayouts(llvm::MutableArrayRef<std::unique_ptr<Packer>> packers) {
+  ConstantRecipes recipes;
+  std::map<std::pair<void *, SmallVector<int64_t>>, SmallVector<Packer *>> shared;
+  for (auto &packer : packers)
+    if (packer->bytes() > smallWeight)
+      shared[{recipes.representative(packer->weight).getAsOpaquePointer(), packer->layout()}].push_back(
+          packer.get());
+  for (auto &[weight, users] : shared) {
+    Packer *first = *llvm::max_element(users, [](Packer *a, Packer *b) { return a->work < b->work; });
+    for (Packer *user : users)
+      user->settle(first->columns());
+  }
+}
+
 } // namespace
 
-void packConstants(kernel::FuncOp kernel, kernel::LaunchOp launch, const codegen::TargetInfo &target) {
+void packConstants(ModuleOp module, const codegen::TargetInfo &target) {
   if (target.isGpu) // panels are for vector registers
     return;
-  Packer(kernel, launch, target).run();
+  llvm::StringMap<kernel::FuncOp> kernels;
+  for (auto kernel : module.getOps<kernel::FuncOp>())
+    kernels[kernel.getSymName()] = kernel;
+  SmallVector<std::unique_ptr<Packer>> packers;
+  module.walk([&](kernel::LaunchOp launch) {
+    auto packer = std::make_unique<Packer>(kernels.lookup(launch.getKernel()), launch, target);
+    if (packer->plan())
+      packers.push_back(std::move(packer));
+  });
+  shareLayouts(packers);
+  for (auto &packer : packers)
+    packer->pack();
 }
 
 } // namespace tilewright::passes

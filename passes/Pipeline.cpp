@@ -30,12 +30,9 @@ LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target,
   // Kernels and launches. After this no pass looks at whole-graph ops.
   if (failed(checked(fuse(module))))
     return failure();
-  // Weights in the order kernels read them: one kernel at a time, before equal kernels become one.
-  llvm::StringMap<kernel::FuncOp> kernels;
-  for (auto kernel : module.getOps<kernel::FuncOp>())
-    kernels[kernel.getSymName()] = kernel;
-  module.walk(
-      [&](kernel::LaunchOp launch) { packConstants(kernels.lookup(launch.getKernel()), launch, target); });
+  // Weights in the order kernels read them: while every kernel has one launch, before equal kernels become
+  // one.
+  packConstants(module, target);
   // Last: layers of a network that do the same share their code.
   mergeEqualKernels(module);
   return checked(success());

@@ -296,6 +296,7 @@ ProductSchedule contractSchedule(ContractOp op, const TargetInfo &target) {
   DictionaryAttr attribute = function ? function.getScheduleAttr() : DictionaryAttr();
   ProductShape shape = dims.shape(accumulatorType(elementOf(op.getResult())), dotKindOf(op));
   shape.packedRight = scheduleInteger(attribute, "panel_argument").has_value();
+  shape.columns = scheduleInteger(attribute, "nr");
   if (ContractOp scores = scoresOf(op))
     return chooseRowChain(shape, constantOf(ContractDims(scores).k), target);
   return overridden(chooseProduct(shape, target), attribute);

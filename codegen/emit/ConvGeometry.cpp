@@ -49,7 +49,7 @@ bool ConvGeometry::lanewise(const TargetInfo &target) const {
   Type type = accumulatorType(elementOf(ConvOp(op).getResult())), weights = elementOf(ConvOp(op).getRhs());
   const int64_t lanes = target.lanes(type.getIntOrFloatBitWidth());
   return depthwise() || (groups > 1 && groupChannels == groupOutputs && llvm::isa<FloatType>(type) &&
-                         weights == type && groupOutputs < lanes && lanes % groupOutputs == 0);
+                         llvm::isa<FloatType>(weights) && groupOutputs < lanes && lanes % groupOutputs == 0);
 }
 
 bool ConvGeometry::isProduct() const {
@@ -92,7 +92,9 @@ int64_t product(ArrayRef<AffineExpr> sizes, int64_t unknown) {
   return result;
 }
 
-ConvSchedule chooseConv(const ConvGeometry &g, DotKind kind, const TargetInfo &target) {
+/// `columns`: the panels' width, where it is settled.
+ConvSchedule chooseConv(const ConvGeometry &g, DotKind kind, const TargetInfo &target,
+                        std::optional<int64_t> columns) {
   Type accumulator = accumulatorType(elementOf(ConvOp(g.op).getResult()));
   const int64_t bits = accumulator.getIntOrFloatBitWidth(), bytes = bits / 8;
   ConvSchedule s;
@@ -106,7 +108,7 @@ ConvSchedule chooseConv(const ConvGeometry &g, DotKind kind, const TargetInfo &t
     s.rowsPerItem = s.staged ? std::min<int64_t>(8, std::max<int64_t>(1, lastRows)) : 1;
     return s;
   }
-  const RegisterTile tile = chooseTile(constantOf(g.out.back()), g.groupOutputs, bits, target);
+  const RegisterTile tile = chooseTile(constantOf(g.out.back()), g.groupOutputs, bits, target, columns);
   s.rows = tile.rows;
   s.columns = tile.columns;
   // Short runs of k cost more in pointers than copying rows does; borders of few channels more in code.
@@ -136,9 +138,9 @@ ConvSchedule chooseConv(const ConvGeometry &g, DotKind kind, const TargetInfo &t
 } // namespace
 
 ConvSchedule convSchedule(ConvOp op, DotKind kind, const TargetInfo &target) {
-  ConvSchedule s = chooseConv(ConvGeometry(op), kind, target);
   auto function = op->getParentOfType<kernel::FuncOp>();
   DictionaryAttr attribute = function ? function.getScheduleAttr() : DictionaryAttr();
+  ConvSchedule s = chooseConv(ConvGeometry(op), kind, target, scheduleInteger(attribute, "nr"));
   s.rows = scheduleInteger(attribute, "mr").value_or(s.rows);
   s.columns = scheduleInteger(attribute, "nr").value_or(s.columns);
   s.channelBlock = scheduleInteger(attribute, "kc").value_or(s.channelBlock);
@@ -187,8 +189,7 @@ bool canEmitConv(ConvOp op, bool packed) {
     return false;
   const ConvGeometry g(op);
   if (g.depthwise()) // read as they lie
-    return g.groupOutputs == 1 && elementOf(op.getRhs()) == type &&
-           (packed || llvm::isa<BlockArgument>(op.getRhs()));
+    return g.groupOutputs == 1 && (packed || llvm::isa<BlockArgument>(op.getRhs()));
   return packed || g.groups == 1;
 }
 

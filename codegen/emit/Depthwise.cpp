@@ -6,6 +6,7 @@
 // by loop bounds, columns by the tile's class, each pixel of which multiplies the taps that exist for it.
 //===----------------------------------------------------------------------===//
 #include "codegen/emit/ConvStage.h"
+#include "codegen/emit/Ops.h"
 #include "codegen/emit/TileOutput.h"
 
 using namespace mlir;
@@ -30,7 +31,10 @@ private:
                          Accumulators sums);
   Accumulators lastTaps(Value left, Value firstTap, const TileClass &some, Accumulators sums);
   Accumulators borderTaps(std::pair<Value, Value> bounds, Value left, Value firstTap, Accumulators sums);
-  Value loadLanes(Value address, bool padded);
+  Value loadLanes(Value address, Type element, int64_t elementBytes, bool padded);
+  Value loadPixel(Value address) {
+    return loadLanes(address, kernel.vectorType().getElementType(), bytes, false);
+  }
   Value loadWeights(Value tap, int64_t groupChannel);
   Value spreadChannel(Value pixel, int64_t groupChannel);
 
@@ -132,18 +136,23 @@ Accumulators DepthwiseEmitter::outerTaps(int64_t d, Value y, Value left, Value f
   });
 }
 
-Value DepthwiseEmitter::loadLanes(Value address, bool padded) {
+Value DepthwiseEmitter::loadLanes(Value address, Type element, int64_t elementBytes, bool padded) {
+  auto type = VectorType::get({kernel.lanes()}, element);
   if (!mask || padded)
-    return LLVM::LoadOp::create(e.b, e.loc, kernel.vectorType(), address, bytes);
-  Value zero = kernel.zero({1, 1}).front();
-  return LLVM::MaskedLoadOp::create(e.b, e.loc, kernel.vectorType(), address, mask, zero,
-                                    e.b.getI32IntegerAttr(bytes));
+    return LLVM::LoadOp::create(e.b, e.loc, type, address, elementBytes);
+  Value zero = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(type));
+  return LLVM::MaskedLoadOp::create(e.b, e.loc, type, address, mask, zero,
+                                    e.b.getI32IntegerAttr(elementBytes));
 }
 
+/// Weights stay as narrow as the model has them, and are widened as they are loaded.
 Value DepthwiseEmitter::loadWeights(Value tap, int64_t groupChannel) {
+  const Type element = elementOf(op.getRhs());
+  const int64_t elementBytes = graph::byteWidth(element);
   Value row = e.add(e.mul(tap, g.groupChannels), groupChannel);
-  return loadLanes(e.address(weights, e.add(e.mul(row, weightPitch), channel), bytes),
-                   panelArgument.has_value());
+  Value stored = loadLanes(e.address(weights, e.add(e.mul(row, weightPitch), channel), elementBytes),
+                           storageType(element), elementBytes, panelArgument.has_value());
+  return widen(e, fromStorage(e, stored, element), element, kernel.vectorType().getElementType());
 }
 
 /// In every lane the `groupChannel`-th channel of the lane's group.
@@ -168,7 +177,7 @@ Accumulators DepthwiseEmitter::lastTaps(Value left, Value firstTap, const TileCl
           const int64_t x = row * g.strides.back() + tap * g.rhsDilation.back();
           Value &column = columns[x], &here = spread[x];
           if (!column)
-            column = loadLanes(e.address(left, e.mul(pixels.pitches.back(), x), 1), false);
+            column = loadPixel(e.address(left, e.mul(pixels.pitches.back(), x), 1));
           if (!here)
             here = spreadChannel(column, c);
           sums[row] = kernel.multiplyAdd(here, weight, sums[row]);
@@ -182,7 +191,7 @@ Accumulators DepthwiseEmitter::borderTaps(std::pair<Value, Value> bounds, Value 
                                           Accumulators sums) {
   return e.loop(bounds.first, bounds.second, 1, sums, [&](Value tap, ValueRange carried) {
     Value column =
-        loadLanes(e.address(left, e.mul(e.mul(tap, g.rhsDilation.back()), pixels.pitches.back()), 1), false);
+        loadPixel(e.address(left, e.mul(e.mul(tap, g.rhsDilation.back()), pixels.pitches.back()), 1));
     Accumulators sum(carried);
     for (int64_t c = 0; c < g.groupChannels; ++c)
       sum[0] = kernel.multiplyAdd(spreadChannel(column, c), loadWeights(e.add(firstTap, tap), c), sum[0]);

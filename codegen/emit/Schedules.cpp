@@ -43,12 +43,13 @@ EvenSplit splitEvenly(int64_t total, int64_t limit) {
 }
 
 RegisterTile chooseTile(std::optional<int64_t> m, std::optional<int64_t> n, unsigned bits,
-                        const TargetInfo &target) {
+                        const TargetInfo &target, std::optional<int64_t> width) {
   const int64_t lanes = target.lanes(bits), rows = m.value_or(420), columns = n.value_or(3072);
   RegisterTile best;
   double bestCost = INFINITY;
+  const bool settled = width && *width % lanes == 0 && *width / lanes >= 1 && *width / lanes <= 4;
   for (int64_t vectors : {2, 3, 4, 1}) {
-    if (vectors > 1 && (vectors - 1) * lanes >= columns)
+    if (settled ? vectors * lanes != *width : vectors > 1 && (vectors - 1) * lanes >= columns)
       continue;
     const EvenSplit split = splitEvenly(std::max<int64_t>(rows, 1), rowsFor(vectors, target));
     const double larger = double(rows) - double(split.largest - 1) * split.parts;
@@ -79,7 +80,7 @@ int64_t tilesPerItem(int64_t tiles, int64_t otherItems, int64_t workPerTile) {
 
 ProductSchedule chooseProduct(const ProductShape &shape, const TargetInfo &target) {
   ProductSchedule s;
-  const RegisterTile tile = chooseTile(shape.m, shape.n, shape.bits, target);
+  const RegisterTile tile = chooseTile(shape.m, shape.n, shape.bits, target, shape.columns);
   s.rows = tile.rows;
   s.columns = tile.columns;
   s.staged = shape.stagedLeft;

@@ -15,9 +15,10 @@ namespace tilewright::codegen {
 /// A matrix product as schedules see it. Sizes that are not known before the program runs are empty.
 struct ProductShape {
   std::optional<int64_t> batch, m, n, k;
-  unsigned bits = 32;       ///< of the type that sums have
-  bool packedRight = false; ///< panels exist: the right operand is a constant
-  bool stagedLeft = false;  ///< the left operand must be copied: computed, or badly strided
+  unsigned bits = 32;             ///< of the type that sums have
+  bool packedRight = false;       ///< panels exist: the right operand is a constant
+  bool stagedLeft = false;        ///< the left operand must be copied: computed, or badly strided
+  std::optional<int64_t> columns; ///< the panels' width, where it is settled
 };
 
 struct ProductSchedule {
@@ -31,9 +32,9 @@ struct ProductSchedule {
 };
 
 /// The register tile for a product of m rows and n columns: the one that does least work, counting what
-/// rounding up wastes.
+/// rounding up wastes. With `width`, of the tiles of so many columns where there are such.
 RegisterTile chooseTile(std::optional<int64_t> m, std::optional<int64_t> n, unsigned bits,
-                        const TargetInfo &target);
+                        const TargetInfo &target, std::optional<int64_t> width = {});
 
 ProductSchedule chooseProduct(const ProductShape &shape, const TargetInfo &target);
 
@@ -41,13 +42,13 @@ ProductSchedule chooseProduct(const ProductShape &shape, const TargetInfo &targe
 /// from it.
 ProductSchedule overridden(ProductSchedule schedule, mlir::DictionaryAttr attribute);
 
-/// An integer of a schedule attribute.
 /// For a product whose left operand is computed from rows of another product, with `innerDepth` products an
 /// element: rows stay in scratch between both, and each thread packs both right operands once a batch
 /// element.
 ProductSchedule chooseRowChain(const ProductShape &shape, std::optional<int64_t> innerDepth,
                                const TargetInfo &target);
 
+/// An integer of a schedule attribute.
 std::optional<int64_t> scheduleInteger(mlir::DictionaryAttr attribute, llvm::StringRef name);
 
 /// total cut into the fewest parts of at most `limit`: how many, and the size of the largest.

@@ -1,6 +1,7 @@
 // Phases and buffers. Launches follow each other without a barrier until one reads what the current phase
 // writes.
 #include "codegen/program/ProgramPlan.h"
+#include "ir/ConstantRecipes.h"
 
 using namespace mlir;
 using namespace tilewright::graph;
@@ -92,14 +93,22 @@ private:
       value = value.getDefiningOp()->getOperand(0);
     auto it = plan.places.find(value);
     if (it == plan.places.end()) {
-      plan.constants.push_back(value);
-      plan.places[value] = {true, unsigned(plan.constants.size() - 1)};
+      placeConstant(value);
       return false;
     }
     if (it->second.constant)
       return false;
     touch(it->second.index);
     return written.contains(it->second.index);
+  }
+
+  /// Equal recipes are stored once.
+  void placeConstant(Value value) {
+    Value first = recipes.representative(value);
+    auto [it, fresh] = plan.places.try_emplace(first, Place{true, unsigned(plan.constants.size())});
+    if (fresh)
+      plan.constants.push_back(first);
+    plan.places[value] = plan.places.lookup(first);
   }
 
   void touch(unsigned buffer) {
@@ -214,6 +223,7 @@ private:
   func::FuncOp main;
   const SymbolTable &symbols;
   ProgramPlan plan;
+  ConstantRecipes recipes;
   unsigned phase = 0;
   llvm::DenseSet<unsigned> written;
   SmallVector<llvm::DenseSet<unsigned>> loops; ///< what each enclosing loop's body touches

@@ -308,16 +308,22 @@ TEST(Conv, SizesOfRunTime) {
       checkRunTimeSizes(target(name), t);
 }
 
+void checkHalf(const TargetInfo &cpu, const Case &t, bool brain) {
+  SCOPED_TRACE(std::string(t.name) + (brain ? " bf16 on " : " f16 on ") + cpu.name);
+  KernelCase c;
+  MLIRContext *context = c.f32().getContext();
+  Type half = brain ? Type(BFloat16Type::get(context)) : Type(Float16Type::get(context));
+  Value x = c.argument(operandShape(t), half), w = c.weight(weightShape(t), half);
+  c.yield(conv(c, t, x, w, half));
+  c.compile(cpu);
+  c.check({}, 3, brain ? 1.6e-2 : 2e-3);
+}
+
 TEST(Conv, HalfPrecision) {
-  for (const Case &t : cases) {
-    SCOPED_TRACE(t.name);
-    KernelCase c;
-    Type half = Float16Type::get(c.f32().getContext());
-    Value x = c.argument(operandShape(t), half), w = c.weight(weightShape(t), half);
-    c.yield(conv(c, t, x, w, half));
-    c.compile(target());
-    c.check({}, 3, 2e-3);
-  }
+  for (const char *name : {"cpu", "cpu:haswell"})
+    for (const Case &t : cases)
+      for (bool brain : {false, true})
+        checkHalf(target(name), t, brain);
 }
 
 TEST(Conv, WithPrologue) {

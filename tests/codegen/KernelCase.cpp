@@ -116,7 +116,7 @@ void KernelCase::compile(const TargetInfo &target, bool pack) {
   }();
   (void)initialized;
   if (pack)
-    passes::packConstants(kernel, launch, target);
+    passes::packConstants(*module, target);
   ASSERT_TRUE(succeeded(mlir::verify(*module))) << "packing broke the module";
   const double start = threadMilliseconds();
   OwningOpRef<ModuleOp> loops(ModuleOp::create(module->getLoc()));

@@ -60,5 +60,42 @@ TEST(ProgramPlan, AConditionLivesUntilEitherBranchHasBegun) {
   EXPECT_EQ(seen, 2u);
 }
 
+const char *recipes = R"(
+  "kernel.func"() <{sym_name = "sum"}> ({
+  ^bb0(%x: tensor<4xf32>, %y: tensor<4xf32>):
+    %z = graph.binary <add> %x, %y : tensor<4xf32>
+    kernel.yield %z : tensor<4xf32>
+  }) : () -> ()
+  func.func @main(%x: tensor<4xf32>) -> tensor<4xf32>
+      attributes {graph.input_names = ["x"], graph.output_names = ["y"]} {
+    %w = graph.weight "weights" at 0 for 16 : tensor<4xf32>
+    %minus = graph.unary <neg> %w : tensor<4xf32> -> tensor<4xf32>
+    %a = kernel.launch @sum(%x, %minus) affine_map<() -> ()> : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    %again = graph.weight "weights" at 0 for 16 : tensor<4xf32>
+    %same = graph.unary <neg> %again : tensor<4xf32> -> tensor<4xf32>
+    %b = kernel.launch @sum(%a, %same) affine_map<() -> ()> : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    %other = graph.unary <abs> %again : tensor<4xf32> -> tensor<4xf32>
+    %c = kernel.launch @sum(%b, %other) affine_map<() -> ()> : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    %later = graph.weight "weights" at 16 for 16 : tensor<4xf32>
+    %d = kernel.launch @sum(%c, %later) affine_map<() -> ()> : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    return %d : tensor<4xf32>
+  })";
+
+TEST(ProgramPlan, EqualRecipesAreStoredOnce) {
+  MLIRContext context;
+  context.loadDialect<graph::GraphDialect, kernel::KernelDialect, func::FuncDialect>();
+  auto module = parseSourceString<ModuleOp>(recipes, &context);
+  ASSERT_TRUE(module);
+  const ProgramPlan plan = planProgram(module->lookupSymbol<func::FuncOp>("main"), SymbolTable(*module));
+  EXPECT_EQ(plan.constants.size(), 3u); // -w, |w|, and the other weight
+  auto constantOf = [&](unsigned launch) {
+    return plan.placeOf(kernel::LaunchOp(plan.launches[launch]).getOperand(1));
+  };
+  EXPECT_TRUE(constantOf(1).constant);
+  EXPECT_EQ(constantOf(0).index, constantOf(1).index);
+  EXPECT_NE(constantOf(0).index, constantOf(2).index);
+  EXPECT_NE(constantOf(2).index, constantOf(3).index);
+}
+
 } // namespace
 } // namespace tilewright::codegen

@@ -45,14 +45,9 @@ void add(llvm::StringRef name, llvm::StringRef purpose, Run run) {
   registerPass([=] { return std::make_unique<NamedPass>(name, purpose, run); });
 }
 
-/// Each launch of a program that has not merged its kernels yet.
+/// For a program that has not merged its kernels yet.
 LogicalResult packAll(ModuleOp module) {
-  llvm::StringMap<kernel::FuncOp> kernels;
-  for (auto kernel : module.getOps<kernel::FuncOp>())
-    kernels[kernel.getSymName()] = kernel;
-  module.walk([&](kernel::LaunchOp launch) {
-    passes::packConstants(kernels.lookup(launch.getKernel()), launch, target());
-  });
+  passes::packConstants(module, target());
   return success();
 }
 
