@@ -222,6 +222,7 @@ codegen::ArtifactDescription Compilation::describe() {
   auto names = symbols.names();
   codegen::ArtifactDescription d;
   d.cpuFeatures = target.requiredCpuFeatures;
+  d.flags = target.checksBounds ? TW_ARTIFACT_CHECKED : 0;
   d.weightBytes = weightBytes;
   for (unsigned i = 0; i < symbols.size(); ++i)
     d.symbols.push_back({symbols[i].name, symbols[i].lo, symbols[i].hi, symbols[i].origin != Symbol::Input});
@@ -258,8 +259,11 @@ llvm::Expected<std::string> Compilation::compileProgram(std::string *text, Strin
     sites.push_back(siteOf(check.node));
   }
   for (kernel::LaunchOp launch : plan->launches) {
-    firstSites.push_back(sites.size());
     auto nodes = launch->getAttrOfType<ArrayAttr>("nodes");
+    if (target.checksBounds) // for the launch as a whole
+      sites.push_back(nodes.empty() ? codegen::SiteDescription{}
+                                    : siteOf(llvm::cast<StringAttr>(nodes.getValue().back()).getValue()));
+    firstSites.push_back(sites.size());
     for (unsigned op : kernels[launch.getKernel()].siteOps)
       sites.push_back(op < nodes.size() ? siteOf(llvm::cast<StringAttr>(nodes[op]).getValue())
                                         : codegen::SiteDescription{});
@@ -274,7 +278,8 @@ llvm::Expected<std::string> Compilation::compileProgram(std::string *text, Strin
   });
   SymbolTable symbols(*module);
   OwningOpRef<ModuleOp> loops = ModuleOp::create(UnknownLoc::get(&context));
-  codegen::emitProgram({main, *plan, symbols, bindings, constantOffsets, firstSites, checks, controlSites},
+  codegen::emitProgram({main, *plan, symbols, bindings, constantOffsets, firstSites, checks, controlSites,
+                        target.checksBounds},
                        *loops);
   if (text && stage == "loops") {
     llvm::raw_string_ostream(*text) << *loops;

@@ -6,6 +6,7 @@
 #include "codegen/cpu/Lowering.h"
 
 #include "codegen/cpu/Backend.h"
+#include "codegen/cpu/BoundsChecks.h"
 #include "codegen/cpu/SingleLanes.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
@@ -123,6 +124,9 @@ llvm::Error Compilation::lower(ModuleOp module) {
       translateModuleToLLVMIR(module, context, "tilewright", /*disableVerification=*/!options.verify);
   if (!llvmModule)
     return internalError(9201, "cannot be translated to LLVM IR: ", mlirError.message());
+  if (target.checksBounds)
+    if (llvm::Error error = insertBoundsChecks(*llvmModule))
+      return error;
   prepareModule(*llvmModule, *machine, target);
   result.times.mlir = lowered - start;
   result.times.translate = threadMilliseconds() - lowered;

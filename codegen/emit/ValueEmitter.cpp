@@ -1,4 +1,5 @@
 // The index-map walk: memory access, lanes, and the dispatch from graph ops to their emission.
+#include "codegen/emit/Bounded.h"
 #include "codegen/emit/Ops.h"
 #include "tilewright/artifact.h"
 #include <numeric>
@@ -290,9 +291,12 @@ void ValueEmitter::store(RankedTensorType type, Value pointer, ArrayRef<Index> i
 
 Value ValueEmitter::reserveScratch(AffineExpr bytes) {
   AffineExpr at = kernel.scratchBytes;
-  Value result = placedAt(0, [&] { return address(kernel.scratch, dim(at), 1); });
-  kernel.scratchBytes =
-      canonical(at + (bytes + 127).floorDiv(64) * 64); // 64 bytes of slack behind each piece
+  AffineExpr whole = (bytes + 127).floorDiv(64) * 64; // 64 bytes of slack behind each piece
+  Value result = placedAt(0, [&]() -> Value {
+    Value piece = address(kernel.scratch, dim(at), 1);
+    return kernel.target.checksBounds ? boundedPointer(b, loc, piece, dim(canonical(whole))) : piece;
+  });
+  kernel.scratchBytes = canonical(at + whole);
   return result;
 }
 

@@ -77,7 +77,12 @@ private:
     weights = s.load(s.pointer(), s.offset(frame, offsetof(tw_frame, weights)));
     host = s.load(s.pointer(), s.offset(frame, offsetof(tw_frame, host)));
     Value allScratch = s.load(s.pointer(), s.offset(frame, offsetof(tw_frame, scratch)));
+    if (in.checksBounds) {
+      extents = s.load(s.pointer(), s.offset(frame, offsetof(tw_frame, extents)));
+      allScratch = s.bounded(allScratch, s.mul(threads, s.i64(8)));
+    }
     scratch = s.load(s.pointer(), s.offset(allScratch, s.mul(thread64, s.i64(8))));
+    scratch = withinExtent(scratch, in.plan.buffers.size());
     failed = op.addBlock();
     if (first)
       openChecks(in.main.getBody().front(), mainChecks());
@@ -230,11 +235,25 @@ private:
 
   Value addressOf(Value value) { return addressOf(in.plan.placeOf(value)); }
   Value addressOf(Place place) {
-    if (place.constant)
-      return s.offset(weights, int64_t(in.constantOffsets[place.index]));
-    return bufferAddress(place.index);
+    if (!place.constant)
+      return bufferAddress(place.index);
+    Value address = s.offset(weights, int64_t(in.constantOffsets[place.index]));
+    return in.checksBounds ? s.bounded(address, s.i64(constantBytes(in.plan.constants[place.index])))
+                           : address;
   }
-  Value bufferAddress(unsigned buffer) { return s.load(s.pointer(), s.offset(buffers, int64_t(buffer) * 8)); }
+  Value bufferAddress(unsigned buffer) {
+    return withinExtent(s.load(s.pointer(), s.offset(buffers, int64_t(buffer) * 8)), buffer);
+  }
+  static int64_t constantBytes(Value constant) {
+    auto type = llvm::cast<RankedTensorType>(constant.getType());
+    return type.getNumElements() * byteWidth(type.getElementType());
+  }
+  /// The pointer to what tw_frame::extents has at `index`.
+  Value withinExtent(Value pointer, size_t index) {
+    if (!in.checksBounds)
+      return pointer;
+    return s.bounded(pointer, s.load(b.getI64Type(), s.offset(extents, int64_t(index) * 8)));
+  }
 
   bool isGrowable(unsigned buffer) {
     auto kind = in.plan.buffers[buffer].kind;
@@ -402,8 +421,11 @@ private:
       locals.push_back(s.value(symbol));
     auto [begin, end] = share(s.value(kernel.extent, locals, /*isLocal=*/true));
     operands.append(locals.begin(), locals.begin() + std::min<size_t>(locals.size(), kernel.symbolCount));
-    Value own = scratchBytes ? s.offset(bufferAddress(*in.plan.scratchBuffer), s.mul(scratchBytes, thread64))
-                             : scratch;
+    Value own = scratch;
+    if (scratchBytes)
+      own = s.offset(bufferAddress(*in.plan.scratchBuffer), s.mul(scratchBytes, thread64));
+    if (scratchBytes && in.checksBounds)
+      own = s.bounded(own, scratchBytes);
     operands.append({begin, end, own, frame, s.i64(in.firstSites[number])});
     declare(kernel.function, operands);
     func::CallOp::create(b, loc, kernel.function, TypeRange{}, operands);
@@ -576,7 +598,7 @@ private:
   Scalars s;
   func::FuncOp current;
   Block *failed = nullptr;
-  Value frame, thread, thread64, threads, buffers, weights, host, scratch;
+  Value frame, thread, thread64, threads, buffers, weights, host, scratch, extents;
   llvm::StringSet<> declared;
   llvm::DenseMap<unsigned, SmallVector<unsigned>>
       waiting;                                ///< checks, by symbols that are still to be defined

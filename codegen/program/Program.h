@@ -43,6 +43,7 @@ struct ProgramInputs {
   llvm::ArrayRef<unsigned> firstSites;           ///< of each launch
   llvm::ArrayRef<ShapeCheck> checks;
   const llvm::DenseMap<mlir::Operation *, unsigned> &controlSites; ///< failure sites of defines and loops
+  bool checksBounds = false;                                       ///< see TargetInfo
 };
 
 /// Defines tilewright_program, tilewright_sizes and tilewright_output_dims (tilewright/artifact.h) in

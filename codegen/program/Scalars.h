@@ -1,5 +1,6 @@
 /// Scalars.h - 64-bit arithmetic of the program: symbols and expressions over them, as values of loop IR.
 #pragma once
+#include "codegen/emit/Bounded.h"
 #include "ir/Symbols.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -65,6 +66,10 @@ public:
   }
   mlir::Value load(mlir::Type type, mlir::Value address) {
     return mlir::LLVM::LoadOp::create(b, loc, type, address);
+  }
+  /// For targets with checksBounds: the pointer, which may reach `bytes` bytes.
+  mlir::Value bounded(mlir::Value pointer, mlir::Value bytes) {
+    return boundedPointer(b, loc, pointer, bytes);
   }
   void store(mlir::Value value, mlir::Value address) { mlir::LLVM::StoreOp::create(b, loc, value, address); }
 

@@ -205,6 +205,14 @@ llvm::Expected<TargetInfo> targetForProcessor(StringRef cpuName, HasFeature hasF
 }
 
 llvm::Expected<TargetInfo> resolveTarget(StringRef spec) {
+  if (StringRef plain = spec; plain.consume_back("+checked")) {
+    auto target = resolveTarget(plain);
+    if (!target || target->isGpu)
+      return target ? unknownTarget(spec) : target.takeError();
+    target->checksBounds = true;
+    target->name += "+checked"; // and so its code has cache keys of its own
+    return target;
+  }
   if (spec == "cpu")
     return hostTarget();
   StringRef name = spec;

@@ -58,13 +58,21 @@ struct TargetInfo {
   llvm::SmallVector<RegisterTile, 4> f32Tiles;
   uint64_t requiredCpuFeatures = 0; ///< bits TW_CPU_* of tilewright/artifact.h
 
+  /// A variant for tests: generated code compares every access with the bounds of its buffer
+  /// (codegen/cpu/BoundsChecks.h), and the runtime keeps red zones around the buffers.
+  bool checksBounds = false;
+
   /// Elements of `elementBits` bits in a native vector.
   unsigned lanes(unsigned elementBits) const { return vectorBits / elementBits; }
   bool hasAvx512() const { return vectorBits == 512; }
 };
 
+/// In loop IR for targets with checksBounds: what takes a pointer and a number of bytes and returns the
+/// pointer, which may reach these bytes only.
+constexpr llvm::StringLiteral boundedFunction = "tilewright_bounded";
+
 /// Finds the target that `spec` names: "cpu" for this machine, "cpu:NAME" with one of targetNames(), or
-/// "cuda:NAME" with one of cudaNames() (Cuda.h).
+/// "cuda:NAME" with one of cudaNames() (Cuda.h). "+checked" behind a CPU's sets checksBounds.
 /// Errors: TW3001 (no such target; says which is near, and lists all), TW3002 (this machine has no AVX2).
 llvm::Expected<TargetInfo> resolveTarget(llvm::StringRef spec);
 

@@ -11,6 +11,7 @@ using namespace tilewright::runtime;
 
 bool tw_session::meet(int32_t thread) {
   return team.meet(thread, [this] {
+    checkRedZones();
     if (failure.claimed.load(std::memory_order_relaxed))
       return true;
     cancelled = cancelRequested.load(std::memory_order_relaxed) != 0;
@@ -43,6 +44,8 @@ bool tw_session::grow(uint32_t buffer, int64_t bytes) {
       fail(TW_FAIL_MEMORY, -1, bytes, 0);
       return true;
     }
+  if (checked)
+    watchGrown(root, wanted, *region);
   if (buffers[root] != region->data())
     for (uint32_t alias = 0; alias < descriptor.buffer_count; ++alias)
       if (model.layout.roots[alias] == root)
@@ -147,10 +150,27 @@ void describeFailure(const Failure &failure, Text &text, tw_status &status) {
         "a condition or size that follows from the inputs is %lld, but the model was compiled for "
         "%lld only: what it does otherwise has results of another rank or element type",
         a, b);
+  case TW_FAIL_READ:
+  case TW_FAIL_WRITE:
+    status = TW_INTERNAL;
+    return text.append("out of bounds %s at byte %lld of a buffer of %lld bytes; please report this",
+                       failure.code == TW_FAIL_READ ? "read" : "write", a, b);
+  case TW_FAIL_RED_ZONE:
+    status = TW_INTERNAL;
+    return text.append("byte %lld %s buffer %lld was overwritten; please report this", a < 0 ? -a : a,
+                       a < 0 ? "before" : "behind", b);
   default:
     status = TW_INTERNAL;
     return text.append("the program reported the unknown failure %d; please report this", failure.code);
   }
+}
+
+int codeOf(const Failure &failure, tw_status status) {
+  if (status != TW_INTERNAL)
+    return 4400 + failure.code;
+  if (failure.code == TW_FAIL_RED_ZONE)
+    return 9411;
+  return failure.code == TW_FAIL_READ || failure.code == TW_FAIL_WRITE ? 9410 : 9401;
 }
 
 } // namespace
@@ -159,7 +179,7 @@ tw_status reportFailure(const tw_descriptor &descriptor, const Failure &failure,
   Text what;
   tw_status status;
   describeFailure(failure, what, status);
-  const int code = status == TW_INTERNAL ? 9401 : 4400 + failure.code;
+  const int code = codeOf(failure, status);
   if (failure.site < 0 || static_cast<uint32_t>(failure.site) >= descriptor.site_count)
     return reportError(error, status, code, "%s", what.c_str());
   const tw_site_info &site = descriptor.sites[failure.site];

@@ -1,6 +1,7 @@
 #include "PlanCache.h"
 
 #include "Bind.h"
+#include "RedZones.h"
 #include "Region.h"
 
 #include <algorithm>
@@ -35,12 +36,16 @@ tw_status tooLarge(const tw_descriptor &descriptor, const int64_t *symbols, tw_e
 bool PlanCache::prepare(const tw_model &owner) {
   model = &owner;
   const Layout &layout = owner.layout;
-  if (!planner.prepare(layout.intervals.data(), layout.intervals.size()) ||
-      !intervals.allocate(layout.intervals.size()) ||
+  if (!intervals.allocate(layout.intervals.size()) ||
       !sizes.allocate(size_t(owner.descriptor->buffer_count) + 1))
     return false;
   std::copy(layout.intervals.begin(), layout.intervals.end(), intervals.begin());
-  return true;
+  if (owner.descriptor->flags & TW_ARTIFACT_CHECKED) {
+    zone = redZoneBytes;
+    for (Interval &interval : intervals) // red zones stay where they are: no memory is used twice
+      interval.birth = 0, interval.death = UINT32_MAX;
+  }
+  return planner.prepare(intervals.data(), intervals.size());
 }
 
 tw_status PlanCache::find(const int64_t *symbols, const Plan **plan, tw_error *error) {
@@ -76,9 +81,11 @@ tw_status PlanCache::make(const int64_t *symbols, Plan &plan, tw_error *error) {
       return tooLarge(descriptor, symbols, error);
 
   for (size_t index = 0; index < intervals.size(); ++index)
-    intervals[index].bytes = static_cast<uint64_t>(sizes[layout.arenaBuffers[index]]);
+    intervals[index].bytes = static_cast<uint64_t>(sizes[layout.arenaBuffers[index]]) + 2 * zone;
   if (!planner.plan(intervals.data(), plan.arenaOffsets.data(), plan.arenaBytes))
     return tooLarge(descriptor, symbols, error);
+  for (uint64_t &offset : plan.arenaOffsets)
+    offset += zone;
   plan.scratchBytes = static_cast<uint64_t>(sizes[descriptor.buffer_count]);
   descriptor.output_dims(symbols, plan.outputDims.data());
   return placeOutputs(plan, error);

@@ -44,6 +44,7 @@ private:
   Array<Interval> intervals;
   Array<int64_t> sizes; ///< as the artifact computes them: [buffers + 1]
   Plan entries[capacity];
+  uint64_t zone = 0; ///< bytes of the red zone on either side of each buffer of the arena
   uint64_t useCount = 0;
   uint64_t missCount = 0;
 };

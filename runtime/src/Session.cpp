@@ -80,7 +80,7 @@ tw_status tw_session::prepare(int32_t threads, tw_error *error) {
       !buffers.allocate(descriptor.buffer_count) || !scratchPointers.allocate(static_cast<size_t>(threads)) ||
       !inputPointers.allocate(descriptor.input_count) || !outputTargets.allocate(descriptor.output_count) ||
       !finalDims.allocate(dimCount) || !profile.nanoseconds.allocate(descriptor.launch_count) ||
-      !profile.counts.allocate(descriptor.launch_count))
+      !profile.counts.allocate(descriptor.launch_count) || !prepareGuards(threads))
     return reportError(error, TW_IO, 4102, "not enough memory for a session");
   std::fill(buffers.begin(), buffers.end(), static_cast<uint8_t *>(emptyMemory));
   frame.host = &hostTable;
@@ -88,6 +88,7 @@ tw_status tw_session::prepare(int32_t threads, tw_error *error) {
   frame.symbols = binding.symbols.data();
   frame.weights = model.weights.data();
   frame.scratch = scratchPointers.data();
+  frame.extents = extents.data();
   frame.session = this;
   return team.start(threads, runThread, this, error);
 }
@@ -120,6 +121,8 @@ tw_status tw_session::run(const tw_tensor *inputs, uint32_t inputCount, tw_tenso
     return status;
   placeInputs(inputs);
   placeBuffers(*plan, outputs);
+  if (checked)
+    guardBuffers(*plan);
   execute();
   if (failure.claimed.load(std::memory_order_acquire))
     return reportFailure(descriptor, failure, error);
@@ -264,6 +267,59 @@ void tw_session::placeBuffers(const Plan &plan, const tw_tensor *outputs) {
   }
 }
 
+bool tw_session::prepareGuards(int32_t threads) {
+  checked = descriptor.flags & TW_ARTIFACT_CHECKED;
+  const Layout &layout = model.layout;
+  const size_t zones = 2 * layout.arenaBuffers.size() + layout.growables.size() + descriptor.output_count +
+                       static_cast<size_t>(threads);
+  return !checked || (extents.allocate(descriptor.buffer_count + size_t(1)) && redZones.prepare(zones));
+}
+
+/// Say what may be reached, fill all the rest, and what nobody has written yet, with what is no sensible
+/// value.
+void tw_session::guardBuffers(const Plan &plan) {
+  const Layout &layout = model.layout;
+  redZones.clear();
+  descriptor.sizes(binding.symbols.data(), extents.data()); // of those in the arena, and scratch
+  if (plan.arenaBytes)
+    memset(arena.data(), 0xff, plan.arenaBytes);
+  for (uint32_t buffer : layout.arenaBuffers) {
+    redZones.addBefore(buffers[buffer] - redZoneBytes, redZoneBytes, buffer);
+    redZones.addBehind(buffers[buffer] + extents[buffer], redZoneBytes, buffer);
+  }
+  for (uint32_t buffer : layout.boundBuffers) {
+    const tw_buffer_info &root = descriptor.buffers[layout.roots[buffer]];
+    extents[buffer] = static_cast<int64_t>(root.kind == TW_BUFFER_INPUT ? binding.inputBytes[root.io]
+                                                                        : plan.outputBytes[root.io]);
+  }
+  for (uint32_t buffer = 0; buffer < descriptor.buffer_count; ++buffer)
+    extents[buffer] = extents[layout.roots[buffer]];
+  for (uint32_t output = 0; output < descriptor.output_count; ++output)
+    if (outputTargets[output] && outputTargets[output] == ownedOutputs.data() + plan.outputOffsets[output])
+      redZones.addBehind(outputTargets[output] + plan.outputBytes[output], readableSlack,
+                         descriptor.outputs[output].buffer);
+  for (uint8_t *own : scratchPointers)
+    if (plan.scratchBytes) {
+      memset(own, 0xff, plan.scratchBytes);
+      redZones.addBehind(own + plan.scratchBytes, readableSlack, descriptor.buffer_count);
+    }
+}
+
+void tw_session::watchGrown(uint32_t buffer, uint64_t bytes, const Region &region) {
+  for (uint32_t alias = 0; alias < descriptor.buffer_count; ++alias)
+    if (model.layout.roots[alias] == buffer)
+      extents[alias] = static_cast<int64_t>(bytes);
+  redZones.forget(buffer);
+  redZones.addBehind(region.data() + bytes, std::min(redZoneBytes, region.capacity() + readableSlack - bytes),
+                     buffer);
+}
+
+void tw_session::checkRedZones() {
+  int64_t offset, buffer;
+  if (checked && redZones.findDamage(offset, buffer))
+    fail(TW_FAIL_RED_ZONE, -1, offset, buffer);
+}
+
 void tw_session::execute() {
   failure.claimed.store(0, std::memory_order_relaxed);
   cancelRequested.store(0, std::memory_order_relaxed);
@@ -273,6 +329,7 @@ void tw_session::execute() {
   if (frame.profile)
     profile.start();
   team.run();
+  checkRedZones();
   if (frame.profile)
     profile.mark(none);
 }

@@ -4,6 +4,7 @@
 
 #include "Bind.h"
 #include "PlanCache.h"
+#include "RedZones.h"
 #include "Region.h"
 #include "Team.h"
 
@@ -95,6 +96,10 @@ private:
                      const tw_tensor *outputs);
   void placeInputs(const tw_tensor *inputs);
   void placeBuffers(const tilewright::runtime::Plan &plan, const tw_tensor *outputs);
+  bool prepareGuards(int32_t threads);
+  void guardBuffers(const tilewright::runtime::Plan &plan);
+  void watchGrown(uint32_t buffer, uint64_t bytes, const tilewright::runtime::Region &region);
+  void checkRedZones();
   void execute();
   tw_status finishOutputs(const tilewright::runtime::Plan &plan, tw_tensor *outputs, tw_error *error);
   tw_status finishGrowable(uint32_t output, const int64_t *dims, tw_tensor &tensor, tw_error *error);
@@ -119,6 +124,11 @@ private:
   tilewright::runtime::Array<int64_t> finalDims; ///< output dimensions after a run that had to find them
   uint64_t placedPlan = 0;                       ///< serial of the plan the arena pointers follow
   const uint8_t *placedArena = nullptr;
+
+  /// Of checked artifacts.
+  bool checked = false;
+  tilewright::runtime::Array<int64_t> extents; ///< [buffers + 1] of the frame
+  tilewright::runtime::RedZones redZones;
 };
 
 #endif

@@ -33,6 +33,11 @@ unsigned casesOf(llvm::StringRef op) {
   return llvm::is_contained({"binary", "cast", "conv", "contract", "scatter_elements"}, op) ? 50 : 25;
 }
 
+/// Enough for a minute; all of them with TILEWRIGHT_ALL_CASES set.
+unsigned checkedCasesOf(llvm::StringRef op) {
+  return std::getenv("TILEWRIGHT_ALL_CASES") ? casesOf(op) : casesOf(op) / 5;
+}
+
 func::FuncOp mainOf(ModuleOp module) { return module.lookupSymbol<func::FuncOp>("main"); }
 
 /// The elements of `from`, over and over.
@@ -118,13 +123,22 @@ class GeneratedKernels : public ::testing::TestWithParam<Parameters> {};
 
 TEST_P(GeneratedKernels, AgreeWithTheInterpreter) {
   auto [target, op] = GetParam();
-  for (unsigned number = 0; number < casesOf(op); ++number) {
+  unsigned count = isChecked(target) ? checkedCasesOf(op) : casesOf(op);
+  for (unsigned number = 0; number < count; ++number) {
     EXPECT_EQ(runCase(target, op, number), "") << op.str() << " " << number << " " << target;
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, GeneratedKernels,
                          ::testing::Combine(::testing::ValuesIn(testedTargets()),
+                                            ::testing::ValuesIn(generatedOps().vec())),
+                         [](const auto &info) {
+                           return testName(std::get<0>(info.param), std::get<1>(info.param));
+                         });
+
+/// With bounds checks and red zones: other cases would find little more, so there are fewer.
+INSTANTIATE_TEST_SUITE_P(Checked, GeneratedKernels,
+                         ::testing::Combine(::testing::ValuesIn(checkedTargets()),
                                             ::testing::ValuesIn(generatedOps().vec())),
                          [](const auto &info) {
                            return testName(std::get<0>(info.param), std::get<1>(info.param));

@@ -182,6 +182,15 @@ std::vector<std::string> testedTargets() {
   return names;
 }
 
+bool isChecked(llvm::StringRef target) { return target.ends_with("+checked"); }
+
+std::vector<std::string> checkedTargets() {
+  std::vector<std::string> names = testedTargets();
+  for (std::string &name : names)
+    name += "+checked";
+  return names;
+}
+
 std::string testName(llvm::StringRef target, llvm::StringRef what) {
   std::string name = (target + "_" + what).str();
   for (char &c : name)

@@ -61,6 +61,9 @@ std::string checkAgainstInterpreter(CompiledProgram &program,
 /// Targets to test code on: the narrow and the wide vectors that this machine runs, and the machine itself
 /// where it is neither.
 std::vector<std::string> testedTargets();
+/// The same with bounds checks in their code.
+std::vector<std::string> checkedTargets();
+bool isChecked(llvm::StringRef target);
 /// Letters, digits and underscores of both.
 std::string testName(llvm::StringRef target, llvm::StringRef what);
 

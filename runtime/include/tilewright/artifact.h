@@ -31,7 +31,17 @@ enum {
   TW_FAIL_MEMORY = 5,      ///< a bytes cannot be allocated
   TW_FAIL_DIVIDE = 6,      ///< integer division by zero
   TW_FAIL_UNSUPPORTED = 7, ///< a value only known at run time asks for what was not compiled
-  TW_FAIL_ASSUMPTION = 9   ///< a condition or size is a where the program was compiled for b only
+  TW_FAIL_ASSUMPTION = 9,  ///< a condition or size is a where the program was compiled for b only
+  /// Of checked artifacts (TW_ARTIFACT_CHECKED), and faults of the compiler:
+  TW_FAIL_READ = 32,    ///< a read at byte a of a buffer of b bytes leaves it; it did not happen
+  TW_FAIL_WRITE = 33,   ///< a write likewise
+  TW_FAIL_RED_ZONE = 34 ///< byte a before or behind buffer b was overwritten
+};
+
+/// Bits of tw_descriptor::flags.
+enum {
+  TW_ARTIFACT_CHECKED = 1u << 0 ///< compiled for tests: the program reads tw_frame::extents, and the runtime
+                                ///< keeps red zones between buffers
 };
 
 /// Functions the runtime lends to generated code. All may be called from every thread of the team unless said
@@ -102,6 +112,8 @@ struct tw_frame {
   uint8_t **scratch;      ///< [threads] private scratch of scratch_bytes, 64-byte aligned
   int32_t failed;         ///< written by fail(); what counts is the answer of barrier()
   int32_t profile;        ///< non-zero: call host->mark(frame, thread, launch) before each launch
+  const int64_t *extents; ///< [buffer_count + 1] bytes that may be read and written now, of each buffer and
+                          ///< of a thread's scratch; null unless the artifact is TW_ARTIFACT_CHECKED
 };
 
 /// How a buffer gets its memory.
