@@ -4,7 +4,7 @@
 usage: summarise.py FOLDER SUITE...
 
 ctest leaves JUnit files (*.xml), our own suites leave *.json: {"passed": N, "failed": N, "skipped": N,
-"failures": [{"name", "message"}]}. A suite that left nothing, or nothing readable, counts as one failure. The exit status is 1
+"failures": [{"name", "message"}]}, and may say with "skips", of the same form, why something was left out. A suite that left nothing, or nothing readable, counts as one failure. The exit status is 1
 when anything failed or nothing ran.
 """
 import json
@@ -19,6 +19,7 @@ FILES = {
     "sanitizers": ["asan.xml", "asan-conformance.json", "tsan.xml"],
     "models": ["models.json"],
     "conformance": ["conformance.json"],
+    "fresh": ["fresh.json"],
 }
 SHOWN_LINES = 30
 
@@ -45,7 +46,7 @@ def read_result(path):
         if path.suffix == ".xml":
             return read_junit(path)
         result = json.loads(path.read_text())
-        return {key: result[key] for key in ("passed", "failed", "skipped", "failures")}
+        return {**{key: result[key] for key in ("passed", "failed", "skipped", "failures")}, "skips": result.get("skips", [])}
     except (OSError, ValueError, KeyError, xml.etree.ElementTree.ParseError) as error:
         failure = {"name": path.stem, "message": f"the suite left no readable result: {error}"}
         return {"passed": 0, "failed": 1, "skipped": 0, "failures": [failure]}
@@ -64,6 +65,8 @@ def summarise(folder, suites):
         for failure in result["failures"]:
             message = failure["message"].replace("\n", "\n      ")
             print(f"   FAILED {pathlib.Path(name).stem}: {failure['name']}\n      {message}")
+        for skip in result.get("skips", []):
+            print(f"   skipped {pathlib.Path(name).stem}: {skip['name']}: {skip['message']}")
         print(f"   {pathlib.Path(name).stem + ':':13} {line(result)}")
         total = {key: total[key] + result[key] for key in total}
     print(line(total))

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """The conformance suite: the ONNX project's own test cases through `tilewright test`.
 
-usage: run.py [--driver build/bin/tilewright] [--assets .assets] [--filter REGEX] [--every N] [--results FILE.json]
+usage: run.py [--driver build/bin/tilewright] [--assets .assets] [--filter REGEX] [--every N] [--first] [--options "..."]
+              [--results FILE.json]
 
+Each case is judged by its own data.json; tolerances.txt lists those that are judged more loosely, and why.
 A case passes, or is refused as unsupported with a clear error (counted as skipped). It must not crash, and it may fail only
 where known_failures.txt says why. floors.txt keeps what has been reached: per kind, at least so many cases pass.
 """
@@ -11,6 +13,7 @@ import collections
 import json
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 
@@ -25,9 +28,9 @@ def read_table(path):
     return {words[0]: words[1] if len(words) > 1 else "" for words in (line.split(None, 1) for line in lines if line)}
 
 
-def run_driver(driver, folders):
+def run_driver(driver, folders, options=()):
     """[{"dir", "status", "message"}]. Raises ValueError where the driver did not report."""
-    command = [driver, "test", "--json", *folders]
+    command = [driver, "test", "--json", *options, *folders]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
         report = json.loads(done.stdout)
@@ -39,12 +42,41 @@ def run_driver(driver, folders):
         raise ValueError(f"tilewright test ended with status {done.returncode} without a whole report: {problem}") from None
 
 
-def chosen_folders(root, pattern, step):
-    """What to give the driver: the kinds' folders, or every `step`-th of the matching cases."""
-    if not pattern and step == 1:
+def chosen_folders(root, options):
+    """What to give the driver: the kinds' folders where all are wanted, or the cases that are."""
+    if wants_all(options):
         return [root / kind for kind in cases.KINDS]
     folders = [case for kind in cases.KINDS for case in sorted((root / kind).iterdir())]
-    return [case for case in folders if re.search(pattern, f"{case.parent.name}/{case.name}")][::step]
+    matching = [case for case in folders if re.search(options.filter, f"{case.parent.name}/{case.name}")]
+    return matching[:1] if options.first else matching[:: options.every]
+
+
+def wants_all(options):
+    return not options.filter and options.every == 1 and not options.first
+
+
+def read_tolerances(path):
+    """{KIND/NAME: (relative, absolute)}. Raises ValueError for a line without numbers or without a reason."""
+    found = {}
+    for name, rest in read_table(path).items():
+        words = rest.split(None, 2)
+        if len(words) < 3:
+            raise ValueError(f"{path.name}: {name} needs a relative and an absolute tolerance, and a reason")
+        found[name] = (float(words[0]), float(words[1]))
+    return found
+
+
+def grant_tolerances(root, tolerances):
+    """Write them beside the cases, where the driver reads them, and take back what an earlier list granted. Returns the names of
+    those that are not there."""
+    kept = root / "strict.json"  # {KIND/NAME: what the package's own data.json says}
+    for name, text in (json.loads(kept.read_text()) if kept.exists() else {}).items():
+        (root / name / "data.json").write_text(text)
+    there = {name: limits for name, limits in tolerances.items() if (root / name).is_dir()}
+    kept.write_text(json.dumps({name: (root / name / "data.json").read_text() for name in there}))
+    for name, (relative, absolute) in there.items():
+        (root / name / "data.json").write_text(json.dumps({"rtol": relative, "atol": absolute}))
+    return sorted(set(tolerances) - set(there))
 
 
 class Judge:
@@ -71,6 +103,10 @@ class Judge:
         else:
             self.fail(name, f"{status}: {message}")
 
+    def check_tolerances(self, missing):
+        for name in missing:
+            self.fail(name, "is in tolerances.txt, but there is no such case")
+
     def check_completeness(self, seen, counts):
         """Every case was reported, and what is listed exists."""
         wanted = sum(counts.values())
@@ -92,11 +128,11 @@ def run(options):
     root = (options.assets / "conformance").resolve()
     counts = cases.ensure_cases(root)
     judge = Judge(read_table(HERE / "known_failures.txt"))
-    found = run_driver(options.driver.resolve(), chosen_folders(root, options.filter, options.every))
+    found = run_driver(options.driver.resolve(), chosen_folders(root, options), shlex.split(options.options))
     names = [str(pathlib.Path(case["dir"]).resolve().relative_to(root)) for case in found]
     for name, case in zip(names, found):
         judge.judge(name, case["status"], case["message"])
-    if not options.filter and options.every == 1:
+    if wants_all(options):
         judge.check_completeness(set(names), counts)
         judge.check_floors(read_table(HERE / "floors.txt"))
     for kind, count in counts.items():
@@ -110,6 +146,8 @@ def main():
     parser.add_argument("--assets", type=pathlib.Path, default=pathlib.Path(".assets"))
     parser.add_argument("--filter", default="", help="only cases whose KIND/NAME match")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth of them")
+    parser.add_argument("--first", action="store_true", help="only the first of them")
+    parser.add_argument("--options", default="", help="more options for the driver, e.g. --options=--no-folding")
     parser.add_argument("--results", type=pathlib.Path, help="write counts and failures to this file")
     options = parser.parse_args()
     try:

