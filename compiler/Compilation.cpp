@@ -227,7 +227,8 @@ codegen::ArtifactDescription Compilation::describe() {
   for (unsigned i = 0; i < symbols.size(); ++i)
     d.symbols.push_back({symbols[i].name, symbols[i].lo, symbols[i].hi, symbols[i].origin != Symbol::Input});
   for (const codegen::PlannedBuffer &buffer : plan->buffers)
-    d.buffers.push_back({uint32_t(buffer.kind), buffer.io, buffer.birth, buffer.death, UINT32_MAX, 64});
+    d.buffers.push_back({uint32_t(buffer.kind), buffer.io, buffer.birth, buffer.death,
+                         buffer.alias.value_or(UINT32_MAX), 64});
   auto nameOf = [&](StringRef list, unsigned i) {
     return llvm::cast<StringAttr>(main->getAttrOfType<ArrayAttr>(list)[i]).getValue();
   };

@@ -222,6 +222,63 @@ Value lanePointers(ValueEmitter &e, Value pointer, const Index &offset, int64_t 
   return LLVM::GEPOp::create(e.b, e.loc, pointers, unit, pointer, LLVM::GEPArg(lanes));
 }
 
+/// The elements `bits` wide that lie `shift` bits up in words of four bytes.
+Value halvesOf(ValueEmitter &e, Value words, Value shift, Type stored) {
+  auto bits = VectorType::get({e.lanes.width}, e.b.getIntegerType(stored.getIntOrFloatBitWidth()));
+  Value shifted = arith::ShRUIOp::create(e.b, e.loc, words, shift);
+  Value narrow = arith::TruncIOp::create(e.b, e.loc, bits, shifted);
+  return arith::BitcastOp::create(e.b, e.loc, VectorType::get({e.lanes.width}, stored), narrow);
+}
+
+/// Every other element of two bytes, from `offset` on: one load of words, which start one element earlier
+/// where there is one, so that nothing is read behind the last. The tensor has at least two elements a lane.
+Value loadHalves(ValueEmitter &e, Type stored, Value pointer, const Index &offset) {
+  auto words = VectorType::get({e.lanes.width}, e.b.getI32Type());
+  Value before = arith::ExtUIOp::create(e.b, e.loc, e.b.getI64Type(), e.less(e.constant(0), offset.base));
+  Value from = e.address(pointer, e.sub(offset.base, before), 2), loaded;
+  if (e.lanes.mask) {
+    Value zero = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(words));
+    loaded = LLVM::MaskedLoadOp::create(e.b, e.loc, words, from, e.lanes.mask, zero, 2);
+  } else {
+    loaded = LLVM::LoadOp::create(e.b, e.loc, words, from, 2);
+  }
+  Value shift = arith::TruncIOp::create(e.b, e.loc, e.b.getI32Type(), e.mul(before, 16));
+  return halvesOf(e, loaded, e.spread(shift), stored);
+}
+
+/// Elements of one or two bytes at irregular offsets, which no processor gathers: words of four bytes that
+/// hold them. The word of an element near the end starts before it, so nothing behind the tensor is read.
+Value gatherNarrow(ValueEmitter &e, Type stored, Value pointer, const Index &offset, int64_t elements,
+                   Value mask) {
+  const int64_t bytes = stored.getIntOrFloatBitWidth() / 8, perWord = 4 / bytes;
+  Value lanes = e.lanesOf(offset), last = e.lanesOf(e.uniform(e.constant(elements - perWord)));
+  Value first = arith::MinSIOp::create(e.b, e.loc, lanes, last);
+  auto words = VectorType::get({e.lanes.width}, e.b.getI32Type());
+  Value zero = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(words));
+  Value gathered =
+      LLVM::masked_gather::create(e.b, e.loc, words, lanePointers(e, pointer, {offset.base, 0, first}, bytes),
+                                  mask, ValueRange{zero}, unsigned(bytes));
+  Value behind = arith::TruncIOp::create(e.b, e.loc, words, arith::SubIOp::create(e.b, e.loc, lanes, first));
+  Value shift = arith::MulIOp::create(e.b, e.loc, behind, splatInteger(e, words, 8 * bytes));
+  return halvesOf(e, gathered, shift, stored);
+}
+
+/// Lanes that do not lie next to each other.
+Value loadApart(ValueEmitter &e, RankedTensorType type, Type stored, Value pointer, const Index &offset) {
+  const TargetInfo &target = e.kernel.target;
+  const int64_t bytes = byteWidth(type.getElementType()),
+                elements = type.hasStaticShape() ? type.getNumElements() : 0;
+  if (bytes == 2 && !offset.lanes && offset.stride == 2 && elements >= 2 * e.lanes.width && !target.isGpu)
+    return loadHalves(e, stored, pointer, offset);
+  Value mask = e.lanes.mask ? e.lanes.mask : fullMask(e);
+  if (bytes <= 2 && elements * bytes >= 4 && target.hasAvx512())
+    return gatherNarrow(e, stored, pointer, offset, elements, mask);
+  auto vector = VectorType::get({e.lanes.width}, stored);
+  Value zero = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(vector));
+  return LLVM::masked_gather::create(e.b, e.loc, vector, lanePointers(e, pointer, offset, bytes), mask,
+                                     ValueRange{zero}, unsigned(bytes));
+}
+
 } // namespace
 
 /// What may be assumed of the address of an access at `offset`.
@@ -253,10 +310,7 @@ Value ValueEmitter::load(RankedTensorType type, Value pointer, ArrayRef<Index> i
       loaded = LLVM::LoadOp::create(b, loc, vector, from, alignmentOf(offset, bytes));
     }
   } else {
-    Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(vector));
-    Value mask = lanes.mask ? lanes.mask : fullMask(*this);
-    loaded = LLVM::masked_gather::create(b, loc, vector, lanePointers(*this, pointer, offset, bytes), mask,
-                                         ValueRange{zero}, unsigned(bytes));
+    loaded = loadApart(*this, type, stored, pointer, offset);
   }
   return fromStorage(*this, loaded, element);
 }

@@ -57,10 +57,54 @@ public:
       plan.scratchBuffer = plan.buffers.size();
       plan.buffers.push_back({PlannedBuffer::Growable, 0, 0, phase, constantDim(main.getContext(), 0)});
     }
+    shareGrowables();
     return std::move(plan);
   }
 
 private:
+  /// Memory that grows at run time and takes in one buffer after the other; `root` was the first.
+  struct Slot {
+    unsigned root, death;
+    AffineExpr bytes; ///< of the latest
+  };
+
+  /// Sizes of growable buffers are known too late to lay them out, but their lives are known now: one takes
+  /// over the memory of another that is dead, best of one of the same size. Each has its first phase behind a
+  /// barrier.
+  void shareGrowables() {
+    SmallVector<unsigned> order;
+    for (auto [index, buffer] : llvm::enumerate(plan.buffers))
+      if (buffer.kind == PlannedBuffer::Growable)
+        order.push_back(index);
+    llvm::stable_sort(order,
+                      [&](unsigned a, unsigned b) { return plan.buffers[a].birth < plan.buffers[b].birth; });
+    SmallVector<Slot> slots;
+    for (unsigned index : order) {
+      PlannedBuffer &buffer = plan.buffers[index];
+      Slot *slot = freeSlot(slots, buffer);
+      if (slot) {
+        buffer.alias = slot->root;
+        slot->death = buffer.death, slot->bytes = buffer.bytes;
+      } else {
+        slots.push_back({index, buffer.death, buffer.bytes});
+      }
+    }
+  }
+
+  /// Among the latest few, so that the search stays linear in the number of buffers.
+  static Slot *freeSlot(SmallVectorImpl<Slot> &slots, const PlannedBuffer &buffer) {
+    constexpr size_t candidates = 256;
+    Slot *best = nullptr;
+    for (Slot &slot : llvm::reverse(llvm::MutableArrayRef(slots).take_back(candidates))) {
+      if (slot.death >= buffer.birth)
+        continue;
+      if (slot.bytes == buffer.bytes)
+        return &slot;
+      best = best ? best : &slot;
+    }
+    return best;
+  }
+
   bool usesDefinedSymbols(kernel::LaunchOp launch) {
     return llvm::any_of(launch.getSymbols().getResults(),
                         [&](AffineExpr expr) { return definedByProgram(expr, symbols); });

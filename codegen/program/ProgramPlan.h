@@ -16,6 +16,8 @@ struct PlannedBuffer {
   unsigned io = 0;
   unsigned birth = 0, death = 0;
   mlir::AffineExpr bytes; ///< over the module's symbols
+  /// A growable buffer whose memory this one takes over: a growable buffer, too, that is dead by then.
+  std::optional<unsigned> alias;
 };
 
 /// Where a value is: a buffer, or a constant in the weights.

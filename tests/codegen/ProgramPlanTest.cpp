@@ -97,5 +97,57 @@ TEST(ProgramPlan, EqualRecipesAreStoredOnce) {
   EXPECT_NE(constantOf(2).index, constantOf(3).index);
 }
 
+const char *chain = R"(
+  #n = affine_map<()[s0] -> (s0)>
+  module attributes {graph.symbols = [{hi = 1000000 : i64, lo = 0 : i64, name = "n", origin = 2 : i64}]} {
+    "kernel.func"() <{sym_name = "fill"}> ({
+      %x = graph.iota 0 : tensor<?xsi64, #n>
+      kernel.yield %x : tensor<?xsi64, #n>
+    }) : () -> ()
+    "kernel.func"() <{sym_name = "negate"}> ({
+    ^bb0(%x: tensor<?xsi64, #n>):
+      %y = graph.unary <neg> %x : tensor<?xsi64, #n> -> tensor<?xsi64, #n>
+      kernel.yield %y : tensor<?xsi64, #n>
+    }) : () -> ()
+    "kernel.func"() <{sym_name = "largest"}> ({
+    ^bb0(%x: tensor<?xsi64, #n>):
+      %y = graph.reduce <rmax> %x [0] : tensor<?xsi64, #n> -> tensor<si64>
+      kernel.yield %y : tensor<si64>
+    }) : () -> ()
+    func.func @main(%count: tensor<1xsi64>) -> tensor<si64>
+        attributes {graph.input_names = ["count"], graph.output_names = ["y"]} {
+      graph.define %count [0] : tensor<1xsi64>
+      %0 = kernel.launch @fill() #n : () -> tensor<?xsi64, #n>
+      %1 = kernel.launch @negate(%0) #n : (tensor<?xsi64, #n>) -> tensor<?xsi64, #n>
+      %2 = kernel.launch @negate(%1) #n : (tensor<?xsi64, #n>) -> tensor<?xsi64, #n>
+      %3 = kernel.launch @negate(%2) #n : (tensor<?xsi64, #n>) -> tensor<?xsi64, #n>
+      %4 = kernel.launch @negate(%3) #n : (tensor<?xsi64, #n>) -> tensor<?xsi64, #n>
+      %y = kernel.launch @largest(%4) #n : (tensor<?xsi64, #n>) -> tensor<si64>
+      return %y : tensor<si64>
+    }
+  })";
+
+/// A chain of values whose size the program finds out needs the memory of two.
+TEST(ProgramPlan, GrowableBuffersTakeOverTheMemoryOfTheDead) {
+  MLIRContext context;
+  context.loadDialect<graph::GraphDialect, kernel::KernelDialect, func::FuncDialect>();
+  auto module = parseSourceString<ModuleOp>(chain, &context);
+  ASSERT_TRUE(module);
+  const ProgramPlan plan = planProgram(module->lookupSymbol<func::FuncOp>("main"), SymbolTable(*module));
+  llvm::DenseSet<unsigned> roots;
+  std::vector<std::pair<unsigned, const PlannedBuffer *>> lives; // by root
+  for (auto [index, buffer] : llvm::enumerate(plan.buffers))
+    if (buffer.kind == PlannedBuffer::Growable && index != plan.scratchBuffer) {
+      const unsigned root = buffer.alias.value_or(index);
+      EXPECT_FALSE(plan.buffers[root].alias) << "memory is taken over from its first owner";
+      roots.insert(root);
+      for (auto [other, live] : lives)
+        EXPECT_TRUE(other != root || live->death < buffer.birth) << "two of one memory live at once";
+      lives.push_back({root, &buffer});
+    }
+  EXPECT_EQ(lives.size(), 5u);
+  EXPECT_EQ(roots.size(), 2u);
+}
+
 } // namespace
 } // namespace tilewright::codegen
