@@ -273,9 +273,11 @@ void ContractEmitter::emitBlockedDepth(const Block &block) {
     each([&](Value panel, int64_t rows, Value row) {
       Value pointer = partialOf(panel, row);
       const MicroKernel::Tile tile{rows, vectors};
-      kernel.store(tile, pointer, pitch,
-                   kernel.accumulate(tile, operands.runOf(block, panel, rows, row, first, depth),
-                                     kernel.load(tile, pointer, pitch)));
+      MicroKernel::Run run = operands.runOf(block, panel, rows, row, first, depth);
+      run.mostDepth = schedule.depthBlock;
+      kernel.store(
+          tile, pointer, pitch,
+          kernel.plus(kernel.load(tile, pointer, pitch), kernel.accumulate(tile, run, kernel.zero(tile))));
     });
   });
   e.loop(block.firstPanel, block.endPanel, 1, [&](Value panel) {

@@ -74,6 +74,8 @@ private:
   PixelMemory pixels; ///< of the current item; staged ones start at the item's first row
   Value panelBase, panelScratch;
   Value partial; ///< scratch for the sums of an item where channels are cut
+  Value
+      waiting; ///< scratch for the sums of a tile while those of a row of taps start anew; null: they do not
 };
 
 ConvEmitter::ConvEmitter(ValueEmitter &e, ConvOp op, EmittedKernel &result)
@@ -103,6 +105,8 @@ void ConvEmitter::emit() {
         constantDim(context, llvm::alignTo(g.tapCount() * g.groupChannels, kernel.lanes()) * panelStride));
   if (schedule.channelBlock)
     partial = e.reserveScratch(canonical(g.out.back() * (schedule.rowsPerItem * output.pitch())));
+  else if (g.rank > 1 && kernel.isLong(g.tapCount() * channelSteps / 2))
+    waiting = e.reserveScratch(constantDim(context, schedule.rows * output.pitch()));
   emitItems();
 }
 
@@ -221,7 +225,8 @@ void ConvEmitter::emitBlockedItem(const Item &item) {
           Value at = e.address(left, e.mul(e.mul(pixel, g.strides.back()), pixels.pitches.back()), 1),
                 sums = partialOf(y, pixel);
           kernel.store(tile, sums, output.pitch(),
-                       lastTaps(at, panel, some, channels, kernel.load(tile, sums, output.pitch())));
+                       kernel.plus(kernel.load(tile, sums, output.pitch()),
+                                   lastTaps(at, panel, some, channels, kernel.zero(tile))));
         };
         exists ? e.guarded(exists, pass) : pass();
       });
@@ -249,13 +254,25 @@ Accumulators ConvEmitter::rowTaps(const Item &item, Value y, const TileClass &ti
                                   Accumulators sums) {
   Value left = e.address(pixels.base, e.mul(item.group, g.groupChannels), kernel.leftBytes());
   left = e.address(left, e.mul(e.mul(pixel, g.strides.back()), pixels.pitches.back()), 1);
-  return outerTaps(0, item, y, left, panelBase, tiles, std::move(sums));
+  const MicroKernel::Tile tile{tiles.rows, vectors};
+  if (!waiting)
+    return outerTaps(0, item, y, left, panelBase, tiles, std::move(sums));
+  kernel.store(tile, waiting, kernel.pitchOf(tile), sums);
+  outerTaps(0, item, y, left, panelBase, tiles, {});
+  return kernel.load(tile, waiting, kernel.pitchOf(tile));
 }
 
 Accumulators ConvEmitter::outerTaps(int64_t d, const Item &item, Value y, Value left, Value panel,
                                     const TileClass &tiles, Accumulators sums) {
-  if (d == g.rank - 1)
+  if (d == g.rank - 1 && !waiting)
     return lastTaps(left, panel, tiles, e.constant(channelSteps), std::move(sums));
+  if (d == g.rank - 1) {
+    const MicroKernel::Tile tile{tiles.rows, vectors};
+    const Accumulators row = lastTaps(left, panel, tiles, e.constant(channelSteps), kernel.zero(tile));
+    kernel.store(tile, waiting, kernel.pitchOf(tile),
+                 kernel.plus(kernel.load(tile, waiting, kernel.pitchOf(tile)), row));
+    return {};
+  }
   int64_t inner = channelSteps;
   for (int64_t k = d + 1; k < g.rank; ++k)
     inner *= g.taps[k];
@@ -306,6 +323,7 @@ MicroKernel::Run ConvEmitter::runOf(Value left, Value panel, Value tap, Value x,
   run.panel = e.address(panel, tap, channelSteps * panelStride);
   run.panelStride = panelStride;
   run.depth = depth;
+  run.mostDepth = channelSteps * g.lastTaps();
   return run;
 }
 

@@ -194,8 +194,6 @@ Value binaryFloat(ValueEmitter &e, BinaryKind kind, Value x, Value y) {
   case BinaryKind::mul:
     return arith::MulFOp::create(e.b, e.loc, x, y);
   case BinaryKind::div:
-    if (Value fast = e.approximate(Approximation::division, x, y))
-      return fast;
     return arith::DivFOp::create(e.b, e.loc, x, y);
   case BinaryKind::rem:
     return callHostMath(e, TW_MATH_FMOD, x, y);

@@ -126,8 +126,7 @@ protected:
 
 /// How far a kernel may depart from its ops as they are written.
 enum class Precision {
-  Default, ///< a quotient may be a product with a rounded reciprocal where that is within one unit in the
-           ///< last place
+  Default, ///< steps may be those of `Approximation`
   Strict,  ///< every op rounds once
 };
 
@@ -181,9 +180,8 @@ public:
 
 /// Steps for which targets have instructions that round less well: `--precision=strict` does without.
 enum class Approximation {
-  exp2,    ///< 2^x for |x| <= 1, 2 ulp
-  rsqrt,   ///< 1 / sqrt(x), 2 ulp
-  division ///< x / y, 2 ulp
+  exp2, ///< 2^x for |x| <= 1, 2 ulp
+  rsqrt ///< 1 / sqrt(x), 2 ulp
 };
 
 class ValueEmitter : public Builder {
@@ -242,6 +240,8 @@ public:
 
   /// The mask of lanes l with base + l < limit.
   mlir::Value laneMask(mlir::Value base, mlir::Value limit, int64_t width);
+  /// The end of the whole blocks of `width` that fit between lo and hi.
+  mlir::Value wholePart(mlir::Value lo, mlir::Value hi, int64_t width);
   /// for (i = lo; i < hi; i += width) in lanes: full blocks, `unroll` at a time, then a masked tail. The body
   /// sees `lanes` set.
   void laneLoop(mlir::Value lo, mlir::Value hi, int64_t width,
@@ -251,7 +251,7 @@ public:
   /// The graph's name of indexType: signed.
   mlir::Type signedIndexType();
   /// An f32 step done by the target's instruction, or null.
-  virtual mlir::Value approximate(Approximation, mlir::Value, mlir::Value = {}) { return {}; }
+  virtual mlir::Value approximate(Approximation, mlir::Value) { return {}; }
   /// Remember offsets that `delinearize` takes apart, so that `linearize` gives them back as they were:
   /// tensors of the iteration's own shape are then read along the flat offset whatever their dimensions are.
   bool keepOffsets = false;
@@ -264,7 +264,6 @@ public:
                mlir::Value pointer);
 
 private:
-  mlir::Value quotient(mlir::Value x, mlir::Value y, mlir::Value divisor);
   mlir::Value compute(mlir::Value v, llvm::ArrayRef<Index> indices);
   mlir::Value rounded(mlir::Value value, mlir::Value v);
   mlir::Value keptRow(mlir::Value v, llvm::ArrayRef<Index> indices);

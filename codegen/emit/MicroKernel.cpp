@@ -113,6 +113,15 @@ void MicroKernel::store(Tile tile, Value pointer, int64_t pitch, ValueRange sums
     }
 }
 
+Accumulators MicroKernel::plus(ValueRange x, ValueRange y) const {
+  Accumulators sums;
+  for (auto [a, b] : llvm::zip_equal(x, y))
+    sums.push_back(llvm::isa<FloatType>(vector.getElementType())
+                       ? Value(arith::AddFOp::create(e.b, e.loc, a, b))
+                       : Value(arith::AddIOp::create(e.b, e.loc, a, b)));
+  return sums;
+}
+
 Value MicroKernel::multiplyAdd(Value x, Value y, Value sum) const {
   if (llvm::isa<FloatType>(vector.getElementType()))
     return vector::FMAOp::create(e.b, e.loc, x, y, sum);
@@ -195,7 +204,44 @@ Accumulators MicroKernel::steps(Tile tile, const Run &run, Value k, int64_t coun
   return sums;
 }
 
+Value MicroKernel::scratchFor(Tile tile) const {
+  if (tile.rows * tile.vectors > scratchVectors) {
+    scratchVectors = tile.rows * tile.vectors;
+    scratch = e.reserveScratch(constantDim(e.b.getContext(), scratchVectors * lanes() * accumulatorBytes()));
+  }
+  return scratch;
+}
+
 Accumulators MicroKernel::accumulate(Tile tile, const Run &run, ValueRange given) const {
+  const auto depth = e.constantOf(run.depth);
+  if (!isLong(std::min(depth.value_or(INT64_MAX), run.mostDepth)))
+    return inRegisters(tile, run, given);
+  Value waiting = scratchFor(tile), block = e.constant(longestSum), several = e.less(block, run.depth);
+  const SmallVector<Type> types(tile.rows * tile.vectors, vector);
+  e.guarded(several, [&] { store(tile, waiting, pitchOf(tile), zero(tile)); });
+  Accumulators sums =
+      e.loop(e.constant(0), run.depth, longestSum, given, [&](Value first, ValueRange carried) {
+        Value rest = e.sub(run.depth, first);
+        Run part = run;
+        part.left = e.address(run.left, e.mul(first, run.depthStride), 1);
+        part.panel = e.address(run.panel, first, run.panelStride);
+        part.depth = e.minimum(rest, block);
+        if (run.ahead)
+          part.ahead = e.address(run.ahead, e.mul(first, run.aheadStride), 1);
+        Accumulators now = inRegisters(tile, part, carried);
+        return e.guarded(
+            e.less(block, rest), types,
+            [&] {
+              store(tile, waiting, pitchOf(tile), plus(load(tile, waiting, pitchOf(tile)), now));
+              return zero(tile);
+            },
+            [&] { return now; });
+      });
+  return e.guarded(
+      several, types, [&] { return plus(load(tile, waiting, pitchOf(tile)), sums); }, [&] { return sums; });
+}
+
+Accumulators MicroKernel::inRegisters(Tile tile, const Run &run, ValueRange given) const {
   const int64_t perSet = tile.rows * tile.vectors;
   const auto depth = e.constantOf(run.depth);
   if (depth && *depth <= straightDepth)
@@ -210,12 +256,9 @@ Accumulators MicroKernel::accumulate(Tile tile, const Run &run, ValueRange given
   sums = e.loop(e.constant(0), tail, sets, sums,
                 [&](Value k, ValueRange carried) { return steps(tile, run, k, sets, sets, carried); });
   for (int64_t half = sets / 2; half > 0; half /= 2)
-    for (int64_t i = 0; i < half * perSet; ++i) {
-      Value x = sums[i], y = sums[i + half * perSet];
-      sums[i] = llvm::isa<FloatType>(vector.getElementType())
-                    ? Value(arith::AddFOp::create(e.b, e.loc, x, y))
-                    : Value(arith::AddIOp::create(e.b, e.loc, x, y));
-    }
+    llvm::copy(
+        plus(ArrayRef(sums).take_front(half * perSet), ArrayRef(sums).slice(half * perSet, half * perSet)),
+        sums.begin());
   sums.truncate(perSet);
   if (depth && *depth - *e.constantOf(tail) <= 1)
     return steps(tile, run, tail, *depth - *e.constantOf(tail), 1, sums);

@@ -43,7 +43,8 @@ public:
     mlir::Value left, rowStride, depthStride;
     mlir::Value panel;
     int64_t panelStride = 0;
-    mlir::Value depth; ///< how many steps
+    mlir::Value depth;             ///< how many steps
+    int64_t mostDepth = INT64_MAX; ///< no depth is larger, if that is known
     /// What a later tile will read, fetched on the way: `ahead + step * aheadStride`. Null: nothing.
     mlir::Value ahead;
     int64_t aheadStride = 0;
@@ -51,8 +52,15 @@ public:
 
   Accumulators zero(Tile tile) const;
   /// `sums` plus the products of a run. The order of additions to an element depends on the tile's shape and
-  /// on the run's depth, never on where the tile lies.
+  /// on the run's depth, never on where the tile lies. Floats narrower than f64 start anew every `longestSum`
+  /// steps, where there are many, and what came before waits in scratch: the error grows with the number of
+  /// these blocks, not of steps.
   Accumulators accumulate(Tile tile, const Run &run, mlir::ValueRange sums) const;
+  static constexpr int64_t longestSum = 1024;
+  /// Whether so many steps are better cut.
+  bool isLong(int64_t steps) const { return steps > 2 * longestSum && vector.getElementType().isF32(); }
+  Accumulators plus(mlir::ValueRange x, mlir::ValueRange y) const;
+  int64_t pitchOf(Tile tile) const { return tile.vectors * lanes() * accumulatorBytes(); }
 
   /// Sums at `pointer + row * pitch` (bytes): partial results between blocks of the contracted dimension.
   Accumulators load(Tile tile, mlir::Value pointer, int64_t pitch) const;
@@ -86,12 +94,17 @@ private:
   void step(Tile tile, const Cursor &cursor, llvm::MutableArrayRef<mlir::Value> sums) const;
   Accumulators steps(Tile tile, const Run &run, mlir::Value k, int64_t count, int64_t sets,
                      mlir::ValueRange sums) const;
+  /// Scratch for the sums of a tile; the same for all tiles.
+  mlir::Value scratchFor(Tile tile) const;
+  Accumulators inRegisters(Tile tile, const Run &run, mlir::ValueRange sums) const;
   mlir::Value loadPanel(mlir::Value pointer, int64_t vectorIndex) const;
 
   ValueEmitter &e;
   mlir::VectorType vector;
   mlir::Type panelElement;
   DotKind dotKind;
+  mutable mlir::Value scratch;
+  mutable int64_t scratchVectors = 0;
 };
 
 /// `value` of graph element type `from`, as computed with (ValueEmitter::computeType), in the wider type that

@@ -33,6 +33,10 @@ mlir::Value toStorage(ValueEmitter &e, mlir::Value value, mlir::Type element, bo
 /// What lies in memory: i8 for bool and sub-byte integers, i8 / i16 for small floats.
 mlir::Type storageType(mlir::Type elementType);
 
+// Division.cpp
+/// Lanes x by a scalar y, correctly rounded; null where a division instruction is the way.
+mlir::Value emitQuotient(ValueEmitter &e, graph::BinaryOp op, mlir::Value x, mlir::Value y);
+
 // Movement.cpp
 mlir::Value emitMovement(ValueEmitter &e, mlir::Operation *op, llvm::ArrayRef<Index> indices);
 // Reduction.cpp

@@ -1,5 +1,6 @@
 // Contractions and convolutions as plain loops inside the walk: the general variant, for what the tiled
 // emitters do not take.
+#include "codegen/emit/LongSum.h"
 #include "codegen/emit/Ops.h"
 
 using namespace mlir;
@@ -12,14 +13,48 @@ namespace {
 
 Type elementOf(Value v) { return llvm::cast<RankedTensorType>(v.getType()).getElementType(); }
 
-/// accumulator + x * y in the accumulator's type.
-Value multiplyAdd(ValueEmitter &e, Value x, Type xElement, Value y, Type yElement, Value accumulator,
-                  Type element) {
-  x = emitCast(e, x, xElement, element, false);
-  y = emitCast(e, y, yElement, element, false);
-  if (llvm::isa<VectorType>(accumulator.getType()))
-    x = e.spread(x), y = e.spread(y);
-  return emitBinary(e, BinaryKind::add, emitBinary(e, BinaryKind::mul, x, y, element), accumulator, element);
+/// The sum of products that a loop carries: many of them are added in f64, while the loop waits for its sum
+/// and not for conversions.
+class ProductSum {
+public:
+  ProductSum(ValueEmitter &e, Type element, bool lanes, std::optional<int64_t> steps)
+      : e(e), element(element), lanes(lanes), sum(e, ReduceKind::sum, element), isLong(sum.isLong(steps)) {}
+
+  SmallVector<Value> start() {
+    Value zero = splatConstant(e, ValueEmitter::computeType(element), 0);
+    zero = lanes ? e.spread(zero) : zero;
+    return isLong ? sum.start(zero.getType()) : SmallVector<Value>{zero};
+  }
+  SmallVector<Value> add(ValueRange now, Value x, Type xElement, Value y, Type yElement) {
+    x = emitCast(e, x, xElement, element, false);
+    y = emitCast(e, y, yElement, element, false);
+    if (lanes)
+      x = e.spread(x), y = e.spread(y);
+    Value product = emitBinary(e, BinaryKind::mul, x, y, element);
+    if (isLong)
+      return sum.add(now, product);
+    return {emitBinary(e, BinaryKind::add, product, now[0], element)};
+  }
+  Value result(ValueRange totals) { return isLong ? sum.narrowed(totals) : totals[0]; }
+
+private:
+  ValueEmitter &e;
+  Type element;
+  bool lanes;
+  LongSum sum;
+  bool isLong;
+};
+
+/// The product of sizes that are all known.
+std::optional<int64_t> stepsOf(ValueEmitter &e, ArrayRef<Value> sizes) {
+  uint64_t steps = 1;
+  for (Value size : sizes) {
+    auto known = e.constantOf(size);
+    if (!known)
+      return std::nullopt;
+    steps = llvm::SaturatingMultiply<uint64_t>(steps, *known);
+  }
+  return std::min<uint64_t>(steps, INT64_MAX);
 }
 
 /// Narrow floats accumulate in f32: products are formed in the compute type.
@@ -29,10 +64,8 @@ Type accumulationType(Type element) {
   return element;
 }
 
-Value start(ValueEmitter &e, Type element, ArrayRef<Index> indices) {
-  Value zero = splatConstant(e, ValueEmitter::computeType(element), 0);
-  bool uniform = llvm::all_of(indices, [](const Index &i) { return i.uniform(); });
-  return uniform ? zero : e.spread(zero);
+bool haveLanes(ArrayRef<Index> indices) {
+  return !llvm::all_of(indices, [](const Index &i) { return i.uniform(); });
 }
 
 Value emitContractLoops(ValueEmitter &e, ContractOp op, ArrayRef<Index> indices) {
@@ -50,18 +83,21 @@ Value emitContractLoops(ValueEmitter &e, ContractOp op, ArrayRef<Index> indices)
         !llvm::is_contained(op.getRhsContract(), int64_t(i)))
       rhs[i] = indices[next++];
   Type element = accumulationType(elementOf(op.getResult()));
-  SmallVector<Value> sizes = e.dims(op.getLhs());
+  SmallVector<Value> sizes = e.dims(op.getLhs()), contracted;
+  for (int64_t dim : op.getLhsContract())
+    contracted.push_back(sizes[dim]);
+  ProductSum sum(e, element, haveLanes(indices), stepsOf(e, contracted));
   std::function<SmallVector<Value>(size_t, ValueRange)> nest = [&](size_t k,
                                                                    ValueRange carried) -> SmallVector<Value> {
     if (k == op.getLhsContract().size())
-      return {multiplyAdd(e, e.at(op.getLhs(), lhs), elementOf(op.getLhs()), e.at(op.getRhs(), rhs),
-                          elementOf(op.getRhs()), carried[0], element)};
+      return sum.add(carried, e.at(op.getLhs(), lhs), elementOf(op.getLhs()), e.at(op.getRhs(), rhs),
+                     elementOf(op.getRhs()));
     return e.loop(e.constant(0), sizes[op.getLhsContract()[k]], 1, carried, [&](Value i, ValueRange now) {
       lhs[op.getLhsContract()[k]] = rhs[op.getRhsContract()[k]] = e.uniform(i);
       return nest(k + 1, now);
     });
   };
-  return nest(0, ValueRange{start(e, element, indices)})[0];
+  return sum.result(nest(0, sum.start()));
 }
 
 class ConvLoops {
@@ -84,7 +120,11 @@ public:
     // First input channel of the group that output channel o belongs to.
     Value outputsPerGroup = e.divide(taps[last ? spatial + 1 : 0], e.constant(op.getGroups()));
     groupStart = op.getGroups() == 1 ? e.uniform(e.constant(0)) : e.mul(divide(o, outputsPerGroup), perGroup);
-    return tap(0, ValueRange{start(e, element, out)}, {})[0];
+    SmallVector<Value> counts{perGroup};
+    for (size_t dim = 0; dim < spatial; ++dim)
+      counts.push_back(taps[(last ? 0 : 2) + dim]);
+    sum.emplace(e, element, haveLanes(out), stepsOf(e, counts));
+    return sum->result(tap(0, sum->start(), {}));
   }
 
 private:
@@ -156,8 +196,7 @@ private:
                                         e.spread(splatConstant(e, scalarType(input.getType()), 0)));
       e.lanes = saved;
       Value weight = e.at(op.getRhs(), w);
-      return SmallVector<Value>{
-          multiplyAdd(e, input, elementOf(op.getLhs()), weight, elementOf(op.getRhs()), now[0], element)};
+      return sum->add(now, input, elementOf(op.getLhs()), weight, elementOf(op.getRhs()));
     });
   }
 
@@ -170,6 +209,7 @@ private:
   Type element;
   bool last;
   size_t spatial;
+  std::optional<ProductSum> sum;
 };
 
 } // namespace

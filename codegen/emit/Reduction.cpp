@@ -2,6 +2,7 @@
 // lanes, with several accumulators, at the loop level where its index is known: once a row. Otherwise lanes
 // lie along a kept dimension and the loops are plain. The order of additions depends on shapes and the target
 // only.
+#include "codegen/emit/LongSum.h"
 #include "codegen/emit/Ops.h"
 
 using namespace mlir;
@@ -108,22 +109,73 @@ private:
     return emitReduceStep(e, op.getKind(), accumulator, x, element);
   }
 
-  /// Loops over the reduced dimensions [from, to), innermost last.
-  SmallVector<Value> nest(size_t from, size_t to, ValueRange init,
-                          llvm::function_ref<SmallVector<Value>(ValueRange)> body) {
-    if (from == to)
-      return body(init);
-    return e.loop(e.constant(0), sizes[reduced[from]], 1, init, [&](Value i, ValueRange carried) {
-      inner[reduced[from]] = e.uniform(i);
-      return nest(from + 1, to, carried, body);
+  /// Folds [lo, hi) of the innermost reduced dimension into what is carried.
+  using Leaf = llvm::function_ref<SmallVector<Value>(Value lo, Value hi, ValueRange carried)>;
+
+  Value sizeOf(size_t dim) { return sizes[reduced[dim]]; }
+
+  /// Loops over [lo, hi) of reduced dimension `dim` and all of those within it.
+  SmallVector<Value> nest(size_t dim, Value lo, Value hi, ValueRange init, Leaf leaf) {
+    if (dim + 1 == reduced.size())
+      return leaf(lo, hi, init);
+    return e.loop(lo, hi, 1, init, [&](Value i, ValueRange carried) {
+      inner[reduced[dim]] = e.uniform(i);
+      return nest(dim + 1, e.constant(0), sizeOf(dim + 1), carried, leaf);
+    });
+  }
+
+  /// The reduced dimension whose loop is cut into runs, and its elements in a run. One turn of the innermost
+  /// loop takes `unit` elements.
+  struct Runs {
+    size_t dim;
+    int64_t elements;
+  };
+  std::optional<Runs> runsOf(const LongSum &sum, int64_t unit) {
+    int64_t steps = 1; // of one turn
+    for (size_t dim = reduced.size(); dim-- > 0; unit = 1) {
+      auto size = e.constantOf(sizeOf(dim));
+      std::optional<int64_t> all;
+      if (size)
+        all = std::min<uint64_t>(llvm::SaturatingMultiply<uint64_t>(llvm::divideCeil(*size, unit), steps),
+                                 INT64_MAX);
+      if (sum.isLong(all))
+        return Runs{dim, std::max<int64_t>(1, LongSum::run / steps) * unit};
+      steps = std::max<int64_t>(1, *all);
+    }
+    return std::nullopt;
+  }
+
+  /// The totals of all runs; `whole` makes one value of what the leaf returns.
+  SmallVector<Value> overRuns(const LongSum &sum, Runs runs, ValueRange init, Leaf leaf,
+                              llvm::function_ref<Value(ValueRange)> whole, size_t dim, ValueRange totals) {
+    if (dim < runs.dim)
+      return e.loop(e.constant(0), sizeOf(dim), 1, totals, [&](Value i, ValueRange now) {
+        inner[reduced[dim]] = e.uniform(i);
+        return overRuns(sum, runs, init, leaf, whole, dim + 1, now);
+      });
+    Value size = sizeOf(dim);
+    const auto known = e.constantOf(size);
+    return e.loop(e.constant(0), size, runs.elements, totals, [&](Value first, ValueRange now) {
+      Value end = e.add(first, runs.elements);
+      if (!known || *known % runs.elements != 0)
+        end = e.minimum(end, size);
+      return sum.add(now, whole(nest(dim, first, end, init, leaf)));
     });
   }
 
   Value acrossLanes() {
     Value init = e.spread(neutral(e, op.getKind(), element));
-    return nest(0, reduced.size(), ValueRange{init}, [&](ValueRange carried) {
-      return SmallVector<Value>{step(carried[0], e.at(op.getOperand(), inner))};
-    })[0];
+    auto leaf = [&](Value lo, Value hi, ValueRange carried) {
+      return e.loop(lo, hi, 1, carried, [&](Value i, ValueRange now) {
+        inner[reduced.back()] = e.uniform(i);
+        return SmallVector<Value>{step(now[0], e.at(op.getOperand(), inner))};
+      });
+    };
+    const LongSum sum(e, op.getKind(), element);
+    if (auto runs = runsOf(sum, 1))
+      return sum.narrowed(overRuns(
+          sum, *runs, init, leaf, [](ValueRange one) { return one[0]; }, 0, sum.start(init.getType())));
+    return nest(0, e.constant(0), sizeOf(0), init, leaf)[0];
   }
 
   Value load(Value base) {
@@ -151,15 +203,23 @@ private:
     if (e.kernel.scratch && usedAgain(op.getOperand()) && costOf(e, op.getOperand()) >= expensive)
       kept = reserveRow();
     Value neutralLanes = e.spread(neutral(e, op.getKind(), element));
-    Value size = sizes[reduced.back()];
-    Value whole = e.sub(size, e.remainder(size, e.constant(width * accumulators)));
-    Value full = e.sub(size, e.remainder(size, e.constant(width)));
     SmallVector<Value> init(accumulators, neutralLanes);
     if (isExtreme())
       init.append(accumulators / 2, splatInteger(e, flags(neutralLanes.getType()), 0));
-    SmallVector<Value> sums = nest(0, reduced.size() - 1, init, [&](ValueRange carried) {
+    Value total = totalOf(init, width);
+    if (kept) {
+      Indices given(inner);
+      e.keepRow(op.getOperand(), given, reduced, kept);
+    }
+    e.lanes = saved;
+    return total;
+  }
+
+  Value totalOf(ArrayRef<Value> init, int64_t width) {
+    auto leaf = [&](Value lo, Value hi, ValueRange carried) {
+      Value whole = e.wholePart(lo, hi, width * accumulators), full = e.wholePart(lo, hi, width);
       SmallVector<Value> next =
-          e.loop(e.constant(0), whole, width * accumulators, carried, [&](Value base, ValueRange now) {
+          e.loop(lo, whole, width * accumulators, carried, [&](Value base, ValueRange now) {
             SmallVector<Value> xs;
             for (int64_t u = 0; u < accumulators; ++u)
               xs.push_back(load(e.add(base, u * width)));
@@ -167,16 +227,19 @@ private:
           });
       next = e.loop(whole, full, width, next,
                     [&](Value base, ValueRange now) { return accumulate(now, load(base)); });
-      return tail(full, size, next, neutralLanes);
-    });
-    Value total = combine(step(sums[0], sums[1]), step(sums[2], sums[3]));
+      return tail(full, hi, next, init.front());
+    };
+    auto whole = [&](ValueRange sums) { return step(step(sums[0], sums[1]), step(sums[2], sums[3])); };
+    const LongSum sum(e, op.getKind(), element);
+    if (auto runs = runsOf(sum, width * accumulators)) {
+      Value wide =
+          halve(sum.folded(overRuns(sum, *runs, init, leaf, whole, 0, sum.start(init.front().getType()))));
+      return arith::TruncFOp::create(e.b, e.loc, e.b.getF32Type(), wide);
+    }
+    SmallVector<Value> sums = nest(0, e.constant(0), sizeOf(0), init, leaf);
+    Value total = halve(whole(sums));
     if (isExtreme())
       total = orNaN(total, arith::OrIOp::create(e.b, e.loc, sums[accumulators], sums[accumulators + 1]));
-    if (kept) {
-      Indices given(inner);
-      e.keepRow(op.getOperand(), given, reduced, kept);
-    }
-    e.lanes = saved;
     return total;
   }
 
@@ -225,8 +288,6 @@ private:
     return e.team->combine(mine, start,
                            [&](Value x, Value y) { return emitReduceStep(e, op.getKind(), x, y, element); });
   }
-
-  Value combine(Value x, Value y) { return halve(step(x, y)); }
 
   /// Lanes to one value, halving: the order is fixed.
   Value halve(Value lanes) {
@@ -305,11 +366,18 @@ public:
     lanes = !allUniform(indices);
     argument = op.getKind() == WindowKind::wargmax;
     kind = op.getKind() == WindowKind::wsum ? ReduceKind::sum : ReduceKind::rmax;
+    int64_t steps = 1;
+    for (int64_t size : op.getKernel())
+      steps = std::min<uint64_t>(llvm::SaturatingMultiply<uint64_t>(steps, size), INT64_MAX);
+    if (LongSum sum(e, kind, element); sum.isLong(steps))
+      total.emplace(sum);
     out.assign(indices.begin(), indices.end());
   }
 
   Value run() {
     Value start = fit(neutral(e, kind, element));
+    if (total)
+      return total->narrowed(taps(0, total->start(start.getType()), {}));
     SmallVector<Value> init{start};
     if (argument)
       init.push_back(fit(e.constant(0)));
@@ -356,6 +424,8 @@ private:
     if (!argument) {
       if (inside)
         x = arith::SelectOp::create(e.b, e.loc, inside, x, e.spread(neutral(e, kind, element)));
+      if (total)
+        return total->add(now, x);
       return {emitReduceStep(e, kind, now[0], x, element)};
     }
     Value better = emitCompare(e, CompareKind::gt, x, now[0], element);
@@ -376,6 +446,8 @@ private:
   size_t firstSpatial, spatial;
   SmallVector<Value> sizes;
   bool lanes, argument;
+  std::optional<LongSum>
+      total; ///< every tap is a run: loops over taps wait for their sum, not for conversions
 };
 
 } // namespace

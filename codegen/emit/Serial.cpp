@@ -1,5 +1,6 @@
 // Roots whose elements depend on each other: scan, sort, scatter, compact. Rows run in parallel where there
 // are rows.
+#include "codegen/emit/LongSum.h"
 #include "codegen/emit/Ops.h"
 #include "tilewright/artifact.h"
 
@@ -29,16 +30,21 @@ LogicalResult emitScan(ValueEmitter &e, ScanOp op, EmittedKernel &result) {
   int64_t axis = op.getAxis();
   Type element = tensorOf(op.getResult()).getElementType();
   Value size = e.dims(op.getOperand())[axis];
+  Value start = neutral(e, op.getKind(), element);
+  const LongSum sum(e, op.getKind(), element);
+  const bool isLong = sum.isLong(e.constantOf(size));
   overRows(e, op.getResult(), axis, result, [&](Indices indices) {
-    e.loop(e.constant(0), size, 1, ValueRange{neutral(e, op.getKind(), element)},
-           [&](Value i, ValueRange carried) {
-             indices[axis] = e.uniform(op.getReverse() ? e.sub(e.sub(size, e.constant(1)), i) : i);
-             Value x = e.at(op.getOperand(), indices);
-             Value next = emitReduceStep(e, op.getKind(), carried[0], x, element);
-             e.store(tensorOf(op.getResult()), e.kernel.results[0], indices,
-                     op.getExclusive() ? carried[0] : next);
-             return SmallVector<Value>{next};
-           });
+    SmallVector<Value> init = isLong ? sum.start(start.getType()) : SmallVector<Value>{start};
+    e.loop(e.constant(0), size, 1, init, [&](Value i, ValueRange carried) {
+      indices[axis] = e.uniform(op.getReverse() ? e.sub(e.sub(size, e.constant(1)), i) : i);
+      Value x = e.at(op.getOperand(), indices);
+      SmallVector<Value> now(carried);
+      SmallVector<Value> next =
+          isLong ? sum.add(now, x) : SmallVector<Value>{emitReduceStep(e, op.getKind(), now[0], x, element)};
+      const SmallVector<Value> &kept = op.getExclusive() ? now : next;
+      e.store(tensorOf(op.getResult()), e.kernel.results[0], indices, isLong ? sum.narrowed(kept) : kept[0]);
+      return next;
+    });
   });
   return success();
 }

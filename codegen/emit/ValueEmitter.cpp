@@ -363,13 +363,18 @@ Value ValueEmitter::laneMask(Value base, Value limit, int64_t width) {
   return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, ids, left);
 }
 
-void ValueEmitter::laneLoop(Value lo, Value hi, int64_t width, llvm::function_ref<void(Value)> body) {
-  Lanes saved = lanes;
-  lanes = {width, {}};
+Value ValueEmitter::wholePart(Value lo, Value hi, int64_t width) {
   Value span = maximum(sub(hi, lo), constant(0));
   Value full = Builder::add(lo, sub(span, remainder(span, constant(width))));
   if (!constantOf(full))
     knownDivisors[full] = std::gcd(divisorOf(lo), width);
+  return full;
+}
+
+void ValueEmitter::laneLoop(Value lo, Value hi, int64_t width, llvm::function_ref<void(Value)> body) {
+  Lanes saved = lanes;
+  lanes = {width, {}};
+  Value full = wholePart(lo, hi, width);
   loop(lo, full, width, body);
   guarded(less(full, hi), [&] {
     lanes.mask = laneMask(full, hi, width);
@@ -478,57 +483,6 @@ Value ValueEmitter::rounded(Value value, Value v) {
   return fromStorage(*this, toStorage(*this, value, element), element);
 }
 
-/// Whether x * (1 / divisor) differs from x / divisor by rounding only: no reciprocal overflows or loses bits
-/// among the subnormal numbers, whatever the inputs are.
-static bool hasSafeReciprocal(Value divisor) {
-  auto behindMovement = [](Value v) {
-    while (isa_and_present<BroadcastOp, ReshapeOp, TransposeOp>(v.getDefiningOp()))
-      v = v.getDefiningOp()->getOperand(0);
-    return v;
-  };
-  divisor = behindMovement(divisor);
-  if (auto constant = divisor.getDefiningOp<ConstantOp>()) {
-    auto elements = llvm::dyn_cast<DenseElementsAttr>(constant.getValue());
-    if (!elements || !elements.isSplat() || !llvm::isa<FloatType>(elements.getElementType()))
-      return false;
-    const int exponent = llvm::ilogb(elements.getSplatValue<llvm::APFloat>());
-    return exponent > -100 && exponent < 100;
-  }
-  if (auto unary = divisor.getDefiningOp<UnaryOp>()) // zero, or of moderate size whatever the argument
-    return unary.getKind() == UnaryKind::sqrt;
-  auto sum = divisor.getDefiningOp<ReduceOp>(); // of exp(x - max(x)): at least one
-  auto exponential =
-      sum && sum.getKind() == ReduceKind::sum ? sum.getOperand().getDefiningOp<UnaryOp>() : UnaryOp();
-  auto difference = exponential && exponential.getKind() == UnaryKind::exp
-                        ? exponential.getOperand().getDefiningOp<BinaryOp>()
-                        : BinaryOp();
-  if (!difference || difference.getKind() != BinaryKind::sub)
-    return false;
-  auto largest = behindMovement(difference.getRhs()).getDefiningOp<ReduceOp>();
-  return largest && largest.getKind() == ReduceKind::rmax && largest.getOperand() == difference.getLhs() &&
-         largest.getDims() == sum.getDims();
-}
-
-/// x / y as a product, where lanes are divided by what they share; null: divide.
-Value ValueEmitter::quotient(Value x, Value y, Value divisor) {
-  if (kernel.precision == Precision::Strict || !llvm::isa<VectorType>(x.getType()) ||
-      !llvm::isa<FloatType>(y.getType()) || !hasSafeReciprocal(divisor))
-    return {};
-  static const char reciprocalTag = 0;
-  Key key{&reciprocalTag, {y.getAsOpaquePointer()}};
-  Value reciprocal;
-  if (Value *known = lookup(key)) {
-    reciprocal = *known;
-  } else {
-    const unsigned target = depthOf(y);
-    reciprocal = placedAt(target, [&]() -> Value {
-      return arith::DivFOp::create(b, loc, splatConstant(*this, y.getType(), 1), y);
-    });
-    remember(target, std::move(key), reciprocal);
-  }
-  return arith::MulFOp::create(b, loc, x, spread(reciprocal));
-}
-
 Value ValueEmitter::compute(Value v, ArrayRef<Index> indices) {
   if (Value pointer = kernel.pointers.lookup(v))
     return load(llvm::cast<RankedTensorType>(v.getType()), pointer, indices);
@@ -560,8 +514,8 @@ Value ValueEmitter::compute(Value v, ArrayRef<Index> indices) {
       std::swap(x, y);
     auto binary = dyn_cast<BinaryOp>(op);
     if (binary && binary.getKind() == BinaryKind::div)
-      if (Value product = quotient(x, y, binary.getRhs()))
-        return product;
+      if (Value quotient = emitQuotient(*this, binary, x, y))
+        return quotient;
     same(x, y);
     computing = op;
     if (binary)

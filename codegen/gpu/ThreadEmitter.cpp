@@ -49,23 +49,18 @@ Value ThreadEmitter::special(StringRef name) {
          });
 }
 
-Value ThreadEmitter::approximate(Approximation kind, Value x, Value y) {
+Value ThreadEmitter::approximate(Approximation kind, Value x) {
   if (kernel.precision == Precision::Strict || !scalarType(x.getType()).isF32())
     return {};
-  const char *name = kind == Approximation::exp2    ? "llvm.nvvm.ex2.approx.f32"
-                     : kind == Approximation::rsqrt ? "llvm.nvvm.rsqrt.approx.f"
-                                                    : "llvm.nvvm.div.full";
-  auto one = [&](Value p, Value q) {
-    return call(name, b.getF32Type(), q ? SmallVector<Value>{p, q} : SmallVector<Value>{p});
-  };
+  const char *name = kind == Approximation::exp2 ? "llvm.nvvm.ex2.approx.f32" : "llvm.nvvm.rsqrt.approx.f";
+  auto one = [&](Value p) { return call(name, b.getF32Type(), {p}); };
   auto vector = llvm::dyn_cast<VectorType>(x.getType());
   if (!vector)
-    return one(x, y);
+    return one(x);
   Value result = splatConstant(*this, vector, 0);
   for (int64_t lane = 0; lane < vector.getDimSize(0); ++lane) {
     Value p = vector::ExtractOp::create(b, loc, x, lane);
-    Value q = y ? Value(vector::ExtractOp::create(b, loc, y, lane)) : Value();
-    result = vector::InsertOp::create(b, loc, one(p, q), result, lane);
+    result = vector::InsertOp::create(b, loc, one(p), result, lane);
   }
   return result;
 }

@@ -15,7 +15,7 @@ public:
 
   /// Sizes are computed by whoever launches: each distinct expression is a parameter.
   mlir::Value dim(mlir::AffineExpr expr) override;
-  mlir::Value approximate(Approximation kind, mlir::Value x, mlir::Value y) override;
+  mlir::Value approximate(Approximation kind, mlir::Value x) override;
 
   /// A special register as an index: "tid.x", "ctaid.x", "ntid.x".
   mlir::Value special(llvm::StringRef name);

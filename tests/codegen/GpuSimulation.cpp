@@ -75,7 +75,6 @@ float exchangeFloat(uint32_t members, float value, uint32_t mask, uint32_t clamp
 void barrier(uint32_t) { meet(1, 0, blockSize()); }
 float exp2Approximate(float x) { return std::exp2(x); }
 float rsqrtApproximate(float x) { return 1 / std::sqrt(x); }
-float divideApproximate(float x, float y) { return x / y; }
 
 const std::pair<const char *, void *> replacements[] = {
     {"llvm.nvvm.read.ptx.sreg.tid.x", reinterpret_cast<void *>(threadId)},
@@ -86,7 +85,6 @@ const std::pair<const char *, void *> replacements[] = {
     {"llvm.nvvm.barrier.cta.sync.aligned.all", reinterpret_cast<void *>(barrier)},
     {"llvm.nvvm.ex2.approx.f32", reinterpret_cast<void *>(exp2Approximate)},
     {"llvm.nvvm.rsqrt.approx.f", reinterpret_cast<void *>(rsqrtApproximate)},
-    {"llvm.nvvm.div.full", reinterpret_cast<void *>(divideApproximate)},
 };
 
 std::string hostName(llvm::StringRef intrinsic) { return "simulated." + intrinsic.str(); }

@@ -1,0 +1,58 @@
+//===- LongSum.cpp - runs of a sum, added in f64 -------------------------------------===//
+#include "codegen/emit/LongSum.h"
+#include "codegen/emit/Ops.h"
+
+using namespace mlir;
+using namespace tilewright::graph;
+using llvm::SmallVector;
+
+namespace tilewright::codegen {
+
+bool LongSum::isLong(std::optional<int64_t> steps) const {
+  const bool adds = kind == ReduceKind::sum || kind == ReduceKind::prod;
+  return adds && llvm::isa<FloatType>(element) && !element.isF64() && !e.kernel.target.isGpu &&
+         !(steps && *steps <= run);
+}
+
+Value LongSum::combine(Value x, Value y) const {
+  return emitReduceStep(e, kind, x, y, Float64Type::get(e.b.getContext()));
+}
+
+SmallVector<Value> LongSum::start(Type like) const {
+  Type wide = e.b.getF64Type();
+  const double neutral = kind == ReduceKind::prod;
+  auto vector = llvm::dyn_cast<VectorType>(like);
+  if (!vector)
+    return {splatConstant(e, wide, neutral)};
+  Value half = splatConstant(e, VectorType::get({vector.getDimSize(0) / 2}, wide), neutral);
+  return {half, half};
+}
+
+SmallVector<Value> LongSum::add(ValueRange totals, Value run) const {
+  auto vector = llvm::dyn_cast<VectorType>(run.getType());
+  if (!vector)
+    return {combine(totals[0], arith::ExtFOp::create(e.b, e.loc, e.b.getF64Type(), run))};
+  const int64_t half = vector.getDimSize(0) / 2;
+  SmallVector<Value> next;
+  for (int64_t part = 0; part < 2; ++part) {
+    auto lanes = llvm::to_vector(llvm::seq<int64_t>(part * half, (part + 1) * half));
+    Value narrow = vector::ShuffleOp::create(e.b, e.loc, run, run, lanes);
+    next.push_back(combine(totals[part], arith::ExtFOp::create(e.b, e.loc, totals[part].getType(), narrow)));
+  }
+  return next;
+}
+
+Value LongSum::narrowed(ValueRange totals) const {
+  auto narrow = [&](Value total) -> Value {
+    return arith::TruncFOp::create(e.b, e.loc, withElement(total.getType(), e.b.getF32Type()), total);
+  };
+  if (totals.size() == 1)
+    return narrow(totals[0]);
+  auto half = llvm::cast<VectorType>(totals[0].getType()).getDimSize(0);
+  return vector::ShuffleOp::create(e.b, e.loc, narrow(totals[0]), narrow(totals[1]),
+                                   llvm::to_vector(llvm::seq<int64_t>(0, 2 * half)));
+}
+
+Value LongSum::folded(ValueRange totals) const { return combine(totals[0], totals[1]); }
+
+} // namespace tilewright::codegen
