@@ -62,7 +62,8 @@ def Graph_UnaryOp : Graph_Elementwise<"unary"> {
 def Graph_BinaryOp : Graph_Elementwise<"binary", [AllTypesMatch<["lhs", "rhs", "result"]>]> {
   let description = [{C1: one type for operands and result. Integers wrap; div truncates toward zero; rem takes the dividend's sign
     (C's % and fmod), mod the divisor's (Python's %). min and max propagate NaN. shr is arithmetic for signed, logical for unsigned;
-    shift amounts >= the width give 0 (or the sign). Integer division by zero gives 0.}];
+    shift amounts >= the width give 0 (or the sign). Integer division by zero is a run-time error; the lowest number
+    by -1 wraps. Division of floats rounds correctly.}];
   let arguments = (ins Graph_BinaryAttr:$kind, Graph_Tensor:$lhs, Graph_Tensor:$rhs);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$kind $lhs `,` $rhs attr-dict `:` type($result)";

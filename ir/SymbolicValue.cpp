@@ -141,9 +141,13 @@ private:
       return std::nullopt;
     switch (kind) {
     case BinaryKind::div:
-      return *y == 0 || *y == -1 ? std::optional(number(*y ? -*x : 0)) : number(*x / *y);
+      if (*y == 0 || *y == -1)
+        return *y ? std::optional(number(int64_t(-uint64_t(*x)))) : std::nullopt;
+      return number(*x / *y);
     case BinaryKind::rem:
-      return *y == 0 || *y == -1 ? number(0) : number(*x % *y);
+      if (*y == 0 || *y == -1)
+        return *y ? std::optional(number(0)) : std::nullopt;
+      return number(*x % *y);
     case BinaryKind::iand:
       return number(*x & *y);
     case BinaryKind::ior:

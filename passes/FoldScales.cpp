@@ -5,6 +5,7 @@
 #include "ir/Symbols.h"
 #include "mlir/IR/PatternMatch.h"
 #include "passes/Passes.h"
+#include "passes/Reach.h"
 #include "passes/Rewriting.h"
 
 using namespace mlir;
@@ -64,10 +65,11 @@ std::optional<Channels> channelsOf(Operation *op) {
 }
 
 struct FoldScale : OpRewritePattern<BinaryOp> {
-  using OpRewritePattern::OpRewritePattern;
+  FoldScale(MLIRContext *context, const ValueSet &decisive) : OpRewritePattern(context), decisive(decisive) {}
   LogicalResult matchAndRewrite(BinaryOp op, PatternRewriter &b) const override {
     Type element = tensorOf(op.getResult()).getElementType();
-    if (op.getKind() != BinaryKind::mul || !(element.isF32() || element.isF64()))
+    if (op.getKind() != BinaryKind::mul || !(element.isF32() || element.isF64()) ||
+        decisive.contains(op.getResult()))
       return failure();
     return success(succeeded(fold(op, op.getLhs(), op.getRhs(), b)) ||
                    succeeded(fold(op, op.getRhs(), op.getLhs(), b)));
@@ -107,13 +109,17 @@ private:
     b.replaceOp(op, result);
     return success();
   }
+
+  const ValueSet &decisive; ///< ops that are made here are not in it, and no products of their own
 };
 
 } // namespace
 
 LogicalResult foldScales(ModuleOp module, Budget *budget) {
   RewritePatternSet patterns(module.getContext());
-  patterns.add<FoldScale>(module.getContext());
+  const ValueSet decisive =
+      valuesReaching(module, [](Operation *op) { return isStep(op, /*strictly=*/false); });
+  patterns.add<FoldScale>(module.getContext(), decisive);
   return rewriteToEnd(module, std::move(patterns), "fold-scales", budget);
 }
 

@@ -26,7 +26,8 @@ mlir::LogicalResult simplify(mlir::ModuleOp module, Budget *budget = nullptr, ui
 ///   multiplied by
 ///             a constant along its channels
 ///   example   (conv(x, w) + b) * s  ->  conv(x, w * s) + b * s
-///   limits    changes rounding: left out where precision is strict
+///   limits    changes rounding: left out where precision is strict, and for what reaches floor, a cast to
+///             integers, a comparison or another step through element-wise ops and movement
 mlir::LogicalResult foldScales(mlir::ModuleOp module, Budget *budget = nullptr);
 
 /// channelsLast: convolutions and windows in [N, spatial..., C] form.
@@ -36,6 +37,13 @@ mlir::LogicalResult foldScales(mlir::ModuleOp module, Budget *budget = nullptr);
 ///             until they meet their inverses, a graph input or output, or an op that fixes the order
 ///   example   relu(conv x)  ->  transpose(relu(conv.last(transpose x)))
 mlir::LogicalResult channelsLast(mlir::ModuleOp module, Budget *budget = nullptr);
+
+/// markHiddenQuotients: marks divisions of floats whose last bit nobody can tell (codegen/emit/Marks.h).
+///   requires  nothing; last before fuse, as rewrites drop marks
+///   ensures   every marked quotient ends, by way of element-wise ops that are no steps and of movement, in
+///             sums over many elements only: no output, step, control flow or sort reads it
+///   example   softmax(x) * v marks softmax's division; softmax as an output does not
+void markHiddenQuotients(mlir::ModuleOp module);
 
 /// fuse: from graph ops to kernels and launches (Fusion.cpp decides, Outline.cpp rewrites).
 ///   requires  graph ops in func @main

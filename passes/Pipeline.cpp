@@ -27,6 +27,9 @@ LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target,
     return failure();
   if (options.stopAfterGraph)
     return success();
+  // The last look at whole-graph uses: where the rounding of a quotient is hidden by that of a sum.
+  if (!options.strict)
+    markHiddenQuotients(module);
   // Kernels and launches. After this no pass looks at whole-graph ops.
   if (failed(checked(fuse(module))))
     return failure();

@@ -11,6 +11,7 @@
 // The argument needs a remainder that is not subnormal, and numbers that do not overflow: divisors and
 // dividends outside of ranges that are wide enough for everything usual go to the divider. Signs of zeros are
 // right for positive divisors.
+#include "codegen/emit/Marks.h"
 #include "codegen/emit/Ops.h"
 
 using namespace mlir;
@@ -79,8 +80,10 @@ std::optional<llvm::APFloat> constantDivisor(Value divisor) {
 
 class Divider {
 public:
-  Divider(ValueEmitter &e, Value dividend, Value divisor)
-      : e(e), dividend(dividend), divisor(behindMovement(divisor)) {}
+  Divider(ValueEmitter &e, BinaryOp op)
+      : e(e), divisor(behindMovement(op.getRhs())), softmax(isSoftmax(op.getLhs(), divisor)),
+        bounded(softmax || isStandardized(op.getLhs(), divisor)),
+        hidden(bounded && op->hasAttr(hiddenQuotient)) {}
 
   /// x / y for a scalar y; null where the divider must do it.
   Value quotient(Value x, Value y) {
@@ -93,13 +96,15 @@ public:
         x = arith::NegFOp::create(e.b, e.loc, x);
         y = arith::NegFOp::create(e.b, e.loc, y);
       }
-    } else if (!isSoftmax(dividend, divisor)) {
+    } else if (!softmax && !hidden) {
       usual = perRow(usualTag, y, [&] { return usualDivisor(y); });
     }
     Value reciprocal = perRow(reciprocalTag, y, [&]() -> Value {
       return arith::DivFOp::create(e.b, e.loc, splatConstant(e, y.getType(), 1), y);
     });
-    if (!isSoftmax(dividend, divisor) && !isStandardized(dividend, divisor))
+    if (hidden)
+      return arith::MulFOp::create(e.b, e.loc, x, e.spread(reciprocal));
+    if (!bounded)
       usual = e.both(usual, usualDividends(x));
     Value all = e.spread(y);
     if (usual == always)
@@ -158,7 +163,10 @@ private:
   }
 
   ValueEmitter &e;
-  Value dividend, divisor;
+  Value divisor;
+  bool softmax;
+  bool bounded; ///< no dividend overflows, nor does a quotient
+  bool hidden;  ///< and the last bit of a quotient, which is then a product, is lost in a sum
 };
 
 } // namespace
@@ -167,7 +175,10 @@ Value emitQuotient(ValueEmitter &e, BinaryOp op, Value x, Value y) {
   auto lanes = llvm::dyn_cast<VectorType>(x.getType());
   if (!lanes || !lanes.getElementType().isF32() || llvm::isa<VectorType>(y.getType()))
     return {};
-  return Divider(e, op.getLhs(), op.getRhs()).quotient(x, y);
+  // On a GPU a second way, for what is unusual, costs registers; its division is a sequence like this one.
+  if (e.kernel.target.isGpu && !isSoftmax(op.getLhs(), behindMovement(op.getRhs())))
+    return {};
+  return Divider(e, op).quotient(x, y);
 }
 
 } // namespace tilewright::codegen

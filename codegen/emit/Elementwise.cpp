@@ -142,23 +142,56 @@ Value integerPower(ValueEmitter &e, Value x, Value y, Type element) {
   return selectOf(e, negative, selectOf(e, isOne, one, zero), result);
 }
 
+/// A constant that has no zero.
+bool isNonzero(Value x) {
+  if (auto spread = x.getDefiningOp<vector::BroadcastOp>())
+    x = spread.getSource();
+  auto constant = x.getDefiningOp<arith::ConstantOp>();
+  if (!constant)
+    return false;
+  if (auto number = llvm::dyn_cast<IntegerAttr>(constant.getValue()))
+    return !number.getValue().isZero();
+  auto elements = llvm::dyn_cast<DenseElementsAttr>(constant.getValue());
+  return elements && elements.isSplat() && !elements.getSplatValue<llvm::APInt>().isZero();
+}
+
+/// y with ones for zeros, which are reported as the failure of the op that divides.
+Value checkedDivisor(ValueEmitter &e, Value y) {
+  if (isNonzero(y))
+    return y;
+  Type type = y.getType();
+  Value byZero = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, y, splatInteger(e, type, 0));
+  Value bad = byZero;
+  if (llvm::isa<VectorType>(type)) {
+    if (e.lanes.mask)
+      bad = arith::AndIOp::create(e.b, e.loc, bad, e.lanes.mask);
+    bad = vector::ReductionOp::create(e.b, e.loc, vector::CombiningKind::OR, bad);
+  }
+  auto report = scf::IfOp::create(e.b, e.loc, bad, /*withElseRegion=*/false);
+  {
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPoint(report.thenBlock()->getTerminator());
+    auto constant = [&](int64_t value) -> Value {
+      return arith::ConstantOp::create(e.b, e.loc, e.b.getI64IntegerAttr(value));
+    };
+    e.fail(e.computing, TW_FAIL_DIVIDE, constant(0), constant(0));
+  }
+  return selectOf(e, byZero, splatInteger(e, type, 1), y);
+}
+
 Value divideInteger(ValueEmitter &e, BinaryKind kind, Value x, Value y, Type element) {
   Type type = x.getType();
   Value zero = splatInteger(e, type, 0), one = splatInteger(e, type, 1), minusOne = splatInteger(e, type, -1);
-  Value byZero = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, y, zero);
-  Value divisor = selectOf(e, byZero, one, y);
-  if (isUnsigned(element)) {
-    Value result = kind == BinaryKind::div ? Value(arith::DivUIOp::create(e.b, e.loc, x, divisor))
-                                           : Value(arith::RemUIOp::create(e.b, e.loc, x, divisor));
-    return selectOf(e, byZero, zero, result);
-  }
+  Value divisor = checkedDivisor(e, y);
+  if (isUnsigned(element))
+    return kind == BinaryKind::div ? Value(arith::DivUIOp::create(e.b, e.loc, x, divisor))
+                                   : Value(arith::RemUIOp::create(e.b, e.loc, x, divisor));
   // The lowest value by -1 overflows and traps: negate instead.
   Value byMinusOne = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, y, minusOne);
   divisor = selectOf(e, byMinusOne, one, divisor);
   if (kind == BinaryKind::div) {
     Value quotient = arith::DivSIOp::create(e.b, e.loc, x, divisor);
-    quotient = selectOf(e, byMinusOne, arith::SubIOp::create(e.b, e.loc, zero, x), quotient);
-    return selectOf(e, byZero, zero, quotient);
+    return selectOf(e, byMinusOne, arith::SubIOp::create(e.b, e.loc, zero, x), quotient);
   }
   Value rest = arith::RemSIOp::create(e.b, e.loc, x, divisor);
   if (kind == BinaryKind::mod) { // the sign of the divisor
@@ -168,8 +201,7 @@ Value divideInteger(ValueEmitter &e, BinaryKind kind, Value x, Value y, Type ele
     rest = selectOf(e, arith::AndIOp::create(e.b, e.loc, differs, nonzero),
                     arith::AddIOp::create(e.b, e.loc, rest, y), rest);
   }
-  rest = selectOf(e, byMinusOne, zero, rest);
-  return selectOf(e, byZero, zero, rest);
+  return selectOf(e, byMinusOne, zero, rest);
 }
 
 Value shift(ValueEmitter &e, BinaryKind kind, Value x, Value y, Type element) {

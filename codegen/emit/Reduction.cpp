@@ -231,6 +231,9 @@ private:
     };
     auto whole = [&](ValueRange sums) { return step(step(sums[0], sums[1]), step(sums[2], sums[3])); };
     const LongSum sum(e, op.getKind(), element);
+    const int64_t run = width * accumulators * LongSum::run;
+    if (reduced.size() == 1 && !e.constantOf(sizeOf(0)) && sum.isLong(std::nullopt))
+      return totalOfRow(sum, init, run, leaf, whole);
     if (auto runs = runsOf(sum, width * accumulators)) {
       Value wide =
           halve(sum.folded(overRuns(sum, *runs, init, leaf, whole, 0, sum.start(init.front().getType()))));
@@ -241,6 +244,38 @@ private:
     if (isExtreme())
       total = orNaN(total, arith::OrIOp::create(e.b, e.loc, sums[accumulators], sums[accumulators + 1]));
     return total;
+  }
+
+  /// A row of unknown length, most likely a short one: only rows of several runs come to f64.
+  Value totalOfRow(const LongSum &sum, ArrayRef<Value> init, int64_t run, Leaf leaf,
+                   llvm::function_ref<Value(ValueRange)> whole) {
+    Value size = sizeOf(0), step = e.constant(run), several = e.less(step, size);
+    SmallVector<Value> start(init), totals = sum.start(init.front().getType());
+    llvm::append_range(start, totals);
+    SmallVector<Type> types(ValueRange(start).getTypes());
+    const size_t count = init.size();
+    SmallVector<Value> sums = e.loop(e.constant(0), size, run, start, [&](Value first, ValueRange carried) {
+      Value end = e.minimum(e.add(first, run), size);
+      SmallVector<Value> now = leaf(first, end, carried.take_front(count));
+      llvm::append_range(now, carried.drop_front(count));
+      return e.guarded(
+          e.less(end, size), types,
+          [&] {
+            SmallVector<Value> next(init);
+            llvm::append_range(
+                next, sum.add(ArrayRef(now).drop_front(count), whole(ArrayRef(now).take_front(count))));
+            return next;
+          },
+          [&] { return now; });
+    });
+    Value last = whole(ArrayRef(sums).take_front(count));
+    return e.guarded(
+        several, e.b.getF32Type(),
+        [&] {
+          Value wide = halve(sum.folded(sum.add(ArrayRef(sums).drop_front(count), last)));
+          return SmallVector<Value>{arith::TruncFOp::create(e.b, e.loc, e.b.getF32Type(), wide)};
+        },
+        [&] { return SmallVector<Value>{halve(last)}; })[0];
   }
 
   Value orNaN(Value total, Value seen) {

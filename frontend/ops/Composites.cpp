@@ -14,6 +14,18 @@ Type accumulationType(Type elementType) {
   return Float32Type::get(elementType.getContext());
 }
 
+Type interpolationType(GraphBuilder &g, Type elementType) {
+  if (auto integer = dyn_cast<IntegerType>(elementType))
+    return integer.getWidth() > 16 ? Type(g.b.getF64Type()) : Type(g.b.getF32Type());
+  return accumulationType(elementType);
+}
+
+Value interpolated(GraphBuilder &g, Value x, Type elementType, bool rounds) {
+  if (!isa<IntegerType>(elementType))
+    return g.cast(x, elementType);
+  return g.cast(rounds ? g.unary(UnaryKind::round, x) : x, elementType, /*saturate=*/true);
+}
+
 IntegerType signedType(GraphBuilder &g, unsigned width) {
   return IntegerType::get(g.b.getContext(), width, IntegerType::Signed);
 }

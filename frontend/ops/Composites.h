@@ -7,6 +7,10 @@ namespace tilewright::frontend {
 
 /// The type in which sums of `elementType` are taken: f64 and integers stay, every other float becomes f32.
 mlir::Type accumulationType(mlir::Type elementType);
+/// What elements are interpolated in: integers in a float type that has all of their bits.
+mlir::Type interpolationType(GraphBuilder &g, mlir::Type elementType);
+/// Interpolated values as elements: integers saturate, and are cut or rounded.
+mlir::Value interpolated(GraphBuilder &g, mlir::Value x, mlir::Type elementType, bool rounds);
 mlir::IntegerType signedType(GraphBuilder &g, unsigned width);
 /// The value of an expression as a rank-0 tensor.
 mlir::Value dimValue(GraphBuilder &g, mlir::AffineExpr expr, mlir::Type elementType);

@@ -1,5 +1,6 @@
 /// Generator.cpp - operators that make values: constants, shapes, ranges, one-hot and identity matrices.
 #include "frontend/ops/Composites.h"
+#include <cmath>
 
 using namespace mlir;
 namespace tilewright::frontend {
@@ -74,7 +75,8 @@ static void importSize(NodeImporter &n) {
 
 //===- Ranges ------------------------------------------------------------------------------===//
 
-/// Number of elements of an integer range of known step, from symbolic ends.
+/// Number of elements of an integer range of known step, from ends that are symbolic: known ones are counted
+/// without overflow.
 static std::optional<AffineExpr> symbolicCount(NodeImporter &n) {
   if (isFloat(n.operand(0)))
     return std::nullopt;
@@ -83,31 +85,48 @@ static std::optional<AffineExpr> symbolicCount(NodeImporter &n) {
   if (!start || !limit || !step)
     return std::nullopt;
   std::optional<int64_t> delta = constantOf((*step)[0]);
-  if (!delta || *delta == 0 || *delta == INT64_MIN)
+  if (!delta || *delta == 0 || *delta == INT64_MIN || (constantOf((*start)[0]) && constantOf((*limit)[0])))
     return std::nullopt;
   AffineExpr span = *delta > 0 ? (*limit)[0] - (*start)[0] : (*start)[0] - (*limit)[0];
   int64_t size = std::abs(*delta);
   return n.symbols.maximum((span + (size - 1)).floorDiv(size), n.dim(0));
 }
 
-static std::optional<AffineExpr> constantCount(NodeImporter &n) {
-  auto start = n.constantFloats(n.operand(0)), limit = n.constantFloats(n.operand(1)),
-       step = n.constantFloats(n.operand(2));
-  if (!start || !limit || !step || step->front() == 0)
-    return std::nullopt;
-  double count = std::ceil((limit->front() - start->front()) / step->front());
-  if (!(count < 1e15))
-    return std::nullopt;
-  return n.dim(std::max<int64_t>(0, static_cast<int64_t>(count)));
+/// Elements of an integer range, in 64 bits without a sign: no distance overflows. A step of zero divides.
+static Value integerCount(NodeImporter &n, Value start, Value limit, Value step) {
+  Type natural = IntegerType::get(n.b.getContext(), 64, IntegerType::Unsigned);
+  auto wide = [&](Value x) { return n.cast(x, si64(n)); };
+  start = wide(start), limit = wide(limit), step = wide(step);
+  Value down = n.compare(CompareKind::lt, step, n.like(step, 0));
+  Value from = n.select(down, limit, start), to = n.select(down, start, limit);
+  Value span = n.cast(n.sub(to, from), natural), one = n.like(span, 1);
+  Value stride = n.cast(n.select(down, n.unary(UnaryKind::neg, step), step), natural);
+  Value some = n.add(n.div(n.sub(span, one), stride), one);
+  return n.select(n.compare(CompareKind::gt, to, from), n.cast(some, si64(n)), n.like(step, 0));
 }
 
-/// The same at run time: ceil((limit - start) / step) in double, which is exact for what fits in memory.
-static std::optional<AffineExpr> runtimeCount(NodeImporter &n) {
+/// ceil((limit - start) / step): the difference in the range's own type, the quotient in double. No size for
+/// a step of zero.
+static Value floatCount(NodeImporter &n, Value start, Value limit, Value step) {
   Type wide = n.b.getF64Type();
-  Value span = n.sub(n.cast(n.operand(1), wide), n.cast(n.operand(0), wide));
-  Value count = n.unary(UnaryKind::ceil, n.div(span, n.cast(n.operand(2), wide)));
-  std::optional<Dims> size = n.elements(n.cast(n.maximum(count, n.like(count, 0)), si64(n)), "range");
-  return size ? std::optional((*size)[0]) : std::nullopt;
+  Value by = n.cast(step, wide);
+  Value count = n.unary(UnaryKind::ceil, n.div(n.cast(n.sub(limit, start), wide), by));
+  count = n.minimum(n.maximum(count, n.like(count, 0)), n.like(count, std::ldexp(1.0, 60)));
+  return n.cast(n.select(n.compare(CompareKind::eq, by, n.like(by, 0)), n.like(by, -1), count), si64(n));
+}
+
+static std::optional<AffineExpr> runtimeCount(NodeImporter &n) {
+  Value parts[3];
+  for (size_t index = 0; index < 3; ++index)
+    parts[index] = n.reshape(n.operand(index), {});
+  std::optional<Dims> size =
+      n.elements((isFloat(parts[0]) ? floatCount : integerCount)(n, parts[0], parts[1], parts[2]), "range");
+  if (!size)
+    return std::nullopt;
+  if (constantOf((*size)[0]).value_or(0) >= 0)
+    return (*size)[0];
+  n.fail("TW1205", "the step of a range is 0, or it has too many elements");
+  return std::nullopt;
 }
 
 static void importRange(NodeImporter &n) {
@@ -117,8 +136,6 @@ static void importRange(NodeImporter &n) {
     if (elementCount(n.operand(index).getType()) != n.dim(1))
       return n.fail("TW2004", "start, limit and delta must be scalars");
   std::optional<AffineExpr> count = symbolicCount(n);
-  if (!count)
-    count = constantCount(n);
   if (!count)
     count = runtimeCount(n);
   if (!count)

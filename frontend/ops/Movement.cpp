@@ -28,6 +28,7 @@ static Value resolvedShape(NodeImporter &n, Value x, Value shape, bool copyZeros
   Value inferred = n.compare(CompareKind::eq, sizes, n.like(sizes, -1));
   Value others = n.reduce(ReduceKind::prod, n.select(inferred, one, sizes), {0});
   Value total = n.dims(ArrayRef<AffineExpr>{elementCount(x.getType())}, /*scalar=*/true);
+  others = n.select(n.compare(CompareKind::eq, others, n.like(others, 0)), n.like(others, 1), others);
   return n.select(inferred, n.div(total, others), sizes);
 }
 

@@ -277,8 +277,7 @@ static void resize(NodeImporter &n, ArrayRef<Axis> axes, const Settings &s) {
   Type type = n.elementType(x);
   if (s.mode != "nearest" && s.mode != "linear" && s.mode != "cubic")
     return n.fail("TW1205", "mode '" + s.mode + "' does not exist");
-  Value data =
-      s.mode == "nearest" ? x : n.cast(x, isFloat(x) ? accumulationType(type) : Type(n.b.getF32Type()));
+  Value data = s.mode == "nearest" ? x : n.cast(x, interpolationType(n, type));
   for (const Axis &a : axes) {
     bool same = provablyEqual(a.in, a.out) && a.scale.known == 1.0 && s.coordinates != "tf_crop_and_resize";
     if (constantOf(a.in) == 0 && constantOf(a.out) != 0)
@@ -289,7 +288,8 @@ static void resize(NodeImporter &n, ArrayRef<Axis> axes, const Settings &s) {
     if (!data)
       return;
   }
-  n.result(0, n.cast(data, type));
+  // Cut like integers elsewhere; but cubic and antialiased values are rounded, as there is no other custom.
+  n.result(0, interpolated(n, data, type, s.mode == "cubic" || s.antialias));
 }
 
 //===- Sizes and scales ---------------------------------------------------------------------------===//

@@ -52,8 +52,11 @@ static Value withinBorders(NodeImporter &n, const Coordinate &c, Value x) {
   return n.minimum(n.maximum(x, n.like(x, 0)), n.sub(c.size, n.like(x, 1)));
 }
 
-/// The coordinate itself, padded; taps around it are padded once more.
+/// The coordinate itself, padded; taps around it are padded once more. Of a cubic window that meets the
+/// border, some taps lie inside: it keeps its place, until all lie on one pixel.
 static Value paddedCoordinate(NodeImporter &n, const Coordinate &c, const Sampling &s) {
+  if (s.padding == "border" && s.mode == "cubic")
+    return n.minimum(n.maximum(c.x, n.like(c.x, -3)), n.add(c.size, n.like(c.x, 2)));
   if (s.padding == "border")
     return withinBorders(n, c, c.x);
   return s.padding == "reflection" ? reflected(n, c.x, c.size, s.alignCorners) : c.x;
@@ -150,7 +153,7 @@ static void importGridSample(NodeImporter &n) {
       !requireSameSize(n, dimsOf(grid)[0], dimsOf(image)[0], "batches of image and grid"))
     return;
   grid = withSize(n, n.cast(grid, accumulationType(n.elementType(grid))), 0, dimsOf(image)[0]);
-  Type type = n.elementType(image), wide = isFloat(type) ? accumulationType(type) : Type(n.b.getF32Type());
+  Type type = n.elementType(image), wide = interpolationType(n, type);
   SmallVector<int64_t> toLast{0};
   for (int64_t dim = 0; dim < spatial; ++dim)
     toLast.push_back(dim + 2);
@@ -165,7 +168,7 @@ static void importGridSample(NodeImporter &n) {
   SmallVector<int64_t> toSecond{0, spatial + 1};
   for (int64_t dim = 0; dim < spatial; ++dim)
     toSecond.push_back(dim + 1);
-  n.result(0, n.cast(n.transpose(result, toSecond), type));
+  n.result(0, interpolated(n, n.transpose(result, toSecond), type, s.mode == "cubic"));
 }
 
 //===- AffineGrid --------------------------------------------------------------------------------===//

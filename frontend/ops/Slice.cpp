@@ -7,6 +7,7 @@ namespace tilewright::frontend {
 using graph::BinaryKind;
 using graph::CompareKind;
 using graph::PadMode;
+using graph::UnaryKind;
 
 //===- Slice -----------------------------------------------------------------------------===//
 
@@ -58,6 +59,13 @@ static std::optional<Range> symbolicRange(NodeImporter &n, AffineExpr start, Aff
   return Range{*first, canonical((span + (stride - 1)).floorDiv(stride))};
 }
 
+/// How many steps of `stride` > 0 begin within `span`, which may be negative: without overflow, whatever the
+/// stride is.
+static Value stepsWithin(NodeImporter &n, Value span, Value stride) {
+  Value one = n.like(span, 1), more = n.maximum(n.sub(span, one), n.like(span, 0));
+  return n.select(n.compare(CompareKind::ge, span, one), n.add(n.div(more, stride), one), n.like(span, 0));
+}
+
 /// The same by arithmetic on the tensors `start` and `end` (scalars), when the program runs.
 static std::optional<Range> runtimeRange(NodeImporter &n, Value start, Value end, int64_t step,
                                          AffineExpr size) {
@@ -68,12 +76,10 @@ static std::optional<Range> runtimeRange(NodeImporter &n, Value start, Value end
     return n.minimum(n.maximum(value, n.scalarInt(si64(n), low)), n.add(extent, n.scalarInt(si64(n), high)));
   };
   Value first = clamped(start, 0, forward ? 0 : -1), last = clamped(end, forward ? 0 : -1, forward ? 0 : -1);
-  Value span = forward ? n.sub(last, first) : n.sub(first, last);
-  int64_t stride = std::abs(step);
-  Value count =
-      n.maximum(n.div(n.add(span, n.scalarInt(si64(n), stride - 1)), n.scalarInt(si64(n), stride)), zero);
+  Value count = stepsWithin(n, forward ? n.sub(last, first) : n.sub(first, last),
+                            n.scalarInt(si64(n), step == INT64_MIN ? INT64_MAX : std::abs(step)));
   int64_t most = n.symbols.upperBound(size);
-  std::optional<Dims> begin = n.elements(first, "start", 0, most),
+  std::optional<Dims> begin = n.elements(n.maximum(first, zero), "start", 0, most),
                       length = n.elements(count, "length", 0, most);
   if (!begin || !length)
     return std::nullopt;
@@ -164,7 +170,7 @@ static void sliceAtRunTime(NodeImporter &n) {
     Value base = n.broadcastTo(n.scalarInt(si64(n), fallback), {n.dim(rank)});
     return given ? writtenAt(n, base, axes, n.cast(given, si64(n))) : base;
   };
-  Value start = full(n.operand(1), 0), end = full(n.operand(2), INT32_MAX), step = full(n.operand(4), 1);
+  Value start = full(n.operand(1), 0), end = full(n.operand(2), INT64_MAX), step = full(n.operand(4), 1);
   Value zero = n.like(start, 0), one = n.like(start, 1), sizes = n.dims(from);
   Value backward = n.compare(CompareKind::lt, step, zero),
         lowest = n.select(backward, n.like(start, -1), zero);
@@ -173,10 +179,12 @@ static void sliceAtRunTime(NodeImporter &n) {
     return n.minimum(n.maximum(value, low), n.add(sizes, lowest));
   };
   start = clamped(start, zero);
-  Value span = n.sub(clamped(end, lowest), start), sign = n.select(backward, n.like(start, -1), one);
-  Value count = n.maximum(n.div(n.sub(n.add(span, step), sign), step), zero);
-  count =
-      n.select(n.compare(CompareKind::eq, step, zero), n.like(count, -1), count); // no count: the run fails
+  Value span = n.sub(clamped(end, lowest), start), still = n.compare(CompareKind::eq, step, zero);
+  span = n.select(backward, n.unary(UnaryKind::neg, span), span);
+  Value stride = n.select(backward, n.unary(UnaryKind::neg, step), step); // -2^63 stays what it is
+  stride = n.select(n.compare(CompareKind::lt, stride, zero), n.scalarInt(si64(n), INT64_MAX), stride);
+  Value count = stepsWithin(n, span, n.select(still, one, stride));
+  count = n.select(still, n.like(count, -1), count); // no count: the run fails
   std::optional<Dims> counts = n.elements(count, "length");
   for (int64_t dim = 0; counts && dim < rank; ++dim) {
     Value place = n.mul(n.iota(ArrayRef<AffineExpr>{(*counts)[dim]}, si64(n), 0), elementAt(n, step, dim));

@@ -2,6 +2,7 @@
 /// blocks of int64.
 #include "ir/interpreter/Elements.h"
 #include "ir/interpreter/Evaluation.h"
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -272,18 +273,14 @@ static FloatPair floatFunction(BinaryKind kind) {
 
 // Values arrive sign- or zero-extended, so 64-bit arithmetic is exact modulo the width, except where signs
 // matter.
-static int64_t signedDivide(int64_t x, int64_t y) { return y == 0 ? 0 : y == -1 ? wrappingNegate(x) : x / y; }
-static int64_t signedRemainder(int64_t x, int64_t y) { return y == 0 || y == -1 ? 0 : x % y; }
+static int64_t signedDivide(int64_t x, int64_t y) { return y == -1 ? wrappingNegate(x) : x / y; }
+static int64_t signedRemainder(int64_t x, int64_t y) { return y == -1 ? 0 : x % y; }
 static int64_t signedMod(int64_t x, int64_t y) {
   int64_t rest = signedRemainder(x, y);
   return rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest;
 }
-static int64_t unsignedDivide(int64_t x, int64_t y) {
-  return y == 0 ? 0 : int64_t(uint64_t(x) / uint64_t(y));
-}
-static int64_t unsignedRemainder(int64_t x, int64_t y) {
-  return y == 0 ? 0 : int64_t(uint64_t(x) % uint64_t(y));
-}
+static int64_t unsignedDivide(int64_t x, int64_t y) { return int64_t(uint64_t(x) / uint64_t(y)); }
+static int64_t unsignedRemainder(int64_t x, int64_t y) { return int64_t(uint64_t(x) % uint64_t(y)); }
 static int64_t wrappingPower(int64_t x, uint64_t exponent) {
   uint64_t result = 1, factor = uint64_t(x);
   for (; exponent; exponent >>= 1, factor *= factor)
@@ -376,6 +373,16 @@ static Tensor shift(BinaryKind kind, const Tensor &lhs, const Tensor &rhs, Tenso
   return result;
 }
 
+static bool hasZero(const Tensor &tensor) {
+  for (int64_t start = 0, count = tensor.size(); start < count; start += blockSize) {
+    int64_t block[blockSize], run = std::min(blockSize, count - start);
+    read(tensor, start, run, block);
+    if (std::find(block, block + run, 0) != block + run)
+      return true;
+  }
+  return false;
+}
+
 Outcome run(graph::BinaryOp op, const Evaluation &e) {
   auto result = sameShapeResult(e);
   if (!result)
@@ -391,6 +398,9 @@ Outcome run(graph::BinaryOp op, const Evaluation &e) {
   }
   if (kind == BinaryKind::shl || kind == BinaryKind::shr)
     return shift(kind, e.operand(0), e.operand(1), *result);
+  const bool divides = kind == BinaryKind::div || kind == BinaryKind::rem || kind == BinaryKind::mod;
+  if (divides && hasZero(e.operand(1)))
+    return e.fail(Failure::Division, "integer division by zero");
   IntegerPair map = commonFunction(kind);
   if (!map)
     map = isUnsigned(type) ? unsignedFunction(kind) : signedFunction(kind);

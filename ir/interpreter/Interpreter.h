@@ -27,6 +27,7 @@ public:
     SymbolRange,   ///< a defined size is negative or outside its symbol's range
     File,          ///< a weight cannot be read
     Memory,        ///< a tensor is too large
+    Division,      ///< an integer is divided by zero
     Unsupported = 2980, ///< not something the interpreter runs, or a symbol that has no value yet
   };
   Failure(Kind kind, mlir::Location location, const llvm::Twine &message)

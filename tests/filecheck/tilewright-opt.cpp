@@ -65,6 +65,10 @@ int main(int count, char **arguments) {
       [](ModuleOp m) { return passes::foldScales(m); });
   add("channels-last", "convolutions and windows in [N, spatial..., C]",
       [](ModuleOp m) { return passes::channelsLast(m); });
+  add("mark-hidden-quotients", "divisions nobody can tell from products", [](ModuleOp m) {
+    passes::markHiddenQuotients(m);
+    return success();
+  });
   add("fuse", "kernels and launches", [](ModuleOp m) { return passes::fuse(m); });
   add("pack-constants", "weights in the order in which kernels read them", packAll);
   add("merge-equal-kernels", "one kernel for launches that do the same", [](ModuleOp m) {

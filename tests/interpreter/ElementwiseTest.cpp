@@ -5,6 +5,7 @@ using namespace mlir;
 using namespace tilewright;
 using namespace tilewright::tests;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::NanSensitiveDoubleEq;
 
 namespace {
@@ -102,16 +103,27 @@ TEST_F(ElementwiseTest, BinaryIntegersWrapInTheirWidth) {
 }
 
 TEST_F(ElementwiseTest, DivisionRemainderAndModulus) {
-  Tensor x = ints("si32", {5}, {7, -7, 7, -7, 5}), y = ints("si32", {5}, {3, 3, -3, -3, 0});
-  EXPECT_THAT(integers(binary(BinaryKind::div, x, y)), ElementsAre(2, -2, -2, 2, 0));
+  Tensor x = ints("si32", {5}, {7, -7, 7, -7, 5}), y = ints("si32", {5}, {3, 3, -3, -3, -1});
+  EXPECT_THAT(integers(binary(BinaryKind::div, x, y)), ElementsAre(2, -2, -2, 2, -5));
   EXPECT_THAT(integers(binary(BinaryKind::rem, x, y)), ElementsAre(1, -1, 1, -1, 0));
   EXPECT_THAT(integers(binary(BinaryKind::mod, x, y)), ElementsAre(1, 2, -2, -1, 0));
-  Tensor u = ints("ui64", {2}, {-1, 9}), v = ints("ui64", {2}, {2, 0});
+  Tensor u = ints("ui64", {2}, {-1, 9}), v = ints("ui64", {2}, {2, -1});
   EXPECT_THAT(integers(binary(BinaryKind::div, u, v)), ElementsAre(INT64_MAX, 0));
   EXPECT_THAT(integers(binary(BinaryKind::mod, u, v)), ElementsAre(1, 0));
   Tensor a = floats("f32", {4}, {7.5, -7.5, 7.5, -7.5}), b = floats("f32", {4}, {2, 2, -2, -2});
   EXPECT_THAT(numbers(binary(BinaryKind::rem, a, b)), ElementsAre(1.5, -1.5, 1.5, -1.5));
   EXPECT_THAT(numbers(binary(BinaryKind::mod, a, b)), ElementsAre(1.5, 0.5, -0.5, -1.5));
+}
+
+TEST_F(ElementwiseTest, IntegerDivisionByZeroFails) {
+  for (BinaryKind kind : {BinaryKind::div, BinaryKind::rem, BinaryKind::mod})
+    for (const char *element : {"si64", "si8", "ui8"}) {
+      Outcome outcome =
+          run({ints(element, {2}, {5, 5}), ints(element, {2}, {5, 0})},
+              [&](GraphProgram &p, ValueRange in) { return llvm::SmallVector<Value>{p.g.binary(kind, in[0], in[1])}; });
+      EXPECT_EQ(outcome.kind, Failure::Division);
+      EXPECT_THAT(outcome.message, HasSubstr("TW2907"));
+    }
 }
 
 TEST_F(ElementwiseTest, MinimumAndMaximumPropagateNaN) {

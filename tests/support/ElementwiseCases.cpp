@@ -106,6 +106,8 @@ Values binaryCase(CaseBuilder &c) {
     amounts = {0, double(type.getIntOrFloatBitWidth()) + 2};
   if (kind == BinaryKind::pow)
     amounts = {0, 5};
+  if (kind == BinaryKind::div || kind == BinaryKind::rem || kind == BinaryKind::mod) // by zero is refused
+    amounts = c.chance(30) && type.isSignedInteger() ? Range{-20, -1} : Range{1, 20};
   Value lhs = c.operand(like, type, {-100, 100});
   return {c.epilogue(c.p.g.binary(kind, lhs, c.operand(like, type, amounts)))};
 }

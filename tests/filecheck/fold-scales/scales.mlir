@@ -55,3 +55,18 @@ func.func @not_folded(%x: tensor<5x4xf32>, %s: tensor<2xf32>) -> (tensor<5x2xf32
   %6 = graph.binary <mul> %3, %3 : tensor<5x2xf32>
   return %2, %5, %6 : tensor<5x2xf32>, tensor<5x2xf32>, tensor<5x2xf32>
 }
+
+// What is rounded to whole numbers is multiplied as it is written: the last bit may decide.
+// CHECK: func.func @quantized_linear
+// CHECK: %[[P:.*]] = graph.contract
+// CHECK: %[[Q:.*]] = graph.binary <mul> %[[P]]
+// CHECK: graph.unary <round> %[[Q]]
+func.func @quantized_linear(%x: tensor<5x4xf32>) -> tensor<5x2xf32> {
+  %w = graph.constant dense<[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]> : tensor<4x2xf32> : tensor<4x2xf32>
+  %c = graph.constant dense<0.3> : tensor<f32> : tensor<f32>
+  %0 = graph.contract %x, %w batch [] [] contract [1] [0] : tensor<5x4xf32>, tensor<4x2xf32> -> tensor<5x2xf32>
+  %1 = graph.broadcast %c [] : tensor<f32> -> tensor<5x2xf32>
+  %2 = graph.binary <mul> %0, %1 : tensor<5x2xf32>
+  %3 = graph.unary <round> %2 : tensor<5x2xf32> -> tensor<5x2xf32>
+  return %3 : tensor<5x2xf32>
+}

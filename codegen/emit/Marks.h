@@ -1,0 +1,12 @@
+/// Marks.h - attributes that passes, which see the whole graph, leave on ops for emitters, which see a
+/// kernel.
+#pragma once
+#include "llvm/ADT/StringRef.h"
+
+namespace tilewright::codegen {
+
+/// On a division of floats: nobody can tell the last bit of its result, which only goes into sums of many
+/// elements (passes/Reach.cpp).
+inline constexpr llvm::StringLiteral hiddenQuotient = "graph.hidden_quotient";
+
+} // namespace tilewright::codegen
