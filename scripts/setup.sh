@@ -161,7 +161,9 @@ update_package_lists() {
 # A Python environment of our own: nothing is installed for the system or the user. The stamp is written when it is whole.
 ensure_venv() {
   local stamp="$root/.venv/whole.stamp"
-  [ "$(cat "$stamp" 2>/dev/null)" = "$root" ] && "$python" -c 'import pip' 2>/dev/null && return
+  if "$python" -c 'import pip' 2>/dev/null; then
+    [ -z "${offline:-}" ] && [ "$(cat "$stamp" 2>/dev/null)" != "$root" ] || return 0
+  fi
   rm -rf "$root/.venv"
   run_logged "creating the Python environment .venv" venv /usr/bin/python3 -m venv "$root/.venv" ||
     { show_log venv; die "python3 -m venv failed"; }
@@ -221,7 +223,7 @@ build() {
     printf '%s\n' "$wanted" >"$stamp"
   fi
   NINJA_STATUS='[%f/%t] ' run_logged "building $folder" "build-$preset" \
-    env -u LC_ALL ninja -C "$root/$folder" -j "$(build_jobs)" -k 20 "$@" || # for ccache, a locale is part of a compilation
+    env -u LC_ALL LANG=C.UTF-8 ninja -C "$root/$folder" -j "$(build_jobs)" -k 20 "$@" || # ccache tells locales apart
     { awk '/FAILED:|error: / && ++found <= 20' "$logs/build-$preset.log" >&2
       show_log "build-$preset"; die "the build of $folder failed" "The whole output is in build/logs/build-$preset.log"; }
 }

@@ -20,15 +20,15 @@ namespace tilewright::interpreter {
 class Failure : public llvm::ErrorInfo<Failure> {
 public:
   enum Kind {
-    Index = 2901,  ///< an index is out of range
-    ShapeMismatch, ///< a dimension has one size where another is needed (inputs, broadcasts, element-wise
-                   ///< operands)
-    Reshape,       ///< element counts differ
-    SymbolRange,   ///< a defined size is negative or outside its symbol's range
-    File,          ///< a weight cannot be read
-    Memory,        ///< a tensor is too large
-    Division,      ///< an integer is divided by zero
-    Unsupported = 2980, ///< not something the interpreter runs, or a symbol that has no value yet
+    Index = 2901,         ///< an index is out of range
+    ShapeMismatch = 2902, ///< a dimension has one size where another is needed (inputs, broadcasts,
+                          ///< element-wise operands)
+    Reshape = 2903,       ///< element counts differ
+    SymbolRange = 2904,   ///< a defined size is negative or outside its symbol's range
+    File = 2905,          ///< a weight cannot be read
+    Memory = 2906,        ///< a tensor is too large
+    Division = 2907,      ///< an integer is divided by zero
+    Unsupported = 2980,   ///< not something the interpreter runs, or a symbol that has no value yet
   };
   Failure(Kind kind, mlir::Location location, const llvm::Twine &message)
       : kind(kind), location(location), message(message.str()) {}

@@ -101,6 +101,31 @@ class Rules(unittest.TestCase):
         self.write("README.md", "No example.")
         self.assertEqual(len(self.problems("examples")), 1)
 
+    def test_codes(self):
+        self.write("tools/README.md", "TW50xx the command line; TW4101-4102 threads.\n")
+        self.write("tools/Run.cpp", 'error("TW5001", 1); reportError(e, TW_IO, 4101, "x");\n')
+        self.assertEqual(self.problems("codes"), [])
+        self.write("tools/Run.cpp", 'error("TW5101", 1); fail(TW_IO, 4103, "x"); fail(1005, "x");\n')
+        self.assertEqual(len(self.problems("codes")), 3)
+        self.write("tools/README.md", "TW5101, TW41xx, TW1005; TW5102 never happens.\n")
+        self.assertEqual(self.problems("codes"), ["tools/README.md: nothing reports TW5102"])
+
+    def test_promises(self):
+        self.write("tools/CommandLine.cpp", 'add("--jobs"); getenv("' + 'TILEWRIGHT_HOME");\n')
+        self.write("tools/README.md", "`--jobs`, TILEWRIGHT_HOME\n")
+        self.assertEqual(self.problems("promises"), [])
+        self.write("tools/README.md", "`--speed`, TILEWRIGHT_SPEED\n")
+        self.assertEqual(len(self.problems("promises")), 4)
+        self.write("tools/README.md", "`--jobs`, TILEWRIGHT_HOME\n")
+        self.write("CMakeLists.txt", "option(TILEWRIGHT_IDLE \"does nothing\" ON)\n")
+        self.assertEqual(self.problems("promises"), ["CMake's TILEWRIGHT_IDLE is set, and nothing reads it"])
+
+    def test_pipes(self):
+        self.write("run-tests", "apt-cache policy x | awk '{ print }'\ngrep -q x file # not | grep -q\n")
+        self.assertEqual(self.problems("pipes"), [])
+        self.write("run-tests", "apt-cache policy x | grep -q y\nps | grep -iq y\nls | head -n 1\nls | sed 1q\n")
+        self.assertEqual(len(self.problems("pipes")), 4)
+
 
 class Summary(unittest.TestCase):
     junit = """<testsuite>
@@ -126,8 +151,14 @@ class Summary(unittest.TestCase):
 
     def test_suites_add_up(self):
         good = json.dumps({"passed": 3, "failed": 0, "skipped": 0, "failures": []})
-        status, lines = self.summarise({"models.json": good, "conformance.json": good}, ["models", "conformance"])
+        status, lines = self.summarise({"models.json": good, "fresh.json": good}, ["models", "fresh"])
         self.assertEqual((status, lines[-1]), (0, "6 passed, 0 failed"))
+
+    def test_what_was_left_out_is_said(self):
+        skipped = {"passed": 0, "failed": 0, "skipped": 1, "failures": [], "skips": [{"name": "a", "message": "no root"}]}
+        status, lines = self.summarise({"fresh.json": json.dumps(skipped)}, ["fresh"])
+        self.assertEqual((status, lines[-1]), (1, "0 passed, 0 failed, 1 skipped"))
+        self.assertIn("   skipped fresh: a: no root", lines)
 
     def test_a_suite_without_result_has_failed(self):
         self.assertEqual(self.summarise({}, ["models"])[1][-1], "0 passed, 1 failed")

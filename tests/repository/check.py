@@ -9,6 +9,9 @@ rules: dependencies   rooms include only what the table below allows
        leftovers      nothing is left to do, nothing points outside the repository
        formatting     C++ is as clang-format writes it
        examples       C++ in the README compiles
+       codes          error codes in documents are reported somewhere, and those in sources are documented
+       promises       options and variables in documents are read, and those that are read are documented
+       pipes          no reader in a script's pipeline leaves before its writer
 """
 import argparse
 import fnmatch
@@ -223,6 +226,86 @@ def check_examples(repository):
             yield f"README.md: an example does not compile:\n{done.stderr.strip()}"
 
 
+# A code as sources make it: in a text, or as the number that is handed to whatever makes the error.
+CODE = re.compile(r"\bTW([1-9]\d{3})\b|\(\s*(?:\w+,\s*)?(?:TW_\w+,\s*)?([1-9]\d{3}),")
+CODE_ROOMS = ("codegen/", "compiler/", "frontend/", "ir/", "passes/", "runtime/", "tools/")
+
+
+def sources_of(repository, rooms=CODE_ROOMS):
+    """{file: its text} of the C++ of these rooms."""
+    return {f: "\n".join(repository.lines(f)) for f in repository.matching("*.h", "*.hpp", "*.cpp") if f.startswith(rooms)}
+
+
+def documents_of(repository):
+    return {file: "\n".join(repository.lines(file)) for file in repository.matching("*.md")}
+
+
+def described_codes(documents):
+    """({code: a document that names it}, the ranges [first, last] that documents describe)."""
+    named, ranges = {}, []
+    for file, text in documents.items():
+        for first, last in re.findall(r"\bTW(\d{4})(?:-(\d{4}))?\b", text):
+            ranges.append((int(first), int(last or first)))
+            if not last:
+                named.setdefault(int(first), file)
+        ranges += [(int(start + "00"), int(start + "99")) for start in re.findall(r"\bTW(\d\d)xx\b", text)]
+        # A table's row may go on with the numbers of its range alone.
+        for row in re.findall(r"^\| TW\d{4}-\d{4} \|.*$", text, re.M):
+            named.update((int(code), file) for code in re.findall(r"(?<![\d-])(\d{4}) ", row))
+    return named, ranges
+
+
+def check_codes(repository):
+    sources = sources_of(repository)
+    named, ranges = described_codes(documents_of(repository))
+    numbers = {int(n) for text in sources.values() for n in re.findall(r"\b(?:TW)?([1-9]\d{3})\b", text)}
+    families = {int(n) for text in sources.values() for n in re.findall(r"\b([1-9]\d)00 \+", text)}  # 4400 + what a run says
+    for code, file in sorted(named.items()):
+        if code not in numbers and code // 100 not in families:
+            yield f"{file}: nothing reports TW{code}"
+    made = {int(m[1] or m[2]): file for file, text in sources.items() for m in CODE.finditer(text)}
+    for code, file in sorted(made.items()):
+        if not any(first <= code <= last for first, last in ranges):
+            yield f"{file}: no document says what TW{code} is about"
+
+
+def check_promises(repository):
+    """Options and variables: what documents promise is read somewhere, and what is read is documented."""
+    documents, driver = documents_of(repository), "tools/CommandLine.cpp"
+    spoken = "\n".join(documents.values())
+    programs = [f for f in repository.files if f.endswith((".py", ".sh")) or f in ("run-tests", "quickstart", driver)]
+    code = "\n".join("\n".join(repository.lines(file)) for file in programs)
+    for file in ("README.md", "tools/README.md", "tests/README.md"):
+        for option in sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", documents.get(file, "")))):
+            if not re.search(rf"{option}\b", code):
+                yield f"{file}: nothing understands {option}"
+    if driver in repository.files:
+        for option in sorted(set(re.findall(r'"(?:-\w,)?(--[a-z][a-z-]+)"', "\n".join(repository.lines(driver))))):
+            if not re.search(rf"{option}\b", documents.get("tools/README.md", "")):
+                yield f"tools/README.md does not mention {option}"
+    files = [f for f in repository.files if f.endswith((".h", ".cpp", ".py", ".sh", ".cmake", "CMakeLists.txt")) or f == "run-tests"]
+    texts = {file: "\n".join(repository.lines(file)) for file in files}
+    everything = "\n".join(texts.values())
+    for name in sorted(set(re.findall(r"\bTILEWRIGHT_[A-Z_]+\b", spoken))):
+        if name not in everything:
+            yield f"documents mention {name}, which nothing reads"
+    for name in sorted(set(re.findall(r'(?:getenv\("|environ(?:\.get\(|\[)")(TILEWRIGHT_[A-Z_]+)"', everything))):
+        if name not in spoken:
+            yield f"{name} is read, and no document mentions it"
+    for name in sorted(set(re.findall(r"(?:option|set)\((TILEWRIGHT_[A-Z_]+) [^)]*?(?:ON|OFF|CACHE)\b", everything))):
+        if len(re.findall(rf"\b{name}\b", everything)) < 2:
+            yield f"CMake's {name} is set, and nothing reads it"
+
+
+def check_pipes(repository):
+    """Under pipefail, a reader that leaves before its writer has ended makes a failure of it."""
+    early = re.compile(r"(?<!\|)\|\s*(head\b|grep\s+(-\w+\s+)*-\w*q|sed\s+[^|]*\b\d*q\b|awk\s[^|]*\bexit\b)")
+    for file in repository.matching("*.sh", "run-tests", "quickstart"):
+        for number, line in enumerate(repository.lines(file), 1):
+            if early.search(line.split("#", 1)[0]):
+                yield f"{file}:{number}: a reader that leaves early: {line.strip()[:100]}"
+
+
 RULES = {
     "dependencies": check_dependencies,
     "lengths": check_lengths,
@@ -231,6 +314,9 @@ RULES = {
     "leftovers": check_leftovers,
     "formatting": check_formatting,
     "examples": check_examples,
+    "codes": check_codes,
+    "promises": check_promises,
+    "pipes": check_pipes,
 }
 
 

@@ -4,13 +4,22 @@ set -eu
 library=$1
 status=0
 
-foreign=$(nm -D --defined-only "$library" | awk '{print $NF}' | grep -v '^tw_' || true)
+exported=$(nm -D --defined-only "$library" | awk '{print $NF}')
+foreign=$(echo "$exported" | grep -v '^tw_' || true)
 if [ -n "$foreign" ]; then
   echo "exports more than the C interface: $foreign"
   status=1
 fi
 for name in tw_model_load tw_session_run tw_version; do
-  nm -D --defined-only "$library" | grep -q " T $name\$" || { echo "does not export $name"; status=1; }
+  case "
+$exported
+" in *"
+$name
+"*) ;; *)
+    echo "does not export $name"
+    status=1
+    ;;
+  esac
 done
 
 needed=$(readelf -d "$library" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' |
