@@ -157,7 +157,10 @@ static CaseResult compareOutputs(const std::vector<NamedTensor> &got, const std:
   const auto &declared = context.signature.outputs;
   if (got.size() != declared.size())
     return failed(fmt::format("{} outputs where the model has {}", got.size(), declared.size()));
-  for (size_t i = 0; i < std::min(got.size(), want.size()); ++i) {
+  if (want.size() != declared.size())
+    return failed(fmt::format("{} output files where the model has {} outputs: nothing says what is right",
+                              want.size(), declared.size()));
+  for (size_t i = 0; i < got.size(); ++i) {
     if (got[i].name != declared[i].name)
       return failed(
           fmt::format("output {} is called '{}' instead of '{}'", i, got[i].name, declared[i].name));

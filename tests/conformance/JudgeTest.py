@@ -37,6 +37,25 @@ class Judge(unittest.TestCase):
         self.assertEqual([f["name"] for f in judge.failures[2:]], ["completeness", "node/gone"])
 
 
+class Tolerances(unittest.TestCase):
+    def test_a_tolerance_needs_its_reason_and_its_case(self):
+        with tempfile.TemporaryDirectory() as folder:
+            table, root = pathlib.Path(folder) / "tolerances.txt", pathlib.Path(folder)
+            table.write_text("node/a 1e-2 1e-7\n")
+            with self.assertRaisesRegex(ValueError, "node/a"):
+                run.read_tolerances(table)
+            table.write_text("node/a 1e-2 1e-7 because  # of that\nnode/gone 0 0 no reason\n")
+            (root / "node/a").mkdir(parents=True)
+            (root / "node/a/data.json").write_text("strict")
+            self.assertEqual(run.grant_tolerances(root, run.read_tolerances(table)), ["node/gone"])
+            self.assertEqual((root / "node/a/data.json").read_text(), '{"rtol": 0.01, "atol": 1e-07}')
+            run.grant_tolerances(root, {})
+            self.assertEqual((root / "node/a/data.json").read_text(), "strict")
+
+    def test_the_list_is_short_and_readable(self):
+        self.assertLess(len(run.read_tolerances(run.HERE / "tolerances.txt")), 20)
+
+
 class Driver(unittest.TestCase):
     def run_fake(self, script):
         with tempfile.TemporaryDirectory() as folder:

@@ -3,7 +3,7 @@
 
 usage: cases.py FOLDER
 
-FOLDER/KIND/NAME/ gets model.onnx, data.json (the tolerances) and per data set test_data_set_N/input_K.pb and output_K.pb. Kinds:
+FOLDER/KIND/NAME/ gets model.onnx, data.json (the package's tolerances) and per data set test_data_set_N/input_K.pb and output_K.pb. Kinds:
 `node` (one operator each), `simple`, `pytorch-operator` and `pytorch-converted`. Cases that a FOLDER of the same version of the
 package holds are left alone; a half-written FOLDER is written again.
 """

@@ -128,6 +128,7 @@ def run(options):
     root = (options.assets / "conformance").resolve()
     counts = cases.ensure_cases(root)
     judge = Judge(read_table(HERE / "known_failures.txt"))
+    judge.check_tolerances(grant_tolerances(root, read_tolerances(HERE / "tolerances.txt")))
     found = run_driver(options.driver.resolve(), chosen_folders(root, options), shlex.split(options.options))
     names = [str(pathlib.Path(case["dir"]).resolve().relative_to(root)) for case in found]
     for name, case in zip(names, found):

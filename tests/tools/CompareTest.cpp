@@ -65,16 +65,12 @@ TEST(Compare, SmallFloatsAndComplexNumbers) {
   EXPECT_TRUE(findDifference(z, w, {1e-6, 1e-6}));
 }
 
-TEST(Compare, NoToleranceIsFinerThanTheType) {
+TEST(Compare, EachElementIsJudgedByItself) {
   auto bf16 = [](uint16_t bits) { return tensorOf<uint16_t>(TW_BF16, {1}, {bits}); };
-  EXPECT_FALSE(findDifference(bf16(0x3f81), bf16(0x3f80), loose)) << "one unit in the last place";
-  EXPECT_TRUE(findDifference(bf16(0x3f82), bf16(0x3f80), loose)) << "two";
-  EXPECT_FALSE(compareFloats({2e-7f, 3.0f}, {0.0f, 3.0f})) << "within 2^-23 * 2, what is left of 3 - 3";
-  EXPECT_TRUE(compareFloats({3e-7f, 3.0f}, {0.0f, 3.0f}));
-  EXPECT_TRUE(compareFloats({1.5e-7f, INFINITY}, {0.0f, INFINITY})) << "infinities are no scale";
-  EXPECT_TRUE(findDifference(tensorOf<uint8_t>(TW_F8E4M3FN, {1}, {0x39}),
-                             tensorOf<uint8_t>(TW_F8E4M3FN, {1}, {0x38}), loose))
-      << "conversions to 8 bits are exact";
+  EXPECT_TRUE(findDifference(bf16(0x3f81), bf16(0x3f80), {1e-3, 1e-7}))
+      << "one unit in the last place is 2^-7";
+  EXPECT_TRUE(compareFloats({2e-7f, 3.0f}, {0.0f, 3.0f})) << "a large neighbour excuses nothing";
+  EXPECT_TRUE(compareFloats({1.5e-7f, INFINITY}, {0.0f, INFINITY}));
 }
 
 TEST(Compare, ScalarsAndEmptyTensors) {

@@ -129,6 +129,20 @@ TEST_F(TestCommandTest, ReportsDamagedCases) {
   EXPECT_NE(messageOf(report, "bad_output").find("TW5401"), std::string::npos);
 }
 
+TEST_F(TestCommandTest, ACaseThatSaysNotWhatIsRightFails) {
+  addCase("none", modelProto());
+  std::filesystem::remove(path("none/test_data_set_0/output_0.pb"));
+  std::filesystem::remove(path("none/test_data_set_0/output_1.pb"));
+  addCase("one", modelProto());
+  std::filesystem::remove(path("one/test_data_set_0/output_1.pb"));
+  Json report = runJson("", 1);
+  EXPECT_EQ(report["failed"], 2);
+  EXPECT_EQ(messageOf(report, "none"),
+            "0 output files where the model has 2 outputs: nothing says what is right");
+  EXPECT_EQ(messageOf(report, "one"),
+            "1 output files where the model has 2 outputs: nothing says what is right");
+}
+
 TEST_F(TestCommandTest, NeedsCases) {
   EXPECT_EQ(driver("test " + path("")).exit, 2);
   EXPECT_EQ(driver("test " + path("missing")).exit, 5);

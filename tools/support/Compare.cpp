@@ -27,7 +27,7 @@ struct Differences {
 } // namespace
 
 /// How far `got` is from `want` beyond what is allowed; nothing when it is close enough.
-static std::optional<double> excess(double got, double want, const Tolerance &tolerance, double unit = 0) {
+static std::optional<double> excess(double got, double want, const Tolerance &tolerance) {
   if (std::isnan(got) || std::isnan(want))
     return std::isnan(got) == std::isnan(want) ? std::nullopt
                                                : std::optional(std::numeric_limits<double>::infinity());
@@ -36,33 +36,8 @@ static std::optional<double> excess(double got, double want, const Tolerance &to
   if (std::isinf(got) || std::isinf(want))
     return std::numeric_limits<double>::infinity();
   double error = std::fabs(got - want);
-  double allowed = std::max(tolerance.absolute + tolerance.relative * std::fabs(want), unit);
-  return error <= allowed ? std::nullopt : std::optional(error);
-}
-
-/// The distance of 1 to the next larger number; 0 for types in which results are exact.
-static double resolution(tw_dtype dtype) {
-  switch (dtype) {
-  case TW_F32:
-    return 0x1p-23;
-  case TW_F16:
-    return 0x1p-10;
-  case TW_BF16:
-    return 0x1p-7;
-  default:
-    return 0;
-  }
-}
-
-/// One unit in the last place of the largest finite element: 2^floor(log2(it)) * resolution.
-static double unitOfLargest(const Tensor &want) {
-  double largest = 0, unit = resolution(want.dtype);
-  if (unit == 0)
-    return 0;
-  for (size_t i = 0; i < want.elementCount(); ++i)
-    if (double size = std::fabs(elementAsDouble(want.dtype, want.bytes.view.data(), i)); std::isfinite(size))
-      largest = std::max(largest, size);
-  return largest == 0 ? 0 : unit * std::exp2(std::floor(std::log2(largest)));
+  return error <= tolerance.absolute + tolerance.relative * std::fabs(want) ? std::nullopt
+                                                                            : std::optional(error);
 }
 
 static std::complex<double> complexElement(const Tensor &tensor, size_t index) {
@@ -89,11 +64,9 @@ static Differences compareElements(const Tensor &got, const Tensor &want, const 
   size_t count = want.elementCount(), bytes = tw_dtype_bytes(want.dtype);
   const std::byte *g = got.bytes.view.data(), *w = want.bytes.view.data();
   bool real = isFloat(want.dtype), complex = isComplex(want.dtype);
-  double unit = unitOfLargest(want);
   for (size_t i = 0; i < count; ++i) {
     if (real) {
-      if (auto size =
-              excess(elementAsDouble(got.dtype, g, i), elementAsDouble(want.dtype, w, i), tolerance, unit))
+      if (auto size = excess(elementAsDouble(got.dtype, g, i), elementAsDouble(want.dtype, w, i), tolerance))
         differences.add(i, *size);
     } else if (complex) {
       if (auto size = complexExcess(complexElement(got, i), complexElement(want, i), tolerance))
