@@ -118,9 +118,8 @@ bool Compilation::lower(bool graphOnly) {
   passes::PipelineOptions how;
   how.stopAfterGraph = graphOnly;
   how.strict = options.precision == "strict";
-#ifdef NDEBUG
   how.verify = options.verify;
-#endif
+  how.fold = options.fold;
   if (failed(passes::runPipeline(*module, target, how)))
     return fail(Problem::Internal, "TW9101", "a pass failed: " + complaint, "please report this model");
   main = module->lookupSymbol<func::FuncOp>("main");
@@ -287,6 +286,7 @@ llvm::Expected<std::string> Compilation::compileProgram(std::string *text, Strin
     return std::string();
   }
   codegen::CompileOptions how;
+  how.verify = options.verify;
   how.wantAsm = text && stage == "asm";
   how.wantLlvm = text && stage == "llvm";
   auto compile = [&]() -> llvm::Expected<std::string> {

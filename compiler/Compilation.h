@@ -13,7 +13,8 @@ namespace tilewright::compiler {
 struct Options {
   std::string target = "cpu", precision = "default", emit, outPath;
   bool sideWeights = false;
-  bool verify = false;   ///< the IR between passes, in release builds too
+  bool verify = TILEWRIGHT_VERIFY_PASSES; ///< the IR after every pass and every lowering
+  bool fold = true;      ///< false: kernels compute constants, so that they can be compared with the folder
   bool compiles = false; ///< to an artifact or to text, not only to look at the model
   unsigned threads = 0;
   uint64_t maxMemory = 0;
@@ -92,7 +93,8 @@ int32_t dtypeOf(mlir::Type elementType);
 /// Bytes that a run holds at once at least: weights, and the largest sum of values alive in one phase, for
 /// the smallest dimensions the symbols allow.
 uint64_t leastRunMemory(const codegen::ProgramPlan &plan, const SymbolTable &symbols, uint64_t weightBytes);
-/// What an inspect shows of a kernel: FLOPs and bytes as expressions, the schedule, what limits it.
+/// What an inspect shows: of each kernel FLOPs and bytes as expressions and the schedule; of memory the
+/// weights and what is alive at once for the smallest sizes.
 std::string kernelReport(mlir::ModuleOp module, const codegen::ProgramPlan &plan, const SymbolTable &symbols,
                          const codegen::TargetInfo &target, uint64_t weightBytes);
 

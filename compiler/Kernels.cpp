@@ -101,6 +101,7 @@ llvm::Expected<CompiledKernel> Compilation::compileKernel(kernel::FuncOp kernel,
       compiled.siteOps.push_back(position);
     }
     codegen::CompileOptions how;
+    how.verify = options.verify;
     how.wantAsm = wantText && options.emit == "asm";
     how.wantLlvm = wantText && options.emit == "llvm";
     if (wantText && options.emit == "loops") {

@@ -61,7 +61,7 @@ AffineExpr bytesOf(Type type) {
   return elementCount(type) * byteWidth(llvm::cast<RankedTensorType>(type).getElementType());
 }
 
-json::Object kernelObject(kernel::FuncOp kernel, unsigned launches, const codegen::TargetInfo &target) {
+json::Object kernelObject(kernel::FuncOp kernel, unsigned launches) {
   MLIRContext *context = kernel.getContext();
   AffineExpr operations = getAffineConstantExpr(0, context), bytes = operations;
   json::Array ops;
@@ -87,21 +87,13 @@ json::Object kernelObject(kernel::FuncOp kernel, unsigned launches, const codege
     llvm::raw_string_ostream(schedule) << *attribute;
   }
   operations = canonical(operations), bytes = canonical(bytes);
-  // Machine balance: multiply-adds a core starts per byte that memory delivers, about 8 for either vector
-  // width of these machines.
-  auto flops = constantOf(operations), moved = constantOf(bytes);
-  const char *limit = !flops || !moved      ? "depends on sizes"
-                      : *moved < 16384      ? "latency"
-                      : *flops > 8 * *moved ? "compute"
-                                            : "memory";
   return json::Object{{"name", kernel.getSymName()},
                       {"root", root},
                       {"ops", std::move(ops)},
                       {"launches", launches},
                       {"flops", dimValue(operations, {})},
                       {"bytes", dimValue(bytes, {})},
-                      {"schedule", schedule},
-                      {"limit", limit}};
+                      {"schedule", schedule}};
 }
 
 } // namespace
@@ -139,19 +131,14 @@ std::string kernelReport(ModuleOp module, const codegen::ProgramPlan &plan, cons
     }
   }
   for (auto kernel : module.getOps<kernel::FuncOp>())
-    kernels.push_back(kernelObject(kernel, launches.lookup(kernel.getSymName()), target));
-  // What the arena would be without sharing; the runtime's plan is smaller.
-  AffineExpr arena = getAffineConstantExpr(0, module.getContext());
-  for (const codegen::PlannedBuffer &buffer : plan.buffers)
-    if (buffer.kind == codegen::PlannedBuffer::Arena)
-      arena = arena + buffer.bytes;
+    kernels.push_back(kernelObject(kernel, launches.lookup(kernel.getSymName())));
   json::Object report{{"target", target.name},
                       {"inputs", std::move(inputs)},
                       {"outputs", std::move(outputs)},
                       {"nodes", std::move(nodes)},
                       {"kernels", std::move(kernels)},
                       {"memory", json::Object{{"weights_bytes", int64_t(weightBytes)},
-                                              {"arena_bytes", dimValue(canonical(arena), names)},
+                                              {"live_bytes", int64_t(leastRunMemory(plan, symbols, 0))},
                                               {"buffers", int64_t(plan.buffers.size())},
                                               {"phases", int64_t(plan.phases)}}}};
   std::string text;

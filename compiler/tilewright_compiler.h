@@ -26,6 +26,12 @@ typedef struct twc_diagnostic {
   const char *node, *op, *tensor;
 } twc_diagnostic;
 
+enum {
+  /// Kernels compute what is known when compiling, as they compute everything else; the compiler itself does
+  /// not. Slower; it shows which of the two is wrong.
+  TWC_NO_FOLDING = 1
+};
+
 typedef struct twc_options {
   uint32_t struct_size;
   int32_t threads; ///< compilation threads; 0: all cores
@@ -37,7 +43,7 @@ typedef struct twc_options {
   uint64_t max_memory;   ///< refuse models whose planned run memory is above this; 0: no limit
   const twc_dim *dims;
   uint32_t dim_count;
-  uint32_t flags;
+  uint32_t flags;        ///< TWC_NO_FOLDING, or 0
   const char *cache_dir; ///< null: TILEWRIGHT_CACHE_DIR, else ~/.cache/tilewright; "": no cache
   void *user;            ///< handed to the callbacks, which may come from any thread but never two at once
   void (*diagnostic)(void *user, const twc_diagnostic *diagnostic);

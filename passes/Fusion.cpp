@@ -124,7 +124,8 @@ const FusionPlanner::Constness &FusionPlanner::constnessOf(Value value) const {
 /// made where it is used, and so is what is cheap and much larger than the constants it comes from.
 bool FusionPlanner::isConstant(Value value) const {
   const Constness &c = constnessOf(value);
-  if (!c.isConstant || isa<BroadcastOp, IotaOp>(value.getDefiningOp()))
+  if (!c.isConstant || isa<BroadcastOp, IotaOp>(value.getDefiningOp()) ||
+      (!fold && !isa<ConstantOp, WeightOp>(value.getDefiningOp())))
     return false;
   return bytesOf(value) <= std::max(largestGrowth * c.sourceBytes, c.dear ? largestTable : smallTable);
 }

@@ -25,7 +25,8 @@ struct FusionGroup {
 /// belong to no group.
 class FusionPlanner {
 public:
-  explicit FusionPlanner(mlir::Block &block) : block(block) {}
+  /// `fold`: what follows from constants alone is computed when the artifact is written.
+  FusionPlanner(mlir::Block &block, bool fold) : block(block), fold(fold) {}
   /// Groups in program order of their roots.
   std::vector<std::unique_ptr<FusionGroup>> plan();
   /// Why an op got a kernel of its own rather than joining its consumers ("" where it joined).
@@ -52,6 +53,7 @@ private:
   const Constness &constnessOf(mlir::Value value) const;
 
   mlir::Block &block;
+  bool fold;
   std::vector<std::unique_ptr<FusionGroup>> groups;
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<FusionGroup *, 2>> groupsOf;
   llvm::DenseMap<mlir::Operation *, llvm::StringRef> reasons;

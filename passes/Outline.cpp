@@ -63,7 +63,7 @@ private:
 
 class Outliner {
 public:
-  explicit Outliner(ModuleOp module) : module(module), b(module.getContext()) {}
+  Outliner(ModuleOp module, bool fold) : module(module), fold(fold), b(module.getContext()) {}
 
   LogicalResult run() {
     SmallVector<Block *> blocks;
@@ -84,7 +84,7 @@ public:
 private:
   void outlineBlock(Block &block) {
     storeOutputs(block);
-    FusionPlanner planner(block);
+    FusionPlanner planner(block, fold);
     auto groups = planner.plan();
     for (auto &group : groups)
       outline(block, *group, planner);
@@ -213,13 +213,14 @@ private:
   }
 
   ModuleOp module;
+  bool fold; ///< see FusionPlanner
   OpBuilder b;
   unsigned count = 0;
 };
 
 } // namespace
 
-LogicalResult fuse(ModuleOp module) { return Outliner(module).run(); }
+LogicalResult fuse(ModuleOp module, bool fold) { return Outliner(module, fold).run(); }
 
 std::string kernelText(kernel::FuncOp kernel) {
   std::string name = kernel.getSymName().str(), text;

@@ -9,15 +9,19 @@
 
 namespace tilewright::passes {
 
+/// Bytes of a constant that simplify computes; larger ones are computed when the artifact is written.
+constexpr uint64_t defaultFoldLimit = 1024;
+
 /// simplify: fewer and smaller ops that mean the same.
 ///   requires  graph ops in func @main
-///   ensures   constants below `foldLimit` bytes are folded (by the interpreter), no dead or duplicate pure
-///   ops, no identity movement, adjacent
+///   ensures   constants of at most `foldLimit` bytes are folded (by the interpreter), no dead or duplicate
+///   pure ops, no identity movement, adjacent
 ///             transposes, reshapes, broadcasts and casts merged, zero pads in front of a conv its own,
 ///             divisions by powers of two multiplications
 ///   example   %t = transpose(transpose %x [0,2,1]) [0,2,1]; add %t, 0   ->   %x
 ///   limits    floating point is not reassociated
-mlir::LogicalResult simplify(mlir::ModuleOp module, Budget *budget = nullptr, uint64_t foldLimit = 1024);
+mlir::LogicalResult simplify(mlir::ModuleOp module, Budget *budget = nullptr,
+                             uint64_t foldLimit = defaultFoldLimit);
 
 /// foldScales: factors of output channels move into constant weights and biases, so that batch normalisation
 /// is gone.
@@ -51,7 +55,8 @@ void markHiddenQuotients(mlir::ModuleOp module);
 ///   them), kernel.launch, graph.reshape (a view), graph.define, if, loop example   y = relu(add(conv(x, w),
 ///   b))  ->  kernel.launch @k(x, w, b), with conv, add and relu in @k limits    one contract or conv a
 ///   kernel; reduces join their consumer only along whole rows; at most 48 ops a kernel
-mlir::LogicalResult fuse(mlir::ModuleOp module);
+/// With `fold` false, only what the model stores counts as constant.
+mlir::LogicalResult fuse(mlir::ModuleOp module, bool fold = true);
 
 /// mergeEqualKernels: one kernel.func for all launches that do the same.
 ///   requires  fuse (and packConstants, which rewrites kernels one by one)
@@ -65,7 +70,8 @@ std::string kernelText(kernel::FuncOp kernel);
 struct PipelineOptions {
   bool stopAfterGraph = false;
   bool strict = false; ///< no pass may change rounding
-  bool verify = true;  ///< between passes
+  bool verify = true;  ///< after every pass
+  bool fold = true;    ///< false: kernels compute constants, too
   Budget *budget = nullptr;
 };
 mlir::LogicalResult runPipeline(mlir::ModuleOp module, const codegen::TargetInfo &target,

@@ -13,8 +13,9 @@ LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target,
     return failed(result) || (options.verify && failed(verify(module))) ? failure() : success();
   };
 
+  const uint64_t foldLimit = options.fold ? defaultFoldLimit : 0;
   // First: importers write plainly and leave the cleaning to this pass. Everything later sees fewer ops.
-  if (failed(checked(simplify(module, options.budget))))
+  if (failed(checked(simplify(module, options.budget, foldLimit))))
     return failure();
   // While weights are still in the order of the model: one place for channels.
   if (!options.strict && failed(checked(foldScales(module, options.budget))))
@@ -23,7 +24,7 @@ LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target,
   if (failed(checked(channelsLast(module, options.budget))))
     return failure();
   // Again: the transposes of constants and of each other have met.
-  if (failed(checked(simplify(module, options.budget))))
+  if (failed(checked(simplify(module, options.budget, foldLimit))))
     return failure();
   if (options.stopAfterGraph)
     return success();
@@ -31,11 +32,13 @@ LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target,
   if (!options.strict)
     markHiddenQuotients(module);
   // Kernels and launches. After this no pass looks at whole-graph ops.
-  if (failed(checked(fuse(module))))
+  if (failed(checked(fuse(module, options.fold))))
     return failure();
   // Weights in the order kernels read them: while every kernel has one launch, before equal kernels become
   // one.
   packConstants(module, target);
+  if (failed(checked(success())))
+    return failure();
   // Last: layers of a network that do the same share their code.
   mergeEqualKernels(module);
   return checked(success());

@@ -18,7 +18,7 @@ FILES = {
     "kernels": ["kernels.xml"],
     "sanitizers": ["asan.xml", "asan-conformance.json", "tsan.xml"],
     "models": ["models.json"],
-    "conformance": ["conformance.json"],
+    "conformance": ["conformance.json", "unfolded.json", "oracle.xml"],
     "fresh": ["fresh.json"],
 }
 SHOWN_LINES = 30

@@ -148,7 +148,7 @@ static Json profileJson(const Profile &profile) {
 }
 
 static std::string profileTable(const Json &profile, const Json &report) {
-  Table table{{"kernel", "launches", "ms", "share", "GFLOP/s", "limit"}, {1, 2, 3, 4}, {}};
+  Table table{{"kernel", "launches", "ms", "share", "GFLOP/s"}, {1, 2, 3, 4}, {}};
   for (const Json &row : profile) {
     std::string name = plainText(row["kernel"]);
     const Json &kernel = reportedKernel(report, name), &flops = member(kernel, "flops");
@@ -158,8 +158,7 @@ static std::string profileTable(const Json &profile, const Json &report) {
          fmt::format("{:.1f} %", 100 * row["share"].get<double>()),
          flops.is_number() && ms > 0
              ? fmt::format("{:.1f}", flops.get<double>() * row["launches"].get<double>() / ms / 1e6)
-             : "",
-         plainText(member(kernel, "limit"))});
+             : ""});
   }
   return table.text();
 }

@@ -158,6 +158,8 @@ void CommandLine::addCommon(CLI::App *sub, CommonOptions &common) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->allow_extra_args(false)
       ->type_name("NAME=N|LO..HI");
+  sub->add_flag("--no-folding", common.noFolding,
+                "let kernels compute what the compiler could: shows which of them is wrong");
 }
 
 void CommandLine::addInputs(CLI::App *sub, InputOptions &inputs) {

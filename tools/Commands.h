@@ -25,6 +25,7 @@ struct CommonOptions {
   std::string precision = "default";
   int32_t threads = 0; ///< 0: all cores
   std::vector<DimensionRange> dims;
+  bool noFolding = false;
 };
 
 struct CheckOptions {

@@ -62,6 +62,7 @@ CompilerCall::CompilerCall(const CommonOptions &common, bool quiet)
   settings.precision = common.precision.c_str();
   settings.dims = dims.data();
   settings.dim_count = static_cast<uint32_t>(dims.size());
+  settings.flags = common.noFolding ? TWC_NO_FOLDING : 0;
   settings.user = this;
   settings.diagnostic = onDiagnostic;
   settings.text = onText;

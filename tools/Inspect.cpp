@@ -2,6 +2,7 @@
 /// it.
 #include "Commands.h"
 #include "Compiler.h"
+#include "Inputs.h"
 #include "Model.h"
 #include "support/EditDistance.h"
 #include "support/Json.h"
@@ -31,7 +32,32 @@ static Report parsed(const std::string &text, const std::string &model) {
   return {std::move(*json), ExitCode::Ok};
 }
 
-static Report reportOfArtifact(const std::string &path) {
+/// The sizes that `dims`, and 1 where they say nothing, give the dynamic dimensions of the inputs.
+static Json sizesOf(const tw_model *model, const std::vector<Tensor> &inputs) {
+  Json sizes = Json::object();
+  auto infos = inputsOf(model);
+  for (size_t i = 0; i < infos.size(); ++i)
+    for (int32_t axis = 0; axis < infos[i]->rank; ++axis)
+      if (infos[i]->dims[axis].value < 0 && infos[i]->dims[axis].text)
+        sizes[infos[i]->dims[axis].text] = inputs[i].shape[axis];
+  return sizes;
+}
+
+/// What the runtime assigns for intermediate results at these sizes; nothing where it refuses them.
+static void addArena(tw_model *model, const std::vector<DimensionRange> &dims, Json &memory) {
+  auto session = createSession(model, 1);
+  auto inputs = gatherInputs(model, {}, dims);
+  if (!session || !inputs)
+    return;
+  TensorViews views(*inputs);
+  tw_error error{};
+  if (tw_session_reserve(session->get(), views.data(), views.size(), &error) != TW_OK)
+    return;
+  memory["arena_bytes"] = tw_session_arena_bytes(session->get());
+  memory["arena_sizes"] = sizesOf(model, *inputs);
+}
+
+static Report reportOfArtifact(const std::string &path, const std::vector<DimensionRange> &dims) {
   auto model = loadArtifact(path);
   if (!model)
     return failed(model.problem());
@@ -40,6 +66,7 @@ static Report reportOfArtifact(const std::string &path) {
   if (report.exit == ExitCode::Ok) {
     report.json["code_bytes"] = tw_model_code_bytes(model->get());
     report.json["weight_bytes"] = tw_model_weight_bytes(model->get());
+    addArena(model->get(), dims, report.json["memory"]);
   }
   return report;
 }
@@ -77,24 +104,39 @@ static std::string shortened(std::string text, size_t limit) {
 }
 
 static std::string kernelsText(const Json &kernels) {
-  Table table{
-      {"kernel", "root", "launches", "FLOPs", "bytes", "limit", "schedule", "operators"}, {2, 3, 4}, {}};
+  Table table{{"kernel", "root", "launches", "FLOPs", "bytes", "schedule", "operators"}, {2, 3, 4}, {}};
   for (const Json &kernel : kernels)
-    table.rows.push_back(
-        {plainText(member(kernel, "name")), plainText(member(kernel, "root")),
-         plainText(member(kernel, "launches")), shortened(scaledText(member(kernel, "flops")), 32),
-         shortened(scaledText(member(kernel, "bytes")), 32), plainText(member(kernel, "limit")),
-         shortened(plainText(member(kernel, "schedule")), 48),
-         shortened(joined(member(kernel, "ops"), " "), 60)});
+    table.rows.push_back({plainText(member(kernel, "name")), plainText(member(kernel, "root")),
+                          plainText(member(kernel, "launches")),
+                          shortened(scaledText(member(kernel, "flops")), 32),
+                          shortened(scaledText(member(kernel, "bytes")), 32),
+                          shortened(plainText(member(kernel, "schedule")), 48),
+                          shortened(joined(member(kernel, "ops"), " "), 60)});
   return fmt::format("kernels ({})\n{}", table.rows.size(), table.text());
+}
+
+/// " with batch 1, width 320", or "" where nothing is dynamic.
+static std::string sizesText(const Json &sizes) {
+  std::string text;
+  if (sizes.is_object())
+    for (const auto &[name, size] : sizes.items())
+      text += fmt::format("{} {} {}", text.empty() ? " with" : ",", name, plainText(size));
+  return text;
 }
 
 static std::string memoryText(const Json &report) {
   const Json &memory = member(report, "memory");
   auto bytes = [](const Json &value) { return scaledText(value, 1024) + (value.is_number() ? "B" : ""); };
-  std::string text = fmt::format("memory\n  weights  {}\n  arena    {} in {} buffers\n",
-                                 bytes(member(memory, "weights_bytes")), bytes(member(memory, "arena_bytes")),
-                                 plainText(member(memory, "buffers")));
+  std::string text = fmt::format("memory\n  weights  {}\n", bytes(member(memory, "weights_bytes")));
+  const Json &least = member(memory, "live_bytes");
+  if (member(memory, "arena_bytes").is_null())
+    text += fmt::format("  results  {} in {} buffers\n",
+                        least.is_number() && least > 0 ? "at least " + bytes(least) + " at once,"
+                                                       : "as the sizes of inputs ask (--dim),",
+                        plainText(member(memory, "buffers")));
+  else
+    text += fmt::format("  arena    {} for {} buffers{}\n", bytes(member(memory, "arena_bytes")),
+                        plainText(member(memory, "buffers")), sizesText(member(memory, "arena_sizes")));
   if (!member(report, "code_bytes").is_null())
     text += fmt::format("  code     {}\n", bytes(member(report, "code_bytes")));
   return text;
@@ -135,7 +177,6 @@ static std::string renderNode(const Json &node, const Json &kernel) {
   line("schedule", plainText(member(kernel, "schedule")));
   line("FLOPs", scaledText(member(kernel, "flops")));
   line("bytes", scaledText(member(kernel, "bytes")));
-  line("limit", plainText(member(kernel, "limit")));
   return text;
 }
 
@@ -161,7 +202,8 @@ ExitCode inspectCommand(const InspectOptions &options) {
   auto artifact = isArtifact(options.common.model);
   if (!artifact)
     return report(artifact.problem());
-  Report found = *artifact ? reportOfArtifact(options.common.model) : reportOfModel(options.common);
+  Report found =
+      *artifact ? reportOfArtifact(options.common.model, options.common.dims) : reportOfModel(options.common);
   if (found.exit != ExitCode::Ok)
     return found.exit;
   if (!options.node.empty())

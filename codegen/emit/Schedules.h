@@ -31,6 +31,12 @@ struct ProductSchedule {
   bool staged = false;        ///< rows of the left operand are copied to scratch
 };
 
+/// rows x columns scalars of a product held in registers.
+struct RegisterTile {
+  unsigned rows = 0;
+  unsigned columns = 0;
+};
+
 /// The register tile for a product of m rows and n columns: the one that does least work, counting what
 /// rounding up wastes. With `width`, of the tiles of so many columns where there are such.
 RegisterTile chooseTile(std::optional<int64_t> m, std::optional<int64_t> n, unsigned bits,

@@ -1,8 +1,8 @@
 //===- Target.cpp - the table of CPUs and the detection of this one -------===//
 //
-// To add a CPU, add a row. A row states what LLVM may use beyond its baseline only through the six feature
-// flags, each of which has a bit in tilewright/artifact.h: that is what lets the runtime refuse an artifact
-// instead of trapping.
+// To add a CPU, add a row. A row states what LLVM may use beyond its baseline only through the
+// extensions, each of which has a bit in tilewright/artifact.h: that is what lets the runtime refuse an
+// artifact instead of trapping.
 //===----------------------------------------------------------------------===//
 #include "codegen/target/Target.h"
 
@@ -21,72 +21,61 @@ using llvm::StringRef;
 namespace tilewright::codegen {
 namespace {
 
-enum Extension : unsigned { Vnni = 1, AvxVnni = 2, Bf16 = 4, Fp16 = 8, AmxInt8 = 16, AmxBf16 = 32 };
+enum Extension : unsigned { Vnni = 1, AvxVnni = 2, Bf16 = 4, Fp16 = 8 };
 
 struct Row {
   const char *name;
   unsigned vectorBits, fmaPorts;
-  uint64_t l1Kilobytes, l2Kilobytes, l3Kilobytes;
+  uint64_t l1Kilobytes, l2Kilobytes;
   unsigned extensions;
 };
 
-constexpr unsigned sapphireRapids = Vnni | AvxVnni | Bf16 | Fp16 | AmxInt8 | AmxBf16;
+constexpr unsigned sapphireRapids = Vnni | AvxVnni | Bf16 | Fp16;
 
 /// Cache sizes are those of common server or desktop models. "cpu" replaces them by what this machine
 /// reports.
 constexpr Row rows[] = {
-    // name           bits fma  L1    L2      L3   extensions
-    {"x86-64-v3", 256, 2, 32, 256, 8192, 0},
-    {"haswell", 256, 2, 32, 256, 8192, 0},
-    {"broadwell", 256, 2, 32, 256, 8192, 0},
-    {"skylake", 256, 2, 32, 256, 8192, 0},
-    {"alderlake", 256, 2, 48, 1280, 30720, AvxVnni},
-    {"raptorlake", 256, 2, 48, 2048, 36864, AvxVnni},
-    {"znver1", 256, 1, 32, 512, 8192, 0},
-    {"znver2", 256, 2, 32, 512, 16384, 0},
-    {"znver3", 256, 2, 32, 512, 32768, 0},
-    {"x86-64-v4", 512, 2, 32, 1024, 22528, 0},
-    {"skylake-avx512", 512, 2, 32, 1024, 22528, 0},
-    {"cascadelake", 512, 2, 32, 1024, 36608, Vnni},
-    {"cooperlake", 512, 2, 32, 1024, 39424, Vnni | Bf16},
-    {"icelake-client", 512, 1, 48, 512, 8192, Vnni},
-    {"tigerlake", 512, 1, 48, 1280, 12288, Vnni},
-    {"rocketlake", 512, 1, 48, 512, 16384, Vnni},
-    {"icelake-server", 512, 2, 48, 1280, 49152, Vnni},
-    {"sapphirerapids", 512, 2, 48, 2048, 61440, sapphireRapids},
-    {"emeraldrapids", 512, 2, 48, 2048, 163840, sapphireRapids},
-    {"graniterapids", 512, 2, 48, 2048, 294912, sapphireRapids},
-    {"znver4", 512, 1, 32, 1024, 32768, Vnni | Bf16},
-    {"znver5", 512, 2, 48, 1024, 32768, Vnni | Bf16 | AvxVnni},
+    // name           bits fma  L1    L2   extensions
+    {"x86-64-v3", 256, 2, 32, 256, 0},
+    {"haswell", 256, 2, 32, 256, 0},
+    {"broadwell", 256, 2, 32, 256, 0},
+    {"skylake", 256, 2, 32, 256, 0},
+    {"alderlake", 256, 2, 48, 1280, AvxVnni},
+    {"raptorlake", 256, 2, 48, 2048, AvxVnni},
+    {"znver1", 256, 1, 32, 512, 0},
+    {"znver2", 256, 2, 32, 512, 0},
+    {"znver3", 256, 2, 32, 512, 0},
+    {"x86-64-v4", 512, 2, 32, 1024, 0},
+    {"skylake-avx512", 512, 2, 32, 1024, 0},
+    {"cascadelake", 512, 2, 32, 1024, Vnni},
+    {"cooperlake", 512, 2, 32, 1024, Vnni | Bf16},
+    {"icelake-client", 512, 1, 48, 512, Vnni},
+    {"tigerlake", 512, 1, 48, 1280, Vnni},
+    {"rocketlake", 512, 1, 48, 512, Vnni},
+    {"icelake-server", 512, 2, 48, 1280, Vnni},
+    {"sapphirerapids", 512, 2, 48, 2048, sapphireRapids},
+    {"emeraldrapids", 512, 2, 48, 2048, sapphireRapids},
+    {"graniterapids", 512, 2, 48, 2048, sapphireRapids},
+    {"znver4", 512, 1, 32, 1024, Vnni | Bf16},
+    {"znver5", 512, 2, 48, 1024, Vnni | Bf16 | AvxVnni},
 };
 
 /// What each extension is called by LLVM and by the artifact.
 struct ExtensionNames {
   Extension extension;
-  const char *features[2];
+  const char *feature;
   uint64_t artifactBit;
 };
 constexpr ExtensionNames extensionNames[] = {
-    {Vnni, {"avx512vnni", nullptr}, TW_CPU_AVX512_VNNI},
-    {AvxVnni, {"avxvnni", nullptr}, TW_CPU_AVX_VNNI},
-    {Bf16, {"avx512bf16", nullptr}, TW_CPU_AVX512_BF16},
-    {Fp16, {"avx512fp16", nullptr}, TW_CPU_AVX512_FP16},
-    {AmxInt8, {"amx-tile", "amx-int8"}, TW_CPU_AMX_INT8},
-    {AmxBf16, {"amx-tile", "amx-bf16"}, TW_CPU_AMX_BF16},
+    {Vnni, "avx512vnni", TW_CPU_AVX512_VNNI},
+    {AvxVnni, "avxvnni", TW_CPU_AVX_VNNI},
+    {Bf16, "avx512bf16", TW_CPU_AVX512_BF16},
+    {Fp16, "avx512fp16", TW_CPU_AVX512_FP16},
 };
 
 const Row *findRow(StringRef name) {
   const Row *row = llvm::find_if(rows, [&](const Row &row) { return name == row.name; });
   return row == std::end(rows) ? nullptr : row;
-}
-
-void addFeature(std::string &features, StringRef feature) {
-  if (StringRef(features).contains(feature))
-    return;
-  if (!features.empty())
-    features += ',';
-  features += '+';
-  features += feature;
 }
 
 TargetInfo makeTarget(const Row &row, unsigned extensions) {
@@ -99,25 +88,14 @@ TargetInfo makeTarget(const Row &row, unsigned extensions) {
   target.fmaPorts = row.fmaPorts;
   target.l1Bytes = row.l1Kilobytes << 10;
   target.l2Bytes = row.l2Kilobytes << 10;
-  target.l3Bytes = row.l3Kilobytes << 10;
   target.hasVnni = extensions & Vnni;
   target.hasAvxVnni = extensions & AvxVnni;
-  target.hasBf16 = extensions & Bf16;
-  target.hasFp16 = extensions & Fp16;
-  target.hasAmxInt8 = extensions & AmxInt8;
-  target.hasAmxBf16 = extensions & AmxBf16;
-  if (avx512)
-    target.f32Tiles = {{14, 32}, {8, 48}};
-  else
-    target.f32Tiles = {{6, 16}, {4, 24}};
   target.requiredCpuFeatures = TW_CPU_AVX2 | (avx512 ? TW_CPU_AVX512 : 0);
   for (const ExtensionNames &names : extensionNames) {
     if (!(extensions & names.extension))
       continue;
     target.requiredCpuFeatures |= names.artifactBit;
-    for (const char *feature : names.features)
-      if (feature)
-        addFeature(target.features, feature);
+    target.features += (target.features.empty() ? "+" : ",+") + std::string(names.feature);
   }
   return target;
 }
@@ -150,7 +128,6 @@ llvm::Expected<TargetInfo> hostTarget() {
     return target;
   target->l1Bytes = cacheSize(_SC_LEVEL1_DCACHE_SIZE, target->l1Bytes);
   target->l2Bytes = cacheSize(_SC_LEVEL2_CACHE_SIZE, target->l2Bytes);
-  target->l3Bytes = cacheSize(_SC_LEVEL3_CACHE_SIZE, target->l3Bytes);
   target->cacheLine = cacheSize(_SC_LEVEL1_DCACHE_LINESIZE, target->cacheLine);
   return target;
 }
@@ -196,9 +173,7 @@ llvm::Expected<TargetInfo> targetForProcessor(StringRef cpuName, HasFeature hasF
   unsigned extensions = 0;
   for (const ExtensionNames &names : extensionNames) {
     const bool needsAvx512 = names.extension & (Vnni | Bf16 | Fp16);
-    const bool present =
-        llvm::all_of(names.features, [&](const char *feature) { return !feature || hasFeature(feature); });
-    if (present && (avx512 || !needsAvx512))
+    if (hasFeature(names.feature) && (avx512 || !needsAvx512))
       extensions |= names.extension;
   }
   return makeTarget(*row, extensions);
@@ -250,13 +225,9 @@ std::string canonicalText(const TargetInfo &target) {
          << "\ncpu=" << target.cpu << "\nfeatures=" << target.features << "\ntuneCpu=" << target.tuneCpu
          << "\nvectorBits=" << target.vectorBits << "\nvectorRegisters=" << target.vectorRegisters
          << "\nfmaPorts=" << target.fmaPorts << "\nl1Bytes=" << target.l1Bytes
-         << "\nl2Bytes=" << target.l2Bytes << "\nl3Bytes=" << target.l3Bytes
-         << "\ncacheLine=" << target.cacheLine << "\nvnni=" << target.hasVnni
-         << "\navxVnni=" << target.hasAvxVnni << "\nbf16=" << target.hasBf16 << "\nfp16=" << target.hasFp16
-         << "\namxInt8=" << target.hasAmxInt8 << "\namxBf16=" << target.hasAmxBf16 << "\nf32Tiles=";
-  for (const RegisterTile &tile : target.f32Tiles)
-    stream << tile.rows << 'x' << tile.columns << ' ';
-  stream << "\nrequiredCpuFeatures=" << target.requiredCpuFeatures << '\n';
+         << "\nl2Bytes=" << target.l2Bytes << "\ncacheLine=" << target.cacheLine
+         << "\nvnni=" << target.hasVnni << "\navxVnni=" << target.hasAvxVnni
+         << "\nrequiredCpuFeatures=" << target.requiredCpuFeatures << '\n';
   return text;
 }
 

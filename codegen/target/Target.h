@@ -1,7 +1,7 @@
 //===- Target.h - what a processor is: a table of facts ---------*- C++ -*-===//
 //
-// A target is data. Schedules read register counts, cache sizes and tiles from it, emitters the vector width
-// and the special instructions, LLVM the processor and feature strings. Two targets with equal
+// A target is data. Schedules read register counts and cache sizes from it, emitters the vector width and the
+// special instructions, LLVM the processor and feature strings. Two targets with equal
 // canonicalText() produce equal code, and compiled kernels are cached under that text.
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_CODEGEN_TARGET_TARGET_H
@@ -10,7 +10,6 @@
 #include "codegen/target/Error.h"
 
 #include "llvm/ADT/ArrayRef.h"
-#include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
 
 #include <cstdint>
@@ -18,12 +17,6 @@
 #include <vector>
 
 namespace tilewright::codegen {
-
-/// A register tile of a matrix product: rows x columns scalars of C held in registers.
-struct RegisterTile {
-  unsigned rows = 0;
-  unsigned columns = 0;
-};
 
 /// Facts about one x86-64 CPU, or one NVIDIA GPU. A plain value; copy it freely.
 struct TargetInfo {
@@ -43,19 +36,11 @@ struct TargetInfo {
   unsigned fmaPorts = 2;         ///< fused multiply-adds of vectorBits issued per cycle
   uint64_t l1Bytes = 32 << 10;   ///< first-level data cache of one core
   uint64_t l2Bytes = 256 << 10;  ///< second-level cache of one core
-  uint64_t l3Bytes = 0;          ///< last-level cache, shared by the cores of a socket; 0: none
   unsigned cacheLine = 64;       ///< bytes
 
   bool hasVnni = false;    ///< AVX512_VNNI: vpdpbusd on 128 to 512 bits (EVEX)
   bool hasAvxVnni = false; ///< AVX_VNNI: vpdpbusd on 128 and 256 bits (VEX)
-  bool hasBf16 = false;    ///< AVX512_BF16: vdpbf16ps, vcvtne2ps2bf16
-  bool hasFp16 = false;    ///< AVX512_FP16: arithmetic on f16
-  bool hasAmxInt8 = false; ///< AMX tiles with 8-bit integer products
-  bool hasAmxBf16 = false; ///< AMX tiles with bf16 products
 
-  /// Register tiles for f32 matrix products, best first. Every one leaves room for its panel and broadcast
-  /// registers.
-  llvm::SmallVector<RegisterTile, 4> f32Tiles;
   uint64_t requiredCpuFeatures = 0; ///< bits TW_CPU_* of tilewright/artifact.h
 
   /// A variant for tests: generated code compares every access with the bounds of its buffer

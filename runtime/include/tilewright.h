@@ -199,6 +199,9 @@ TW_API void tw_session_profile(tw_session *session, tw_profile_callback callback
 /// Bytes of address space the session holds now: arena, per-thread scratch, its own outputs, dense copies of
 /// inputs.
 TW_API uint64_t tw_session_memory_bytes(const tw_session *session);
+/// Bytes that intermediate results take, sharing memory as their lifetimes allow, for the sizes of the last
+/// run or tw_session_reserve. Results whose size the program finds out come on top.
+TW_API uint64_t tw_session_arena_bytes(const tw_session *session);
 
 /// "0.1.0"
 TW_API const char *tw_version(void);

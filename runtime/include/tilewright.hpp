@@ -194,6 +194,7 @@ public:
     };
     tw_session_profile(handle.get(), profiler ? callback : nullptr, profiler.get());
   }
+  uint64_t arenaBytes() const { return tw_session_arena_bytes(handle.get()); }
   uint64_t memoryBytes() const { return tw_session_memory_bytes(handle.get()); }
   tw_session *get() const { return handle.get(); }
 

@@ -137,4 +137,7 @@ void tw_session_profile(tw_session *session, tw_profile_callback callback, void 
   session->profile.user = user;
 }
 
+uint64_t tw_session_arena_bytes(const tw_session *session) {
+  return session ? session->plannedArenaBytes : 0;
+}
 uint64_t tw_session_memory_bytes(const tw_session *session) { return session ? session->memoryBytes() : 0; }

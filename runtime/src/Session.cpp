@@ -221,6 +221,7 @@ tw_status tw_session::claimMemory(const Plan &plan, bool ownsOutputs, tw_error *
       stagingBytes += alignUp(binding.inputBytes[input] + readableSlack, 64);
   const uint64_t scratchStride = alignUp(plan.scratchBytes + readableSlack, scratchGrain);
   const uint64_t scratchBytes = plan.scratchBytes ? scratchStride * scratchPointers.size() : 0;
+  plannedArenaBytes = plan.arenaBytes;
   if (plan.arenaBytes && !arena.reserve(plan.arenaBytes))
     return outOfMemory(error, "intermediate results", plan.arenaBytes);
   if (scratchBytes && !scratch.reserve(scratchBytes))

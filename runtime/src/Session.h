@@ -74,6 +74,7 @@ struct tw_session {
   tw_status run(const tw_tensor *inputs, uint32_t inputCount, tw_tensor *outputs, uint32_t outputCount,
                 tw_error *error);
   uint64_t memoryBytes() const;
+  uint64_t plannedArenaBytes = 0; ///< of the plan that memory was claimed for last
 
   /// Host functions, called by the team.
   bool meet(int32_t thread); ///< true: the run stops here

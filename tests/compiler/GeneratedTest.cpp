@@ -118,6 +118,34 @@ std::string runCase(const std::string &target, llvm::StringRef op, unsigned numb
   return difference;
 }
 
+/// The inputs of fixed size become constants of the program.
+void makeConstant(GeneratedCase &generated) {
+  func::FuncOp main = mainOf(*generated.module);
+  OpBuilder builder(main.getBody());
+  for (unsigned i = main.getNumArguments(); i-- > 0;) {
+    auto type = llvm::cast<RankedTensorType>(main.getArgument(i).getType());
+    if (!type.hasStaticShape())
+      continue;
+    auto constant =
+        graph::ConstantOp::create(builder, main.getLoc(), type, generated.inputs[i].toAttribute());
+    main.getArgument(i).replaceAllUsesWith(constant.getResult());
+    (void)main.eraseArgument(i);
+    generated.inputs.erase(generated.inputs.begin() + i);
+  }
+}
+
+/// A case whose operands are constants: computed by the folder, or by kernels.
+std::string runConstantCase(const std::string &target, llvm::StringRef op, unsigned number, bool fold) {
+  CompiledProgram program(target, fold);
+  auto generated =
+      std::move(generateCases(program.compilation.mlirContext(), op, seed * 1000 + number, 1).front());
+  makeConstant(generated);
+  if (std::string problem = program.compile(std::move(generated.module)); !problem.empty())
+    return "does not compile: " + problem;
+  return checkAgainstInterpreter(program, {generated.inputs},
+                                 generated.exact ? Agreement::Exact : Agreement::Rounding);
+}
+
 using Parameters = std::tuple<std::string, llvm::StringRef>; ///< target and op
 class GeneratedKernels : public ::testing::TestWithParam<Parameters> {};
 
@@ -127,6 +155,15 @@ TEST_P(GeneratedKernels, AgreeWithTheInterpreter) {
   for (unsigned number = 0; number < count; ++number) {
     EXPECT_EQ(runCase(target, op, number), "") << op.str() << " " << number << " " << target;
   }
+}
+
+/// The interpreter folds, and it is the oracle: only kernels show a mistake that is in both.
+TEST_P(GeneratedKernels, AgreeOnConstantsFoldedOrNot) {
+  auto [target, op] = GetParam();
+  for (unsigned number = 0; number < 4; ++number)
+    for (bool fold : {false, true})
+      EXPECT_EQ(runConstantCase(target, op, number, fold), "")
+          << op.str() << " " << number << " " << target << (fold ? ", folded" : ", not folded");
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, GeneratedKernels,

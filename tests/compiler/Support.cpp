@@ -7,20 +7,21 @@ using namespace mlir;
 
 namespace tilewright::tests {
 
-compiler::Options CompiledProgram::optionsFor(llvm::StringRef target) {
+compiler::Options CompiledProgram::optionsFor(llvm::StringRef target, bool fold) {
   compiler::Options options;
   options.target = target.str();
   options.outPath = folder.file("program.so");
   options.cacheDir = "";
   options.threads = 1;
   options.verify = true;
+  options.fold = fold;
   options.diagnostic = [this](const frontend::Diagnostic &d) {
     problems += d.code + ": " + d.message + "\n";
   };
   return options;
 }
 
-CompiledProgram::CompiledProgram(llvm::StringRef target) : compilation(optionsFor(target)) {}
+CompiledProgram::CompiledProgram(llvm::StringRef target, bool fold) : compilation(optionsFor(target, fold)) {}
 
 CompiledProgram::~CompiledProgram() {
   for (tw_session *session : sessions)

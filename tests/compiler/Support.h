@@ -25,7 +25,7 @@ class CompiledProgram {
 
 public:
   /// Nothing is read from the kernel cache or written to it; IR is verified between passes.
-  explicit CompiledProgram(llvm::StringRef target);
+  explicit CompiledProgram(llvm::StringRef target, bool fold = true);
   ~CompiledProgram();
   CompiledProgram(const CompiledProgram &) = delete;
 
@@ -41,7 +41,7 @@ public:
   RunResult interpret(llvm::ArrayRef<Tensor> inputs);
 
 private:
-  compiler::Options optionsFor(llvm::StringRef target);
+  compiler::Options optionsFor(llvm::StringRef target, bool fold);
   std::string finish();
   mlir::OwningOpRef<mlir::ModuleOp> reference;
   tw_model *model = nullptr;

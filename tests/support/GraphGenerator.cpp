@@ -198,9 +198,8 @@ std::vector<GeneratedCase> generateCases(MLIRContext &context, llvm::StringRef o
       CaseBuilder builder(context, seed * 1000003 + i);
       builder.turn = seed + i;
       auto results = family.build(builder);
-      bool verified = builder.p.finish(results);
-      (void)verified;
-      assert(verified && "the generator made an invalid module");
+      if (!builder.p.finish(results))
+        llvm::report_fatal_error(llvm::Twine("the generator made an invalid module: ") + op);
       cases.push_back({op.str() + ", seed " + std::to_string(seed) + ", case " + std::to_string(i),
                        std::move(builder.p.module), std::move(builder.inputs), builder.exact});
     }

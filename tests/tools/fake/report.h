@@ -9,5 +9,5 @@
   "\"\"}],"                                                                                                  \
   "\"kernels\":[{\"name\":\"scale\",\"root\":\"map\",\"ops\":[\"Mul\",\"Add\"],\"launches\":1,\"flops\":"    \
   "\"6*batch\","                                                                                             \
-  "\"bytes\":2400,\"schedule\":\"vector 16\",\"limit\":\"memory\"}],"                                        \
-  "\"memory\":{\"weights_bytes\":0,\"arena_bytes\":2048,\"buffers\":4}}"
+  "\"bytes\":2400,\"schedule\":\"vector 16\"}],"                                                             \
+  "\"memory\":{\"weights_bytes\":0,\"live_bytes\":2048,\"buffers\":4}}"
