@@ -119,8 +119,9 @@ TEST_F(ElementwiseTest, IntegerDivisionByZeroFails) {
   for (BinaryKind kind : {BinaryKind::div, BinaryKind::rem, BinaryKind::mod})
     for (const char *element : {"si64", "si8", "ui8"}) {
       Outcome outcome =
-          run({ints(element, {2}, {5, 5}), ints(element, {2}, {5, 0})},
-              [&](GraphProgram &p, ValueRange in) { return llvm::SmallVector<Value>{p.g.binary(kind, in[0], in[1])}; });
+          run({ints(element, {2}, {5, 5}), ints(element, {2}, {5, 0})}, [&](GraphProgram &p, ValueRange in) {
+            return llvm::SmallVector<Value>{p.g.binary(kind, in[0], in[1])};
+          });
       EXPECT_EQ(outcome.kind, Failure::Division);
       EXPECT_THAT(outcome.message, HasSubstr("TW2907"));
     }
