@@ -55,7 +55,8 @@ public:
     plan.phases = phase + 1;
     if (llvm::any_of(plan.launches, [&](kernel::LaunchOp launch) { return usesDefinedSymbols(launch); })) {
       plan.scratchBuffer = plan.buffers.size();
-      plan.buffers.push_back({PlannedBuffer::Growable, 0, 0, phase, constantDim(main.getContext(), 0)});
+      plan.buffers.push_back(
+          {PlannedBuffer::Growable, 0, 0, phase, constantDim(main.getContext(), 0), std::nullopt});
     }
     shareGrowables();
     return std::move(plan);
@@ -76,8 +77,9 @@ private:
     for (auto [index, buffer] : llvm::enumerate(plan.buffers))
       if (buffer.kind == PlannedBuffer::Growable)
         order.push_back(index);
-    llvm::stable_sort(order,
-                      [&](unsigned a, unsigned b) { return plan.buffers[a].birth < plan.buffers[b].birth; });
+    llvm::sort(order, [&](unsigned a, unsigned b) {
+      return std::pair(plan.buffers[a].birth, a) < std::pair(plan.buffers[b].birth, b);
+    });
     SmallVector<Slot> slots;
     for (unsigned index : order) {
       PlannedBuffer &buffer = plan.buffers[index];
