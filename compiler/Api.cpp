@@ -1,9 +1,13 @@
 // The C interface over Compilation. Nothing throws or aborts through it.
 #include "compiler/Compilation.h"
+#include "files/OutputFile.h"
 #include "tilewright_compiler.h"
 #include "llvm/Config/llvm-config.h"
+#include "llvm/Support/ErrorHandling.h"
+#include <cstddef>
 #include <exception>
 #include <mutex>
+#include <system_error>
 
 using namespace tilewright;
 using compiler::Compilation;
@@ -41,6 +45,10 @@ struct Reporter {
   }
 };
 
+/// Whether the caller's structure reaches far enough to hold `field`.
+#define HAS_FIELD(options, field)                                                                            \
+  ((options)->struct_size >= offsetof(twc_options, field) + sizeof((options)->field))
+
 compiler::Options translate(const twc_options *from, Reporter &reporter) {
   compiler::Options to;
   to.diagnostic = [&reporter](const Diagnostic &d) { reporter.report(d); };
@@ -66,10 +74,25 @@ compiler::Options translate(const twc_options *from, Reporter &reporter) {
     to.dims.push_back({from->dims[i].name, from->dims[i].lo, from->dims[i].hi});
   if (from->cache_dir)
     to.cacheDir = from->cache_dir;
+  if (HAS_FIELD(from, result_path) && from->result_path)
+    to.resultPath = from->result_path;
+  if (HAS_FIELD(from, out_descriptor) && from->out_descriptor > 0) {
+    to.outDescriptor = from->out_descriptor;
+    to.sideWeights = false;
+  }
   return to;
 }
 
+/// LLVM would end the process. As operator new does: the program's handler first.
+void throwBadAlloc(void *, const char *, bool) {
+  if (auto handler = std::get_new_handler())
+    handler();
+  throw std::bad_alloc();
+}
+
 template <class Body> tw_status guarded(Reporter &reporter, Body body) {
+  static std::once_flag once;
+  std::call_once(once, [] { llvm::install_bad_alloc_error_handler(throwBadAlloc); });
   Diagnostic problem{};
   problem.kind = Diagnostic::Internal;
   problem.code = "TW9000";
@@ -80,8 +103,14 @@ template <class Body> tw_status guarded(Reporter &reporter, Body body) {
     }
   } catch (const std::bad_alloc &) {
     problem.kind = Diagnostic::Io;
-    problem.code = "TW5001";
+    problem.code = "TW5015";
     problem.message = "out of memory";
+    reporter.report(problem);
+  } catch (const std::system_error &e) { // a thread, or a lock, that the system refuses
+    problem.kind = Diagnostic::Io;
+    problem.code = "TW5016";
+    problem.message = std::string("the system lacks something that compiling needs: ") + e.what();
+    problem.hint = "allow more threads, processes or memory";
     reporter.report(problem);
   } catch (const std::exception &e) {
     problem.message = e.what();
@@ -129,6 +158,8 @@ tw_status twc_inspect(const char *modelPath, const twc_options *options) {
     return true;
   });
 }
+
+void twc_remove_temporaries(void) { files::removeTemporaries(); }
 
 const char *twc_version(void) { return "tilewright 0.1.0 (LLVM " LLVM_VERSION_STRING ")"; }
 

@@ -14,6 +14,7 @@ namespace tilewright::compiler {
 using Problem = frontend::Diagnostic;
 
 Compilation::Compilation(Options given) : options(std::move(given)) {
+  context.setThreadPool(callersThread);
   DialectRegistry registry;
   codegen::registerCodegenDialects(registry);
   registry.insert<graph::GraphDialect, kernel::KernelDialect, func::FuncDialect>();
@@ -57,6 +58,17 @@ bool Compilation::adopt(OwningOpRef<ModuleOp> graph) {
   return resolveTarget();
 }
 
+bool Compilation::sparesInputs() {
+  const files::ReadFiles read = model->readFiles();
+  for (const std::string &path : {options.outPath, options.resultPath})
+    if (auto source = path.empty() ? std::nullopt : read.find(path))
+      return fail(Problem::Io, "TW5014",
+                  "writing '" + path + "' would destroy '" + *source +
+                      "', which the model is read from: they are the same file",
+                  "give the output another name");
+  return true;
+}
+
 bool Compilation::import(const std::string &modelPath) {
   if (!resolveTarget() || (options.compiles && !fitsTarget()))
     return false;
@@ -81,6 +93,8 @@ bool Compilation::import(const std::string &modelPath) {
   if (!read)
     return report(read.error());
   model = std::move(*read);
+  if (!sparesInputs())
+    return false;
   auto problems = onnx::checkModel(*model);
   for (const onnx::Error &problem : problems)
     report(problem);
@@ -216,6 +230,38 @@ codegen::SiteDescription Compilation::siteOf(StringRef location) const {
   return {node.str(), op.str(), suspects.lookup(location)};
 }
 
+/// The place in the model to name when a growable buffer cannot grow: the last node of what fills it.
+void Compilation::nameGrowth(std::vector<codegen::BufferDescription> &buffers) {
+  main.walk([&](Operation *op) {
+    if (!isa<kernel::LaunchOp, graph::LoopOp, graph::IfOp>(op))
+      return;
+    StringRef location;
+    if (auto nodes = op->getAttrOfType<ArrayAttr>("nodes"); nodes && !nodes.empty())
+      location = llvm::cast<StringAttr>(nodes[nodes.size() - 1]).getValue();
+    else if (auto name = llvm::dyn_cast<NameLoc>(op->getLoc()))
+      location = name.getName();
+    if (location.empty())
+      return;
+    for (Value result : op->getResults()) {
+      codegen::Place place = plan->placeOf(result);
+      if (place.constant || buffers[place.index].site ||
+          (buffers[place.index].kind != TW_BUFFER_GROWABLE &&
+           buffers[place.index].kind != TW_BUFFER_GROWABLE_OUTPUT))
+        continue;
+      sites.push_back(siteOf(location));
+      buffers[place.index].site = sites.size();
+    }
+  });
+}
+
+/// After the artifact's name, of which only a last `.so` is left out. `net` and `net.so` would share it,
+/// which writeArtifact() refuses.
+static std::string weightsName(StringRef artifact) {
+  StringRef name = llvm::sys::path::filename(artifact);
+  name.consume_back(".so");
+  return (name + ".weights").str();
+}
+
 codegen::ArtifactDescription Compilation::describe() {
   SymbolTable symbols(*module);
   auto names = symbols.names();
@@ -241,12 +287,13 @@ codegen::ArtifactDescription Compilation::describe() {
     if (squeezed)
       markSqueezed(d.outputs.back(), squeezed[i]);
   }
+  nameGrowth(d.buffers);
   d.sites = sites;
   for (kernel::LaunchOp launch : plan->launches)
     d.launches.push_back(launch.getKernel().str());
   d.report = report();
   if (options.sideWeights)
-    d.weightsFile = llvm::sys::path::stem(options.outPath).str() + ".weights";
+    d.weightsFile = weightsName(options.outPath);
   return d;
 }
 
@@ -318,9 +365,12 @@ bool Compilation::writeArtifact() {
     objects.push_back(entry.second.object);
   llvm::sort(objects);
   objects.push_back(*program);
-  if (llvm::Error error =
-          codegen::writeArtifact(options.outPath, objects, describe(), target,
-                                 [&](codegen::WeightSink &sink) { return writeWeights(sink); }))
+  codegen::ArtifactPlace place(options.outPath);
+  place.descriptor = options.outDescriptor;
+  if (model)
+    place.read = model->readFiles();
+  if (llvm::Error error = codegen::writeArtifact(
+          place, objects, describe(), target, [&](codegen::WeightSink &sink) { return writeWeights(sink); }))
     return fail(std::move(error));
   return true;
 }

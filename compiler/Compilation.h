@@ -7,11 +7,14 @@
 #include "codegen/target/Target.h"
 #include "frontend/Importer.h"
 #include "mlir/IR/MLIRContext.h"
+#include "llvm/Support/ThreadPool.h"
 
 namespace tilewright::compiler {
 
 struct Options {
   std::string target = "cpu", precision = "default", emit, outPath;
+  std::string resultPath; ///< what the caller is going to write
+  int outDescriptor = -1; ///< see ArtifactPlace
   bool sideWeights = false;
   bool verify = TILEWRIGHT_VERIFY_PASSES; ///< the IR after every pass and every lowering
   bool fold = true;      ///< false: kernels compute constants, so that they can be compared with the folder
@@ -30,6 +33,17 @@ struct CompiledKernel {
   std::string object;
   codegen::KernelBinding binding;
   std::vector<unsigned> siteOps; ///< positions of the ops that may fail, one a failure site
+};
+
+/// What MLIR would spread over threads of its own runs where it is asked for: nothing here is worth a thread,
+/// and one that cannot be had would end the process. Our own threads (inParallel) share the context.
+class CallersThread : public llvm::ThreadPoolInterface {
+  void asyncEnqueue(llvm::unique_function<void()> task, llvm::ThreadPoolTaskGroup *) override { task(); }
+
+public:
+  void wait() override {}
+  void wait(llvm::ThreadPoolTaskGroup &) override {}
+  unsigned getMaxConcurrency() const override { return 1; }
 };
 
 class Compilation {
@@ -51,6 +65,7 @@ public:
 private:
   using Binding = codegen::KernelBinding;
   bool resolveTarget();
+  bool sparesInputs(); ///< whether no output is a file that the model is read from
   bool fail(llvm::Error error);
   bool fail(frontend::Diagnostic::Kind kind, llvm::StringRef code, const llvm::Twine &message,
             llvm::StringRef hint = "");
@@ -63,6 +78,7 @@ private:
   void planConstants();
   codegen::ArtifactDescription describe();
   codegen::SiteDescription siteOf(llvm::StringRef location) const;
+  void nameGrowth(std::vector<codegen::BufferDescription> &buffers);
   llvm::Error writeWeights(codegen::WeightSink &sink);
   llvm::Expected<std::string> compileProgram(std::string *text, llvm::StringRef stage);
   void emitKernelTexts(llvm::StringRef stage);
@@ -71,7 +87,8 @@ private:
   void refuse(kernel::FuncOp kernel, llvm::ArrayRef<mlir::Operation *> ops);
 
   Options options;
-  mlir::MLIRContext context;
+  CallersThread callersThread;
+  mlir::MLIRContext context{mlir::MLIRContext::Threading::DISABLED};
   std::unique_ptr<onnx::Model> model; ///< the module's weights are read from its file
   mlir::OwningOpRef<mlir::ModuleOp> module;
   codegen::TargetInfo target;

@@ -129,6 +129,12 @@ llvm::Expected<CompiledKernel> Compilation::compileKernel(kernel::FuncOp kernel,
     bytes = *object;
   }
   auto result = unpack(*bytes, &context);
+  if (!result) { // whatever is wrong with the cache means compiling again
+    auto fresh = compile();
+    if (!fresh)
+      return fresh.takeError();
+    result = unpack(*fresh, &context);
+  }
   if (!result)
     return codegen::makeError(9302, codegen::Fault::Internal, "a kernel cache entry cannot be read");
   result->binding.function = function;

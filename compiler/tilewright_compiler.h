@@ -32,6 +32,7 @@ enum {
   TWC_NO_FOLDING = 1
 };
 
+/// Grows only at its end; fields behind `struct_size` bytes are not read.
 typedef struct twc_options {
   uint32_t struct_size;
   int32_t threads; ///< compilation threads; 0: all cores
@@ -50,9 +51,17 @@ typedef struct twc_options {
   void (*progress)(void *user, const char *stage, uint32_t done, uint32_t total);
   /// Text results (emit, check, inspect) are handed over in pieces.
   void (*text)(void *user, const char *bytes, size_t count);
+  /// A file that the caller will write when the call has returned, or null: refused (TW5014) when the model
+  /// is read from it. Whoever calls cannot know which files a model refers to.
+  const char *result_path;
+  /// Above 0: an empty file, open for writing, that takes the artifact; it stays open, `out_path` is for
+  /// messages only, and the weights are embedded.
+  int32_t out_descriptor;
 } twc_options;
 
-/// Compile `model_path` into `out_path`, written to a temporary name first and renamed when whole. With
+/// Compile `model_path` into `out_path`, which appears when it is whole; with weights "side", also its
+/// weights file: the name with `.weights` for a last `.so`, or behind it. Neither may be a file that the
+/// model is read from, and the weights go over no file but an earlier one of the same artifact (TW5014). With
 /// options->emit the text goes to options->text, and `out_path` may be null.
 TW_API tw_status twc_compile(const char *model_path, const char *out_path, const twc_options *options);
 /// Report every unsupported or invalid node through options->diagnostic; compiles nothing. TW_OK when there
@@ -61,6 +70,9 @@ TW_API tw_status twc_check(const char *model_path, const twc_options *options);
 /// Describe the model before and after fusion as JSON through options->text: inputs, outputs, graph, kernels,
 /// memory plan.
 TW_API tw_status twc_inspect(const char *model_path, const twc_options *options);
+/// Remove the temporary files of compilations in progress. Async-signal-safe: for handlers of signals that
+/// end the process.
+TW_API void twc_remove_temporaries(void);
 /// "tilewright 0.1.0 (LLVM 22.1.8)"
 TW_API const char *twc_version(void);
 

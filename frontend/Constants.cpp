@@ -2,7 +2,7 @@
 /// lies).
 #include "frontend/GraphImporter.h"
 #include "frontend/reader/MappedFile.h"
-#include "ir/Graph.h"
+#include "ir/WeightFiles.h"
 #include "llvm/ADT/APFloat.h"
 #include "llvm/Support/Path.h"
 
@@ -106,13 +106,25 @@ Value GraphImporter::embedded(RankedTensorType type, onnx::ElementType elementTy
                                    denseAttribute(type, onnx::elementBits(elementType), bytes));
 }
 
+/// From now on the file's bytes are the ones that the reader has mapped and checked.
+static void provideWeights(MLIRContext *context, StringRef path,
+                           onnx::Result<std::shared_ptr<const onnx::MappedFile>> file) {
+  if (!file)
+    return; // said already, when the tensor was looked at
+  auto bytes = (*file)->bytes();
+  graph::WeightFiles::of(context).provide(
+      path, {llvm::ArrayRef(reinterpret_cast<const char *>(bytes.data()), bytes.size()), *file});
+}
+
 Value GraphImporter::weight(const onnx::Tensor &tensor, RankedTensorType type, Location location) {
   llvm::SmallString<256> path(modelFile);
   uint64_t offset = tensor.externalOffset;
   if (tensor.storage == onnx::Tensor::Storage::External) {
     path = modelFolder;
     llvm::sys::path::append(path, StringRef(tensor.location));
+    provideWeights(&context, path, tensor.files->map(tensor.location));
   } else {
+    provideWeights(&context, path, model.file);
     offset = tensor.bytes.data() - reinterpret_cast<const std::byte *>(model.file->bytes().data());
   }
   Value value = graph::WeightOp::create(builder, location, type, builder.getStringAttr(path),

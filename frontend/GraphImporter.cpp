@@ -1,6 +1,7 @@
 /// GraphImporter.cpp - the main function, scopes, nodes in order, and calls of model-local functions inlined.
 #include "frontend/GraphImporter.h"
 #include "mlir/IR/Verifier.h"
+#include "tilewright.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -122,6 +123,17 @@ static std::string_view kindName(onnx::TypeInfo::Kind kind) {
   return "value";
 }
 
+bool GraphImporter::fitsInterface(size_t rank, StringRef kind, StringRef name) {
+  if (rank <= TW_MAX_RANK)
+    return true;
+  report({Diagnostic::Unsupported, "TW1213",
+          (kind + " '" + name + "' has " + llvm::Twine(rank) +
+           " dimensions; inputs and outputs have at most " + llvm::Twine(TW_MAX_RANK))
+              .str(),
+          "reshape it inside the model", "", "", name.str()});
+  return false;
+}
+
 Type GraphImporter::inputType(const onnx::ValueInfo &input) {
   std::string name(input.name);
   if (input.type.kind != onnx::TypeInfo::Kind::Tensor) {
@@ -147,6 +159,8 @@ Type GraphImporter::inputType(const onnx::ValueInfo &input) {
             "declare one, with names for dimensions that vary", "", "", name});
     return {};
   }
+  if (!fitsInterface(input.type.shape.size(), "input", name))
+    return {};
   Dims dims;
   for (size_t axis = 0; axis < input.type.shape.size(); ++axis)
     dims.push_back(inputDim(input, axis));
@@ -201,7 +215,9 @@ void GraphImporter::finishMain(func::FuncOp function, const Scope &scope, ArrayR
         names.push_back(builder.getStringAttr(output.name + llvm::Twine(".") + llvm::Twine(index)));
       }
       continue;
-    } else if (found->second && requireTensor(found->second, output.name, nullptr))
+    } else if (found->second && requireTensor(found->second, output.name, nullptr) &&
+               fitsInterface(llvm::cast<RankedTensorType>(found->second.getType()).getRank(), "output",
+                             output.name))
       results.push_back(found->second);
     names.push_back(builder.getStringAttr(StringRef(output.name)));
   }

@@ -62,6 +62,7 @@ private:
   void importMain();
   void importInputs(Scope &scope, mlir::Block &block, llvm::SmallVectorImpl<mlir::Attribute> &names);
   mlir::Type inputType(const onnx::ValueInfo &input);
+  bool fitsInterface(size_t rank, llvm::StringRef kind, llvm::StringRef name);
   mlir::AffineExpr inputDim(const onnx::ValueInfo &input, size_t axis);
   void finishMain(mlir::func::FuncOp function, const Scope &scope,
                   llvm::ArrayRef<mlir::Attribute> inputNames);

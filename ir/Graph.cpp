@@ -1,5 +1,6 @@
 // Registration of the graph and kernel dialects, and small queries on their ops.
 #include "ir/Graph.h"
+#include "ir/WeightFiles.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -27,6 +28,7 @@ void GraphDialect::initialize() {
 #define GET_OP_LIST
 #include "ir/GraphOps.cpp.inc"
       >();
+  addInterfaces<WeightFiles>();
 }
 
 OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }

@@ -8,7 +8,6 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
-#include <filesystem>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/prctl.h>
@@ -26,17 +25,15 @@ struct Worker {
   pid_t process = 0;
   int pipe = -1;
   double deadline = 0;
-  std::string scratch;
-  std::string received; ///< the status as one character, then the message
+  std::optional<PrivateFile> log; ///< what the case printed
+  std::string received;           ///< the status as one character, then the message
   bool late = false;
 };
 
-volatile std::sig_atomic_t stopSignal = 0;
-
 class Pool {
 public:
-  Pool(const PoolOptions &options, const CaseWork &work, const CaseDone &done, std::string root)
-      : options(options), work(work), done(done), root(std::move(root)) {}
+  Pool(const PoolOptions &options, const CaseWork &work, const CaseDone &done)
+      : options(options), work(work), done(done) {}
   Result<std::vector<CaseResult>> run(size_t count);
 
 private:
@@ -51,7 +48,6 @@ private:
   const PoolOptions &options;
   const CaseWork &work;
   const CaseDone &done;
-  std::string root;
   std::vector<Worker> workers;
   std::vector<CaseResult> results;
 };
@@ -70,10 +66,9 @@ void Pool::runWorker(const Worker &worker, int pipe) {
   rlimit none{0, 0};
   setrlimit(RLIMIT_CORE, &none);
   // What the case prints is kept for the message of a crash.
-  int log = open((worker.scratch + "/log").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-  dup2(log, STDOUT_FILENO);
-  dup2(log, STDERR_FILENO);
-  CaseResult result = work(worker.index, worker.scratch);
+  dup2(worker.log->descriptor(), STDOUT_FILENO);
+  dup2(worker.log->descriptor(), STDERR_FILENO);
+  CaseResult result = work(worker.index);
   // A pipe takes this much at once: the worker never waits for its reader.
   std::string message = static_cast<char>(result.status) + result.message.substr(0, 4000);
   ssize_t written = write(pipe, message.data(), message.size());
@@ -83,11 +78,11 @@ void Pool::runWorker(const Worker &worker, int pipe) {
 MaybeProblem Pool::start(size_t index) {
   Worker worker;
   worker.index = index;
-  worker.scratch = fmt::format("{}/{}", root, index);
   int ends[2];
-  std::error_code error;
-  if (!std::filesystem::create_directory(worker.scratch, error))
-    return ioProblem("TW5104", fmt::format("cannot make '{}'", worker.scratch), error.value());
+  auto log = PrivateFile::create();
+  if (!log)
+    return log.problem();
+  worker.log = std::move(*log);
   if (pipe2(ends, O_CLOEXEC) != 0)
     return ioProblem("TW5106", "cannot make a pipe", errno);
   std::fflush(nullptr);
@@ -106,17 +101,16 @@ MaybeProblem Pool::start(size_t index) {
 }
 
 /// The last line the case printed: an assertion's or a sanitizer's words.
-static std::string lastLine(const std::string &scratch) {
-  auto log = readFile(scratch + "/log");
-  if (!log)
-    return "";
-  std::string_view text(reinterpret_cast<const char *>(log->view.data()), log->size());
-  size_t end = text.find_last_not_of("\n");
+static std::string lastLine(const PrivateFile &log) {
+  char tail[1024];
+  const off_t length = lseek(log.descriptor(), 0, SEEK_END), begin = std::max<off_t>(length - sizeof tail, 0);
+  const ssize_t count = pread(log.descriptor(), tail, sizeof tail, begin);
+  const std::string_view text(tail, static_cast<size_t>(std::max<ssize_t>(count, 0)));
+  const size_t end = text.find_last_not_of("\n");
   if (end == std::string_view::npos)
     return "";
-  size_t begin = text.find_last_of('\n', end);
-  begin = begin == std::string_view::npos ? 0 : begin + 1;
-  return fmt::format(": {}", text.substr(begin, std::min<size_t>(end - begin + 1, 300)));
+  const size_t last = text.find_last_of('\n', end), first = last == std::string_view::npos ? 0 : last + 1;
+  return fmt::format(": {}", text.substr(first, std::min<size_t>(end - first + 1, 300)));
 }
 
 CaseResult Pool::resultOf(const Worker &worker, int status) const {
@@ -126,9 +120,9 @@ CaseResult Pool::resultOf(const Worker &worker, int status) const {
     return {static_cast<CaseStatus>(worker.received[0]), worker.received.substr(1)};
   if (WIFSIGNALED(status))
     return {CaseStatus::Crashed,
-            fmt::format("died of signal {}{}", strsignal(WTERMSIG(status)), lastLine(worker.scratch))};
+            fmt::format("died of signal {}{}", strsignal(WTERMSIG(status)), lastLine(*worker.log))};
   return {CaseStatus::Crashed,
-          fmt::format("ended with exit code {}{}", WEXITSTATUS(status), lastLine(worker.scratch))};
+          fmt::format("ended with exit code {}{}", WEXITSTATUS(status), lastLine(*worker.log))};
 }
 
 void Pool::finish(Worker &worker) {
@@ -139,8 +133,6 @@ void Pool::finish(Worker &worker) {
   close(worker.pipe);
   worker.pipe = -1;
   results[worker.index] = resultOf(worker, status);
-  std::error_code ignored;
-  std::filesystem::remove_all(worker.scratch, ignored);
   done(worker.index, results[worker.index]);
 }
 
@@ -187,7 +179,7 @@ void Pool::killAll() {
 Result<std::vector<CaseResult>> Pool::run(size_t count) {
   results.resize(count);
   size_t next = 0;
-  while (!stopSignal && (next < count || !workers.empty())) {
+  while (next < count || !workers.empty()) {
     if (next < count && workers.size() < options.jobs) {
       if (auto problem = start(next++)) {
         killAll();
@@ -203,21 +195,7 @@ Result<std::vector<CaseResult>> Pool::run(size_t count) {
 
 Result<std::vector<CaseResult>> runPool(size_t count, const PoolOptions &options, const CaseWork &work,
                                         const CaseDone &done) {
-  auto folder = TemporaryFolder::create();
-  if (!folder)
-    return folder.problem();
-  struct sigaction action{}, before[3];
-  action.sa_handler = [](int signal) { stopSignal = signal; };
-  static constexpr int signals[3] = {SIGINT, SIGTERM, SIGHUP};
-  for (int i = 0; i < 3; ++i)
-    sigaction(signals[i], &action, &before[i]);
-  auto results = Pool(options, work, done, folder->path()).run(count);
-  folder->remove();
-  for (int i = 0; i < 3; ++i)
-    sigaction(signals[i], &before[i], nullptr);
-  if (stopSignal)
-    raise(stopSignal);
-  return results;
+  return Pool(options, work, done).run(count);
 }
 
 } // namespace tilewright::tools

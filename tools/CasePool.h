@@ -12,13 +12,13 @@ struct PoolOptions {
   double timeout = 60; ///< seconds for one case
 };
 
-/// What a worker process does with case `index`; `scratch` is a folder of its own.
-using CaseWork = std::function<CaseResult(size_t index, const std::string &scratch)>;
+/// What a worker process does with case `index`.
+using CaseWork = std::function<CaseResult(size_t index)>;
 /// Called in this process whenever a case ends.
 using CaseDone = std::function<void(size_t index, const CaseResult &result)>;
 
 /// Run `count` cases and return their results in order. A case whose process dies or takes too long has
-/// crashed. Must be called while this process has a single thread.
+/// crashed; with this process its workers end. Must be called while this process has a single thread.
 Result<std::vector<CaseResult>> runPool(size_t count, const PoolOptions &options, const CaseWork &work,
                                         const CaseDone &done);
 

@@ -71,7 +71,7 @@ private:
   CLI::App *add(const std::string &name, const std::string &description, const std::string &examples,
                 std::function<ExitCode()> action);
   void addModel(CLI::App *app, CommonOptions &common, const char *description);
-  void addCommon(CLI::App *app, CommonOptions &common);
+  void addCommon(CLI::App *app, CommonOptions &common, bool artifacts = false);
   void addInputs(CLI::App *app, InputOptions &inputs);
   void addCheck();
   void addCompile();
@@ -132,7 +132,7 @@ void CommandLine::addModel(CLI::App *sub, CommonOptions &common, const char *des
   sub->add_option("MODEL", common.model, description)->required()->type_name("");
 }
 
-void CommandLine::addCommon(CLI::App *sub, CommonOptions &common) {
+void CommandLine::addCommon(CLI::App *sub, CommonOptions &common, bool artifacts) {
   sub->add_option("--target", common.target,
                   "cpu (this machine), cpu:haswell, cpu:skylake-avx512, ...; "
                   "cuda:sm_80, ... (PTX only) [cpu]")
@@ -144,6 +144,9 @@ void CommandLine::addCommon(CLI::App *sub, CommonOptions &common) {
                   "how much rounding may differ from the reference [default]")
       ->check(oneOf({"default", "strict"}))
       ->type_name("POLICY");
+  if (artifacts)
+    sub->add_flag("--verify", common.verify,
+                  "compare an artifact's weights with their digests also above 64 MB");
   auto parse = [&common](const std::vector<std::string> &texts) {
     for (const std::string &text : texts) {
       auto dim = parseDimension(text);
@@ -221,7 +224,7 @@ void CommandLine::addRun() {
                       "  tilewright run model.onnx --seed 7 --dim batch=4",
                       [this] { return runCommand(runOptions); });
   addModel(sub, runOptions.common, eitherModel);
-  addCommon(sub, runOptions.common);
+  addCommon(sub, runOptions.common, true);
   addInputs(sub, runOptions.inputs);
   sub->add_option("--outputs", runOptions.outputs,
                   "write the outputs as a .npz file, instead of printing a summary")
@@ -235,7 +238,7 @@ void CommandLine::addBench() {
                       "  tilewright bench model.onnx --inputs in.npz --seconds 5 --profile",
                       [this] { return benchCommand(bench); });
   addModel(sub, bench.common, eitherModel);
-  addCommon(sub, bench.common);
+  addCommon(sub, bench.common, true);
   addInputs(sub, bench.inputs);
   sub->add_option("--seconds", bench.seconds,
                   "how long to measure, after warming up; at least three runs [1]")
@@ -270,7 +273,7 @@ void CommandLine::addInspect() {
                       "  tilewright inspect model.onnx --explain /layer1/conv1",
                       [this] { return inspectCommand(inspect); });
   addModel(sub, inspect.common, eitherModel);
-  addCommon(sub, inspect.common);
+  addCommon(sub, inspect.common, true);
   sub->add_option("--explain", inspect.node,
                   "where this node went, what it was fused with, and why not with more")
       ->type_name("NODE");

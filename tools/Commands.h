@@ -26,6 +26,7 @@ struct CommonOptions {
   int32_t threads = 0; ///< 0: all cores
   std::vector<DimensionRange> dims;
   bool noFolding = false;
+  bool verify = false; ///< compare an artifact's weights with their digests, whatever their size
 };
 
 struct CheckOptions {

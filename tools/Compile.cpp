@@ -36,6 +36,8 @@ ExitCode compileCommand(const CompileOptions &options) {
   call.options().emit = text ? options.emit.c_str() : nullptr;
   call.options().weights = options.weights.c_str();
   call.options().max_memory = options.maxMemory;
+  // The text is written here, but only the compiler knows all that the model is read from.
+  call.options().result_path = text ? options.output.c_str() : nullptr;
   double start = monotonicSeconds();
   tw_status status = (*compiler)->compile(options.common.model.c_str(),
                                           text ? nullptr : options.output.c_str(), &call.options());

@@ -31,16 +31,21 @@ template <typename Function> static bool lookUp(void *library, const char *name,
   return function != nullptr;
 }
 
+std::atomic<decltype(&twc_remove_temporaries)> Compiler::removeTemporaries{nullptr};
+
 Result<const Compiler *> Compiler::open() {
   static Compiler compiler;
   if (compiler.compile)
     return &compiler;
   std::string path = libraryPath();
+  decltype(&twc_remove_temporaries) remove = nullptr;
   void *library = dlopen(path.c_str(), RTLD_LAZY | RTLD_LOCAL);
   if (!library || !lookUp(library, "twc_check", compiler.check) ||
       !lookUp(library, "twc_inspect", compiler.inspect) ||
+      !lookUp(library, "twc_remove_temporaries", remove) ||
       !lookUp(library, "twc_version", compiler.version) || !lookUp(library, "twc_compile", compiler.compile))
     return cannotOpen(path);
+  removeTemporaries = remove;
   return &compiler;
 }
 

@@ -4,6 +4,7 @@
 #include "Commands.h"
 #include "tilewright_compiler.h"
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,9 @@ public:
   decltype(&twc_check) check = nullptr;
   decltype(&twc_inspect) inspect = nullptr;
   decltype(&twc_version) version = nullptr;
+
+  /// twc_remove_temporaries once the library is open, else null. For signal handlers.
+  static std::atomic<decltype(&twc_remove_temporaries)> removeTemporaries;
 };
 
 /// One call of the compiler: the options it gets, and what came back. Must stay in place while the call runs.

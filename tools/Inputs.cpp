@@ -25,7 +25,7 @@ namespace {
 /// Given tensors by input name.
 class GivenInputs {
 public:
-  explicit GivenInputs(const Infos &infos) : names(namesOf(infos)) {}
+  explicit GivenInputs(const Infos &infos) : infos(infos), names(namesOf(infos)) {}
   MaybeProblem addNpz(const std::string &path);
   /// `argument` is NAME=FILE.npy.
   MaybeProblem addFile(const std::string &argument);
@@ -33,6 +33,9 @@ public:
 
 private:
   MaybeProblem checkName(const std::string &name, const std::string &source) const;
+  /// Whether the model can take an array of this shape, as far as it declares it.
+  MaybeProblem checkShape(const std::string &name, const Tensor &given) const;
+  const Infos &infos;
   std::vector<std::string> names;
   std::map<std::string, Tensor> tensors;
 };
@@ -52,6 +55,21 @@ MaybeProblem GivenInputs::checkName(const std::string &name, const std::string &
   return std::nullopt;
 }
 
+MaybeProblem GivenInputs::checkShape(const std::string &name, const Tensor &given) const {
+  const tw_tensor_info &info =
+      *infos[static_cast<size_t>(std::find(names.begin(), names.end(), name) - names.begin())];
+  bool fits = info.rank < 0 || given.shape.size() == static_cast<size_t>(info.rank);
+  for (int32_t axis = 0; fits && axis < info.rank; ++axis)
+    fits = info.dims[axis].value < 0 || info.dims[axis].value == given.shape[static_cast<size_t>(axis)];
+  if (fits)
+    return std::nullopt;
+  Diagnostic problem =
+      invalidProblem("TW5305", fmt::format("input '{}' is given as {}; the model wants {}", name,
+                                           typeText(given.dtype, given.shape), typeText(info)));
+  problem.tensor = name;
+  return problem;
+}
+
 MaybeProblem GivenInputs::addNpz(const std::string &path) {
   auto npz = NpzReader::open(path);
   if (!npz)
@@ -59,6 +77,13 @@ MaybeProblem GivenInputs::addNpz(const std::string &path) {
   for (const std::string &name : npz->names()) {
     if (auto problem = checkName(name, path))
       return problem;
+    if (npz->isCompressed(name)) { // a few bytes may become gigabytes
+      auto described = npz->describe(name);
+      if (!described)
+        return described.problem();
+      if (auto problem = checkShape(name, *described))
+        return problem;
+    }
     auto tensor = npz->read(name);
     if (!tensor)
       return tensor.problem();

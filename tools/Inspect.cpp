@@ -57,8 +57,9 @@ static void addArena(tw_model *model, const std::vector<DimensionRange> &dims, J
   memory["arena_sizes"] = sizesOf(model, *inputs);
 }
 
-static Report reportOfArtifact(const std::string &path, const std::vector<DimensionRange> &dims) {
-  auto model = loadArtifact(path);
+static Report reportOfArtifact(const CommonOptions &options) {
+  const std::string &path = options.model;
+  auto model = loadArtifact(path, options.verify ? TW_LOAD_CHECK_WEIGHTS : 0);
   if (!model)
     return failed(model.problem());
   const char *text = tw_model_report(model->get());
@@ -66,7 +67,7 @@ static Report reportOfArtifact(const std::string &path, const std::vector<Dimens
   if (report.exit == ExitCode::Ok) {
     report.json["code_bytes"] = tw_model_code_bytes(model->get());
     report.json["weight_bytes"] = tw_model_weight_bytes(model->get());
-    addArena(model->get(), dims, report.json["memory"]);
+    addArena(model->get(), options.dims, report.json["memory"]);
   }
   return report;
 }
@@ -202,8 +203,7 @@ ExitCode inspectCommand(const InspectOptions &options) {
   auto artifact = isArtifact(options.common.model);
   if (!artifact)
     return report(artifact.problem());
-  Report found =
-      *artifact ? reportOfArtifact(options.common.model, options.common.dims) : reportOfModel(options.common);
+  Report found = *artifact ? reportOfArtifact(options.common) : reportOfModel(options.common);
   if (found.exit != ExitCode::Ok)
     return found.exit;
   if (!options.node.empty())

@@ -23,70 +23,27 @@ Result<bool> isArtifact(const std::string &path) {
                     "ELF";
 }
 
-Result<ModelHandle> loadArtifact(const std::string &path) {
+Result<ModelHandle> loadArtifact(const std::string &path, uint32_t flags) {
   tw_model *model = nullptr;
   tw_error error{};
-  if (tw_model_load(path.c_str(), nullptr, &model, &error) != TW_OK)
+  tw_load_options options{sizeof options, flags, nullptr};
+  if (tw_model_load(path.c_str(), &options, &model, &error) != TW_OK)
     return fromRuntime(error);
+  readFiles().add(path);
+  if (const char *weights = tw_model_weights_path(model))
+    readFiles().add(weights);
   return ModelHandle(model);
 }
 
-static bool isIgnored(int signal) {
-  struct sigaction action;
-  return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
-}
-
-namespace {
-
-/// Holds back the signals that end a process, so that temporary files can be removed first.
-class SignalGuard {
-public:
-  SignalGuard() {
-    sigemptyset(&signals);
-    std::signal(SIGCHLD, SIG_DFL); // else a parent that ignores it would keep it from us, too
-    sigaddset(&signals, SIGCHLD);
-    for (int signal : {SIGINT, SIGTERM, SIGHUP})
-      if (!isIgnored(signal))
-        sigaddset(&signals, signal);
-    sigprocmask(SIG_BLOCK, &signals, &before);
-  }
-  ~SignalGuard() { release(); }
-  void release() { sigprocmask(SIG_SETMASK, &before, nullptr); }
-  /// Wait for `child`. Returns its wait status; or, after killing it, the signal that asked this process to
-  /// end.
-  struct Outcome {
-    int status = 0, signal = 0;
-  };
-  Outcome wait(pid_t child);
-
-private:
-  sigset_t signals, before;
-};
-
-} // namespace
-
-SignalGuard::Outcome SignalGuard::wait(pid_t child) {
-  Outcome outcome;
-  for (;;) {
-    pid_t ended = waitpid(child, &outcome.status, WNOHANG);
-    if (ended == child || (ended < 0 && errno != EINTR))
-      return outcome;
-    int signal = 0;
-    if (sigwait(&signals, &signal) == 0 && signal != SIGCHLD) {
-      kill(child, SIGKILL);
-      waitpid(child, &outcome.status, 0);
-      outcome.signal = signal;
-      return outcome;
-    }
-  }
-}
-
-static ExitCode compileHere(const CommonOptions &options, const std::string &artifact) {
+static ExitCode compileHere(const CommonOptions &options, const PrivateFile &artifact,
+                            const std::string &result) {
   auto compiler = Compiler::open();
   if (!compiler)
     return report(compiler.problem());
   CompilerCall call(options, /*quiet=*/false);
-  return call.finish((*compiler)->compile(options.model.c_str(), artifact.c_str(), &call.options()));
+  call.options().out_descriptor = artifact.descriptor();
+  call.options().result_path = result.c_str();
+  return call.finish((*compiler)->compile(options.model.c_str(), "the compiled model", &call.options()));
 }
 
 static ExitCode crashed(const std::string &model, const std::string &how) {
@@ -99,65 +56,69 @@ static bool isOneOf(int exit, std::initializer_list<ExitCode> codes) {
                      [&](ExitCode code) { return static_cast<int>(code) == exit; });
 }
 
-/// Compile in a child process. Does not return when this process is told to end.
-static ExitCode compileInChild(const CommonOptions &options, TemporaryFolder &folder,
-                               const std::string &artifact) {
-  SignalGuard guard;
+/// The compiler's process died of a signal. Nobody but the system and its users send these three: too much
+/// memory, too much time, or somebody wished it.
+static ExitCode died(const std::string &model, int signal) {
+  const std::string how = fmt::format("died of signal {}", strsignal(signal));
+  if (signal == SIGKILL || signal == SIGXCPU || signal == SIGTERM)
+    return report(ioProblem("TW5107", fmt::format("the compiler {} on '{}': it was ended from outside, "
+                                                  "perhaps for want of memory or time",
+                                                  how, model)));
+  return crashed(model, how);
+}
+
+static ExitCode compileInChild(const CommonOptions &options, const PrivateFile &artifact,
+                               const std::string &result) {
+  std::signal(SIGCHLD, SIG_DFL); // else a parent that ignores it would keep it from us, too
   std::fflush(nullptr);
-  pid_t child = fork();
+  const pid_t parent = getpid(), child = fork();
   if (child < 0)
     return report(ioProblem("TW5106", "cannot start a process to compile in", errno));
   if (child == 0) {
-    // Only the parent hears the terminal's interrupt; it ends the child, then cleans up.
-    setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    guard.release();
-    ExitCode code = compileHere(options, artifact);
+    if (getppid() != parent) // it died before
+      _exit(static_cast<int>(ExitCode::Io));
+    ExitCode code = compileHere(options, artifact, result);
     std::fflush(nullptr);
     _exit(static_cast<int>(code));
   }
-  auto outcome = guard.wait(child);
-  if (outcome.signal) {
-    folder.remove();
-    guard.release();
-    std::signal(outcome.signal, SIG_DFL);
-    raise(outcome.signal);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (WIFSIGNALED(outcome.status))
-    return crashed(options.model, fmt::format("died of signal {}", strsignal(WTERMSIG(outcome.status))));
-  int exit = WEXITSTATUS(outcome.status);
+  if (WIFSIGNALED(status))
+    return died(options.model, WTERMSIG(status));
+  int exit = WEXITSTATUS(status);
   // Nothing we wrote ends with another code: a library or a sanitizer did.
-  if (!isOneOf(exit,
-               {ExitCode::Ok, ExitCode::Unsupported, ExitCode::Invalid, ExitCode::Io, ExitCode::Internal}))
+  if (!isOneOf(exit, {ExitCode::Ok, ExitCode::Usage, ExitCode::Unsupported, ExitCode::Invalid, ExitCode::Io,
+                      ExitCode::Internal}))
     return crashed(options.model, fmt::format("ended with exit code {}", exit));
   return static_cast<ExitCode>(exit);
 }
 
 static LoadOutcome failed(const Diagnostic &problem) { return {{}, report(problem)}; }
 
-static LoadOutcome finishLoad(const std::string &artifact, double compileSeconds) {
+static LoadOutcome finishLoad(const std::string &artifact, uint32_t flags, double compileSeconds) {
   double start = monotonicSeconds();
-  auto model = loadArtifact(artifact);
+  auto model = loadArtifact(artifact, flags);
   if (!model)
     return failed(model.problem());
   return {{std::move(*model), compileSeconds, monotonicSeconds() - start}, ExitCode::Ok};
 }
 
-LoadOutcome loadModel(const CommonOptions &options) {
+LoadOutcome loadModel(const CommonOptions &options, const std::string &result) {
   auto artifact = isArtifact(options.model);
   if (!artifact)
     return failed(artifact.problem());
   if (*artifact)
-    return finishLoad(options.model, 0);
-  auto folder = TemporaryFolder::create();
-  if (!folder)
-    return failed(folder.problem());
-  std::string path = folder->path() + "/model.so";
+    return finishLoad(options.model, options.verify ? TW_LOAD_CHECK_WEIGHTS : 0, 0);
+  auto file = PrivateFile::create();
+  if (!file)
+    return failed(file.problem());
   double start = monotonicSeconds();
-  ExitCode code = compileInChild(options, *folder, path);
+  ExitCode code = compileInChild(options, *file, result);
   if (code != ExitCode::Ok)
     return {{}, code};
-  return finishLoad(path, monotonicSeconds() - start);
+  return finishLoad(file->path(), TW_LOAD_TRUST_WEIGHTS, monotonicSeconds() - start);
 }
 
 Result<SessionHandle> createSession(tw_model *model, int32_t threads) {

@@ -27,16 +27,18 @@ struct LoadedModel {
 /// Whether the file's content is that of a compiled artifact, whatever its name.
 Result<bool> isArtifact(const std::string &path);
 
-Result<ModelHandle> loadArtifact(const std::string &path);
+/// `flags`: TW_LOAD_*.
+Result<ModelHandle> loadArtifact(const std::string &path, uint32_t flags = 0);
 
 /// Load an artifact; or compile an ONNX model, in a process of its own so that this one stays small, into a
-/// private file that is gone when this returns, and load that. When the compiler fails it has printed why:
-/// the result is its exit code. Must be called before this process has threads.
+/// private file without a name, and load that. When the compiler fails it has printed why: the result is its
+/// exit code. `result`, a file that the caller is going to write, is refused when the model is read from it;
+/// may be empty. Must be called before this process has threads.
 struct LoadOutcome {
   LoadedModel loaded;
   ExitCode exit = ExitCode::Ok; ///< loaded.model is null unless Ok
 };
-LoadOutcome loadModel(const CommonOptions &options);
+LoadOutcome loadModel(const CommonOptions &options, const std::string &result = "");
 
 Result<SessionHandle> createSession(tw_model *model, int32_t threads);
 

@@ -88,7 +88,7 @@ static void printSummary(const std::vector<NamedTensor> &outputs, bool asJson) {
 }
 
 ExitCode runCommand(const RunOptions &options) {
-  LoadOutcome outcome = loadModel(options.common);
+  LoadOutcome outcome = loadModel(options.common, options.outputs);
   if (outcome.exit != ExitCode::Ok)
     return outcome.exit;
   tw_model *model = outcome.loaded.model.get();
@@ -98,14 +98,18 @@ ExitCode runCommand(const RunOptions &options) {
   auto session = createSession(model, options.common.threads);
   if (!session)
     return report(session.problem());
+  // Before the run: nobody should wait for it to hear of a file that cannot be written.
+  auto file = options.outputs.empty() ? std::nullopt : std::optional(OutputFile::create(options.outputs));
+  if (file && !*file)
+    return report(file->problem());
   auto outputs = runOnce(session->get(), TensorViews(*inputs), outputsOf(model));
   if (!outputs)
     return report(outputs.problem());
-  if (options.outputs.empty()) {
+  if (!file) {
     printSummary(*outputs, options.json);
     return ExitCode::Ok;
   }
-  if (auto problem = writeNpz(options.outputs, *outputs))
+  if (auto problem = writeNpz(**file, *outputs))
     return report(*problem);
   return ExitCode::Ok;
 }

@@ -89,9 +89,7 @@ ExitCode testCommand(const TestOptions &options) {
   PoolOptions pool{options.jobs ? options.jobs : availableCores(), options.timeout};
   Counts counts;
   ProgressBar progress("testing", 0);
-  auto work = [&](size_t index, const std::string &scratch) {
-    return runCase(**compiler, (*cases)[index], scratch, common);
-  };
+  auto work = [&](size_t index) { return runCase(**compiler, (*cases)[index], common); };
   auto done = [&](size_t, const CaseResult &result) {
     counts.add(result.status);
     progress.update(fmt::format("{} passed, {} failed,", counts.passed, counts.failed + counts.crashed),

@@ -195,14 +195,17 @@ static std::vector<fs::path> dataSetsOf(const fs::path &folder) {
 }
 
 /// Compile, load and make a session. The result is a pass when `context` is ready.
-static CaseResult prepare(const Compiler &compiler, const std::string &model, const std::string &scratch,
-                          const CommonOptions &common, CaseContext &context) {
+static CaseResult prepare(const Compiler &compiler, const std::string &model, const CommonOptions &common,
+                          CaseContext &context) {
   CompilerCall call(common, /*quiet=*/true);
-  std::string artifact = scratch + "/model.so";
-  ExitCode exit = call.finish(compiler.compile(model.c_str(), artifact.c_str(), &call.options()));
+  auto artifact = PrivateFile::create();
+  if (!artifact)
+    return fromProblem(artifact.problem());
+  call.options().out_descriptor = artifact->descriptor();
+  ExitCode exit = call.finish(compiler.compile(model.c_str(), "the compiled model", &call.options()));
   if (exit != ExitCode::Ok)
     return fromCompiler(exit, call.diagnostics());
-  auto loaded = loadArtifact(artifact);
+  auto loaded = loadArtifact(artifact->path(), TW_LOAD_TRUST_WEIGHTS);
   if (!loaded)
     return fromProblem(loaded.problem());
   context.model = std::move(*loaded);
@@ -213,8 +216,7 @@ static CaseResult prepare(const Compiler &compiler, const std::string &model, co
   return {};
 }
 
-CaseResult runCase(const Compiler &compiler, const std::string &folder, const std::string &scratch,
-                   const CommonOptions &common) {
+CaseResult runCase(const Compiler &compiler, const std::string &folder, const CommonOptions &common) {
   std::string model = folder + "/model.onnx";
   auto file = readFile(model);
   if (!file)
@@ -227,7 +229,7 @@ CaseResult runCase(const Compiler &compiler, const std::string &folder, const st
   CaseContext context;
   context.signature = std::move(*signature);
   context.tolerance = readTolerance(folder);
-  CaseResult result = prepare(compiler, model, scratch, common, context);
+  CaseResult result = prepare(compiler, model, common, context);
   auto sets = dataSetsOf(folder);
   if (sets.empty() && result.status == CaseStatus::Passed)
     return failed("the case has no test_data_set_0");

@@ -20,8 +20,7 @@ struct CaseResult {
 /// All case folders below `roots`, sorted, each once. A root may be a case itself. Links are not followed.
 Result<std::vector<std::string>> findCases(const std::vector<std::string> &roots);
 
-/// Compile the case's model into `scratch` (a folder) and run all its data sets, in this process.
-CaseResult runCase(const Compiler &compiler, const std::string &folder, const std::string &scratch,
-                   const CommonOptions &common);
+/// Compile the case's model and run all its data sets, in this process.
+CaseResult runCase(const Compiler &compiler, const std::string &folder, const CommonOptions &common);
 
 } // namespace tilewright::tools

@@ -1,12 +1,17 @@
 /// The driver: `tilewright check|compile|run|bench|test|inspect`.
 #include "CommandLine.h"
+#include "Compiler.h"
+#include "files/OutputFile.h"
 
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <new>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #ifndef __has_feature
@@ -15,24 +20,48 @@
 
 using namespace tilewright::tools;
 
-/// False while a command runs: whatever ends the process then is our own bug.
+/// False while a command runs: whatever ends the process then is our own bug, or want of memory.
 static bool finished = false;
 
-/// Only async-signal-safe calls.
-static void endWithBug() {
-  static constexpr char words[] = "error TW9004: this is a bug in tilewright: it ended unexpectedly; please "
-                                  "report it with the model and the command line\n";
-  ssize_t ignored = write(STDERR_FILENO, words, sizeof words - 1);
-  static_cast<void>(ignored);
-  _exit(static_cast<int>(ExitCode::Internal));
+/// Only async-signal-safe calls, here and in the functions that handlers call.
+static void removeTemporaries() {
+  tilewright::files::removeTemporaries();
+  if (auto remove = Compiler::removeTemporaries.load())
+    remove();
 }
 
-/// Crashes of this process or of the compiler in it, and libraries that call exit(), end with our exit code.
-/// Sanitizers keep their own handlers: their reports say more.
-static void installCrashHandlers() {
+template <size_t size> [[noreturn]] static void endWith(ExitCode code, const char (&words)[size]) {
+  removeTemporaries();
+  ssize_t ignored = write(STDERR_FILENO, words, size - 1);
+  static_cast<void>(ignored);
+  _exit(static_cast<int>(code));
+}
+
+static void endForMemory() { endWith(ExitCode::Io, "error TW5103: out of memory\n"); }
+
+/// A crash for want of memory is no bug: MLIR follows what malloc did not give, LLVM aborts, a stack cannot
+/// grow. The thread's errno still tells of the first two.
+static void endUnexpectedly() {
+  if (errno == ENOMEM)
+    endForMemory();
+  constexpr size_t some = 1 << 20;
+  void *memory = mmap(nullptr, some, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED)
+    endForMemory();
+  munmap(memory, some);
+  endWith(ExitCode::Internal,
+          "error TW9004: this is a bug in tilewright: it ended unexpectedly; please report "
+          "it with the model and the command line\n");
+}
+
+/// Crashes of this process, on whatever thread, or of the compiler in it, and libraries that call exit(), end
+/// with our exit code. Sanitizers keep their own handlers: their reports say more.
+[[gnu::constructor(101)]] static void installCrashHandlers() { // before anything allocates
+  // At once: LLVM is built without exceptions, and one that passes through it leaves locks behind.
+  std::set_new_handler(endForMemory);
   std::atexit([] {
     if (!finished)
-      endWithBug();
+      endUnexpectedly();
   });
   if (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
     return;
@@ -43,20 +72,45 @@ static void installCrashHandlers() {
   stack.ss_size = sizeof handlerStack;
   sigaltstack(&stack, nullptr);
   struct sigaction action{};
-  action.sa_handler = [](int) { endWithBug(); };
+  action.sa_handler = [](int signal) {
+    if (signal == SIGBUS)
+      endWith(ExitCode::Io, "error TW5108: a file was cut off while it was in use, or its disk fails\n");
+    endUnexpectedly();
+  };
   action.sa_flags = SA_ONSTACK;
   for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT})
     sigaction(signal, &action, nullptr);
 }
 
-int main(int count, char **arguments) {
-  installCrashHandlers();
+/// What ends the process from outside leaves no temporary file.
+static void installInterruptHandlers() {
+  struct sigaction action{}, former{};
+  action.sa_handler = [](int signal) {
+    removeTemporaries();
+    raise(signal); // by its default action, as it was reset
+  };
+  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_NODEFER);
+  for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXCPU})
+    if (sigaction(signal, nullptr, &former) == 0 && former.sa_handler == SIG_DFL)
+      sigaction(signal, &action, nullptr);
   std::signal(SIGPIPE, SIG_IGN); // a reader that went away shows as a failed write
+  std::signal(SIGXFSZ, SIG_IGN); // and so does a file that may not grow
+}
+
+/// Files that are opened later must not get the numbers of the standard streams: what is printed would go
+/// into them.
+static void occupyStandardStreams() {
+  for (int stream = 0; stream <= STDERR_FILENO; ++stream)
+    if (fcntl(stream, F_GETFD) < 0)
+      open("/dev/null", O_RDONLY);
+}
+
+int main(int count, char **arguments) {
+  occupyStandardStreams();
+  installInterruptHandlers();
   ExitCode code;
   try {
     code = runCommandLine(count, arguments);
-  } catch (const std::bad_alloc &) {
-    code = report(ioProblem("TW5103", "out of memory"));
   } catch (const std::exception &error) {
     code = report({ExitCode::Internal, "TW9005", fmt::format("unexpected: {}", error.what()),
                    "please report this", "", "", ""});

@@ -1,29 +1,26 @@
 //===- Artifact.cpp - writing the artifact and its weights ----------------===//
 //
-// The weights id, in the descriptor and in the trailer, ties code and weights together. It is a hash of the
-// weights, known only when they have been streamed, so it is stored into the finished files at the end.
+// The weights id, in the descriptor and in the trailer, ties code and weights together. It is a digest of the
+// weights, known only when they have been streamed, so the code that holds it is written after them.
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/Artifact.h"
 
 #include "codegen/cpu/Link.h"
+#include "files/OutputFile.h"
 
 #include "tilewright/artifact.h"
+#include "tilewright/digest.hpp"
 
 #include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/SHA256.h"
-#include "llvm/Support/xxhash.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
 #include <cstring>
-#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
 #include <mutex>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 using llvm::ArrayRef;
 using llvm::StringRef;
@@ -33,84 +30,21 @@ namespace {
 
 constexpr uint64_t pageBytes = 4096;
 constexpr uint64_t slackBytes = 64; // readable behind the weights: vector loads may run over the end
-using WeightsId = std::array<uint8_t, 16>;
 
-llvm::Error ioError(int code, const std::string &what, int error, const char *hint) {
-  return makeError(code, Fault::Io, what + ": " + strerror(error), hint);
+llvm::Error asError(const files::MaybeOutputProblem &problem) {
+  return problem ? makeError(problem->code, Fault::Io, problem->message, problem->hint)
+                 : llvm::Error::success();
 }
 
-ArrayRef<uint8_t> bytesOf(StringRef text) { return {text.bytes_begin(), text.size()}; }
+template <typename T> std::span<const std::byte> asBytes(const T &items) {
+  return std::as_bytes(std::span(items.data(), items.size()));
+}
 
-/// A file under a temporary name in the folder of its final one. Removed again unless commit() came.
-class StagedFile {
-public:
-  static llvm::Expected<std::unique_ptr<StagedFile>> create(const std::string &path) {
-    auto file = std::unique_ptr<StagedFile>(new StagedFile(path));
-    // mkostemp makes the file private; what comes out should have the permissions of any other output.
-    struct stat existing;
-    if (stat(path.c_str(), &existing) == 0 &&
-        !S_ISREG(existing.st_mode)) // a rename would put a file in its place
-      return ioError(5013, "'" + path + "' is a folder or device, and artifacts are files", EEXIST,
-                     "Give the name of a file");
-    const mode_t mask = umask(0);
-    umask(mask);
-    file->descriptor = mkostemp(file->temporary.data(), O_CLOEXEC);
-    if (file->descriptor < 0)
-      return ioError(5011, "cannot create a file beside '" + path + "'", errno,
-                     "Check that the folder exists and is writable");
-    (void)fchmod(file->descriptor, 0777 & ~mask);
-    return file;
-  }
-  StagedFile(const StagedFile &) = delete;
-  ~StagedFile() {
-    if (descriptor < 0)
-      return;
-    close(descriptor);
-    unlink(temporary.c_str());
-  }
-
-  /// Thread-safe. The file grows; what was never written is zero.
-  llvm::Error writeAt(uint64_t offset, ArrayRef<uint8_t> bytes) {
-    while (!bytes.empty()) {
-      const ssize_t written =
-          pwrite(descriptor, bytes.data(), std::min<size_t>(bytes.size(), 1u << 30), offset);
-      if (written < 0 && errno != EINTR)
-        return writeFailure();
-      const size_t done = std::max<ssize_t>(written, 0);
-      bytes = bytes.drop_front(done);
-      offset += done;
-    }
-    return llvm::Error::success();
-  }
-  /// Some file systems report a full disk only here.
-  llvm::Error commit() {
-    const int closed = close(std::exchange(descriptor, -1));
-    const int error = errno;
-    if (closed != 0) {
-      unlink(temporary.c_str());
-      errno = error;
-      return writeFailure();
-    }
-    if (rename(temporary.c_str(), path.c_str()) == 0)
-      return llvm::Error::success();
-    const int renameError = errno;
-    unlink(temporary.c_str());
-    return ioError(5013, "cannot rename the finished file to '" + path + "'", renameError,
-                   "Check that no folder has this name and that the old file may be replaced");
-  }
-
-private:
-  explicit StagedFile(const std::string &path) : path(path), temporary(path + ".tmpXXXXXX") {}
-  llvm::Error writeFailure() const {
-    return ioError(5012, "cannot write '" + path + "'", errno, "Free some space, or write to another disk");
-  }
-  std::string path, temporary;
-  int descriptor = -1;
-};
+void store(const Digest128 &digest, uint64_t (&words)[2]) { llvm::copy(digest.words, words); }
 
 class FileSink : public WeightSink {
 public:
-  FileSink(StagedFile &file, uint64_t start, uint64_t size) : file(file), start(start), size(size) {}
+  FileSink(files::OutputFile &file, uint64_t start, uint64_t size) : file(file), start(start), size(size) {}
   llvm::Error write(uint64_t offset, ArrayRef<uint8_t> bytes) override {
     if (offset > size || bytes.size() > size - offset)
       return misplaced(offset, bytes.size());
@@ -118,35 +52,31 @@ public:
     for (; !bytes.empty();
          bytes = bytes.drop_front(std::min(bytes.size(), pieceBytes)), offset += pieceBytes) {
       ArrayRef<uint8_t> piece = bytes.take_front(pieceBytes);
-      const auto hash = llvm::xxh3_128bits(piece);
+      tw_block block = {offset, piece.size(), {}};
+      store(digestOf(piece.data(), piece.size()), block.digest);
       {
         std::lock_guard<std::mutex> lock(mutex);
-        parts.push_back({offset, piece.size(), hash.low64, hash.high64});
+        blocks.push_back(block);
       }
-      if (auto error = file.writeAt(start + offset, piece))
+      if (auto error = asError(file.writeAt(start + offset, asBytes(piece))))
         return error;
     }
     return llvm::Error::success();
   }
-  /// The start of SHA-256 over the XXH3 of every piece.
-  llvm::Expected<WeightsId> id() {
-    llvm::sort(parts);
-    llvm::SHA256 hash;
+  /// All that was written, in the order of the file. They follow from the weights and where they lie, not
+  /// from who wrote when.
+  llvm::Expected<std::vector<tw_block>> finish() {
+    llvm::sort(blocks, [](const tw_block &a, const tw_block &b) { return a.offset < b.offset; });
     uint64_t end = 0;
-    for (const Part &part : parts) {
-      if (part[0] < end)
-        return misplaced(part[0], part[1]);
-      end = part[0] + part[1];
-      hash.update(ArrayRef(reinterpret_cast<const uint8_t *>(part.data()), sizeof part));
+    for (const tw_block &block : blocks) {
+      if (block.offset < end)
+        return misplaced(block.offset, block.bytes);
+      end = block.offset + block.bytes;
     }
-    const auto digest = hash.final();
-    WeightsId id;
-    std::copy_n(digest.begin(), id.size(), id.begin());
-    return id;
+    return std::move(blocks);
   }
 
 private:
-  using Part = std::array<uint64_t, 4>; ///< offset, bytes, hash
   static constexpr size_t pieceBytes = 1 << 20;
   llvm::Error misplaced(uint64_t offset, uint64_t bytes) const {
     return makeError(9220, Fault::Internal,
@@ -154,10 +84,10 @@ private:
                          std::to_string(size) + " bytes of weights",
                      "This is a bug in Tilewright; please report it");
   }
-  StagedFile &file;
+  files::OutputFile &file;
   uint64_t start, size;
-  std::mutex mutex; ///< of `parts`
-  std::vector<Part> parts;
+  std::mutex mutex; ///< of `blocks`
+  std::vector<tw_block> blocks;
 };
 
 /// Where the weights id lies in the file of a shared object.
@@ -186,21 +116,39 @@ llvm::Expected<uint64_t> weightsIdOffset(StringRef sharedObject) {
                    "This is a bug in Tilewright; please report it");
 }
 
-/// Weights, slack and trailer, from `start` on.
-llvm::Expected<WeightsId> appendWeights(StagedFile &file, uint64_t start, uint64_t weightBytes,
-                                        WeightWriter writeWeights) {
+/// Streams the weights to `start`. The trailer then knows them, and so their id.
+llvm::Expected<std::vector<tw_block>> writeWeightsAt(files::OutputFile &file, uint64_t start,
+                                                     uint64_t weightBytes, WeightWriter writeWeights,
+                                                     tw_trailer &trailer) {
   FileSink sink(file, start, weightBytes);
   if (auto error = writeWeights(sink))
     return error;
-  auto id = sink.id();
-  if (!id)
-    return id.takeError();
-  tw_trailer trailer = {TW_TRAILER_MAGIC, start, {}};
-  llvm::copy(*id, trailer.weights_id);
-  const uint64_t end = llvm::alignTo(start + weightBytes + slackBytes, sizeof trailer);
-  if (auto error = file.writeAt(end, ArrayRef(reinterpret_cast<const uint8_t *>(&trailer), sizeof trailer)))
+  auto blocks = sink.finish();
+  if (!blocks)
+    return blocks.takeError();
+  const Digest128 digest = digestOf(blocks->data(), blocks->size() * sizeof(tw_block));
+  trailer.weight_bytes = weightBytes;
+  memcpy(trailer.weights_id, digest.words, sizeof trailer.weights_id);
+  return blocks;
+}
+
+/// Ends a file whose code and weights are written: the table of blocks and the trailer. `trailer` has what
+/// the weights have given it.
+llvm::Error seal(files::OutputFile &file, StringRef code, ArrayRef<tw_block> blocks, tw_trailer trailer) {
+  trailer.magic = TW_TRAILER_MAGIC;
+  trailer.code_bytes = code.size();
+  store(digestOf(code.data(), code.size()), trailer.code_digest);
+  trailer.weights_offset = llvm::alignTo(code.size(), pageBytes);
+  trailer.blocks_offset =
+      llvm::alignTo(trailer.weights_offset + trailer.weight_bytes + slackBytes, alignof(tw_block));
+  trailer.block_count = blocks.size();
+  store(digestOf(blocks.data(), blocks.size() * sizeof(tw_block)), trailer.blocks_digest);
+  const uint64_t end = trailer.blocks_offset + blocks.size() * sizeof(tw_block);
+  trailer.file_bytes = end + sizeof trailer;
+  store(digestOf(&trailer, offsetof(tw_trailer, digest)), trailer.digest);
+  if (auto error = asError(file.writeAt(trailer.blocks_offset, asBytes(blocks))))
     return error;
-  return *id;
+  return asError(file.writeAt(end, asBytes(ArrayRef(trailer))));
 }
 
 llvm::Expected<std::string> linkArtifact(ArrayRef<StringRef> objects, const ArtifactDescription &description,
@@ -213,45 +161,77 @@ llvm::Expected<std::string> linkArtifact(ArrayRef<StringRef> objects, const Arti
   return linkSharedObject(all);
 }
 
+uint64_t ownerOf(StringRef artifact) {
+  const StringRef name = llvm::sys::path::filename(artifact);
+  return digestOf(name.data(), name.size()).words[0];
+}
+
+/// Nobody named the weights file: what lies there may go only if it is an earlier one of this artifact.
+llvm::Error mayReplace(const std::string &path, StringRef artifact) {
+  std::error_code missing;
+  if (!std::filesystem::exists(path, missing))
+    return llvm::Error::success();
+  tw_trailer trailer = {};
+  std::ifstream file(path, std::ios::binary);
+  file.seekg(-int64_t(sizeof trailer), std::ios::end);
+  file.read(reinterpret_cast<char *>(&trailer), sizeof trailer);
+  if (file && trailer.magic == TW_TRAILER_MAGIC && trailer.code_bytes == 0 &&
+      trailer.owner == ownerOf(artifact))
+    return llvm::Error::success();
+  return makeError(5014, Fault::Io,
+                   "the weights of '" + artifact.str() + "' would go to '" + path +
+                       "', which is there and is something else",
+                   "Give the artifact another name, or remove that file");
+}
+
 } // namespace
 
-llvm::Error writeArtifact(const std::string &path, ArrayRef<StringRef> objects,
+llvm::Error writeArtifact(const ArtifactPlace &place, ArrayRef<StringRef> objects,
                           const ArtifactDescription &description, const TargetInfo &target,
                           WeightWriter writeWeights) {
-  // The place first: nobody should wait for the linker to hear of a folder that cannot be written.
-  auto artifact = StagedFile::create(path);
-  if (!artifact)
-    return artifact.takeError();
+  // The places first: nobody should wait for the linker to hear of a folder that cannot be written.
+  files::OutputFile artifact, side;
+  const files::OutputOptions executable = {0777, /*replacesContent=*/false, /*devices=*/false};
+  if (auto error = asError(place.descriptor >= 0 ? artifact.adopt(place.descriptor, place.path)
+                                                 : artifact.create(place.path, place.read, executable)))
+    return error;
+  const bool apart = !description.weightsFile.empty();
+  if (apart) {
+    llvm::SmallString<256> sidePath(llvm::sys::path::parent_path(place.path));
+    llvm::sys::path::append(sidePath, description.weightsFile);
+    if (auto error = mayReplace(sidePath.str().str(), place.path))
+      return error;
+    if (auto error = asError(side.create(sidePath.str().str(), place.read, {0666, false, false})))
+      return error;
+  }
   auto code = linkArtifact(objects, description, target);
   if (!code)
     return code.takeError();
   auto idOffset = weightsIdOffset(*code);
   if (!idOffset)
     return idOffset.takeError();
-  if (auto error = (*artifact)->writeAt(0, bytesOf(*code)))
-    return error;
 
-  std::unique_ptr<StagedFile> side;
-  if (!description.weightsFile.empty()) {
-    llvm::SmallString<256> sidePath(llvm::sys::path::parent_path(path));
-    llvm::sys::path::append(sidePath, description.weightsFile);
-    auto file = StagedFile::create(sidePath.str().str());
-    if (!file)
-      return file.takeError();
-    side = std::move(*file);
-  }
-  auto id = appendWeights(side ? *side : **artifact, side ? 0 : llvm::alignTo(code->size(), pageBytes),
-                          description.weightBytes, writeWeights);
-  if (!id)
-    return id.takeError();
-  if (auto error = (*artifact)->writeAt(*idOffset, *id))
+  tw_trailer trailer = {};
+  auto blocks = writeWeightsAt(apart ? side : artifact, apart ? 0 : llvm::alignTo(code->size(), pageBytes),
+                               description.weightBytes, writeWeights, trailer);
+  if (!blocks)
+    return blocks.takeError();
+  memcpy(code->data() + *idOffset, trailer.weights_id, sizeof trailer.weights_id);
+  if (auto error = asError(artifact.writeAt(0, asBytes(*code))))
+    return error;
+  trailer.owner = apart ? ownerOf(place.path) : 0;
+  if (auto error = seal(apart ? side : artifact, apart ? StringRef() : StringRef(*code), *blocks, trailer))
+    return error;
+  if (!apart)
+    return asError(artifact.commit());
+  trailer.weight_bytes = trailer.owner = 0;
+  if (auto error = seal(artifact, *code, {}, trailer))
     return error;
   // The weights first. A crash in between leaves an artifact whose id differs: refused at load, never
   // mistaken.
-  if (side)
-    if (auto error = side->commit())
-      return error;
-  return (*artifact)->commit();
+  if (auto error = asError(side.commit()))
+    return error;
+  return asError(artifact.commit());
 }
 
 } // namespace tilewright::codegen

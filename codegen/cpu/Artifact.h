@@ -1,9 +1,10 @@
 //===- Artifact.h - the file that a compilation produces --------*- C++ -*-===//
 //
-//   ELF shared object | padding to 4096 | weights | 64 zero bytes | padding | trailer        embedded
-//   ELF shared object        and beside it        weights | 64 zero bytes | padding | trailer        side
-//   file
+//   shared object | zeros to a page | weights | at least 64 zeros | blocks | trailer      embedded
+//   shared object | zeros to a page           | at least 64 zeros          | trailer      with a side file:
+//                                     weights | at least 64 zeros | blocks | trailer
 //
+// Blocks are digests of pieces of the weights; with those in the trailer (tw_trailer) they cover every byte.
 // ArtifactDescription mirrors tw_descriptor (runtime/include/tilewright/artifact.h), field by field, in plain
 // C++.
 //===----------------------------------------------------------------------===//
@@ -11,6 +12,7 @@
 #define TILEWRIGHT_CODEGEN_CPU_ARTIFACT_H
 
 #include "codegen/target/Target.h"
+#include "files/ReadFiles.h"
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
@@ -48,6 +50,7 @@ struct BufferDescription {
   uint32_t birth = 0, death = 0;
   uint32_t alias = UINT32_MAX;
   uint32_t align = 64;
+  uint32_t site = 0;
 };
 struct SiteDescription {
   std::string node, op, tensor;
@@ -85,13 +88,20 @@ public:
 /// Writes within the first ArtifactDescription::weightBytes bytes.
 using WeightWriter = llvm::function_ref<llvm::Error(WeightSink &)>;
 
-/// Links `objects` with the descriptor and writes the artifact to `path`, and the weights file if one is
-/// named. Nothing appears under the final names before it is whole, and nothing is left behind after an
-/// error. Weights are streamed. Equal parts give equal files: the weights id is a hash of the parts and where
-/// they lie. Errors: TW5011 (cannot create in this folder), TW5012 (cannot write: disk full...), TW5013
-/// (cannot rename), TW9220 (the writer's parts overlap or reach beyond the weights), and those of
-/// linkSharedObject() and of `writeWeights`.
-llvm::Error writeArtifact(const std::string &path, llvm::ArrayRef<llvm::StringRef> objects,
+/// Where an artifact goes.
+struct ArtifactPlace {
+  ArtifactPlace(std::string path) : path(std::move(path)) {}
+  std::string path;
+  int descriptor = -1;   ///< >= 0: an open, empty file that is written instead; `path` is for messages
+  files::ReadFiles read; ///< what must not be written over
+};
+
+/// Links `objects` with the descriptor and writes the artifact, and the weights file if one is named.
+/// Nothing appears under the final names before it is whole, and nothing is left behind after an error.
+/// Weights are streamed. Equal parts give equal files: the weights id is a digest of the parts and where they
+/// lie. Errors: those of files::OutputFile (TW5011 to TW5014), TW9220 (the writer's parts overlap or reach
+/// beyond the weights), and those of linkSharedObject() and of `writeWeights`.
+llvm::Error writeArtifact(const ArtifactPlace &place, llvm::ArrayRef<llvm::StringRef> objects,
                           const ArtifactDescription &description, const TargetInfo &target,
                           WeightWriter writeWeights);
 

@@ -1,5 +1,6 @@
 //===- KernelCache.cpp - compile each kernel once -------------------------===//
 #include "codegen/cpu/KernelCache.h"
+#include "files/OutputFile.h"
 
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringExtras.h"
@@ -154,14 +155,19 @@ std::string objection(const std::string &folder) {
   return "";
 }
 
-/// Reads a regular file that is ours; null if there is none.
+/// No object is larger.
+constexpr off_t largestEntry = off_t(256) << 20;
+
+/// Reads a regular file that is ours, of a sensible size; null if there is none.
 std::shared_ptr<std::string> readOwnFile(const std::string &path) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  // O_NONBLOCK: a pipe must not be waited for.
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (descriptor < 0)
     return nullptr;
   llvm::scope_exit closer([&] { close(descriptor); });
   struct stat status;
-  if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode) || status.st_uid != geteuid())
+  if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode) || status.st_uid != geteuid() ||
+      status.st_size > largestEntry)
     return nullptr;
   auto contents = std::make_shared<std::string>(status.st_size, '\0');
   for (size_t done = 0; done < contents->size();) {
@@ -172,16 +178,6 @@ std::shared_ptr<std::string> readOwnFile(const std::string &path) {
   }
   futimens(descriptor, nullptr); // used now: eviction goes by this
   return contents;
-}
-
-bool writeAll(int descriptor, StringRef bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(descriptor, bytes.data(), bytes.size());
-    if (written < 0 && errno != EINTR)
-      return false;
-    bytes = bytes.drop_front(std::max<ssize_t>(written, 0));
-  }
-  return true;
 }
 
 struct FolderEntry {
@@ -251,45 +247,44 @@ std::string KernelCache::entryPath(const CacheKey &key) const {
   return folder + "/" + llvm::toHex(key, /*LowerCase=*/true) + entrySuffix.str();
 }
 
+/// The payload of an entry that is whole and belongs to `key`; else null.
+static KernelCache::Object payloadOf(std::shared_ptr<std::string> contents, const CacheKey &key) {
+  EntryHeader header, expected;
+  if (!contents || contents->size() < sizeof header)
+    return nullptr;
+  memcpy(&header, contents->data(), sizeof header);
+  const StringRef payload = StringRef(*contents).drop_front(sizeof header);
+  if (memcmp(header.magic, expected.magic, sizeof header.magic) != 0 || header.key != key ||
+      header.length != payload.size() || header.digest != digestOf(payload))
+    return nullptr;
+  contents->erase(0, sizeof header);
+  return contents;
+}
+
 KernelCache::Object KernelCache::readEntry(const CacheKey &key) const {
   if (folder.empty())
     return nullptr;
-  const auto contents = readOwnFile(entryPath(key));
-  if (!contents)
-    return nullptr;
-  EntryHeader header, expected;
-  if (contents->size() >= sizeof header) {
-    memcpy(&header, contents->data(), sizeof header);
-    const StringRef payload = StringRef(*contents).drop_front(sizeof header);
-    if (memcmp(header.magic, expected.magic, sizeof header.magic) == 0 && header.key == key &&
-        header.length == payload.size() && header.digest == digestOf(payload)) {
-      contents->erase(0, sizeof header);
-      return contents;
-    }
-  }
-  unlink(entryPath(key).c_str()); // damaged: a whole one takes its place
+  const std::string path = entryPath(key);
+  if (Object payload = payloadOf(readOwnFile(path), key))
+    return payload;
+  struct stat status;
+  if (lstat(path.c_str(), &status) == 0 && !S_ISDIR(status.st_mode))
+    unlink(path.c_str()); // whatever it is, it is not ours: a whole one takes its place
   return nullptr;
 }
 
 void KernelCache::writeEntry(const CacheKey &key, const std::string &object) {
-  if (folder.empty())
+  if (folder.empty() || object.size() > size_t(largestEntry) - sizeof(EntryHeader))
     return;
   EntryHeader header;
   header.length = object.size();
   header.key = key;
   header.digest = digestOf(object);
-  const std::string path = entryPath(key);
-  std::string temporary = path + temporaryMark.str() + "XXXXXX";
-  const int descriptor = mkostemp(temporary.data(), O_CLOEXEC);
-  if (descriptor < 0)
+  files::OutputFile file;
+  if (file.create(entryPath(key), {}, {0600, /*replacesContent=*/false, /*devices=*/false}) ||
+      file.write(std::as_bytes(std::span(&header, 1))) || file.write(std::as_bytes(std::span(object))) ||
+      file.commit())
     return;
-  const bool written =
-      writeAll(descriptor, StringRef(reinterpret_cast<const char *>(&header), sizeof header)) &&
-      writeAll(descriptor, object);
-  if (close(descriptor) != 0 || !written || rename(temporary.c_str(), path.c_str()) != 0) {
-    unlink(temporary.c_str());
-    return;
-  }
   countWritten(sizeof header + object.size());
 }
 

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <mutex>
 #include <sys/mman.h>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 
@@ -80,35 +81,56 @@ public:
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
       return noMemoryFile();
-    return std::unique_ptr<OutputPipe>(new OutputPipe(ends[0], ends[1]));
+    std::unique_ptr<OutputPipe> pipe(new OutputPipe(ends[0], ends[1]));
+    try {
+      pipe->reader = std::thread([pipe = pipe.get()] { pipe->collect(); });
+    } catch (const std::system_error &refused) {
+      return makeError(5010, Fault::Io, std::string("linking needs a thread: ") + refused.what(),
+                       "Allow more threads or processes");
+    }
+    return pipe;
   }
   OutputPipe(const OutputPipe &) = delete;
-  ~OutputPipe() { finish(); }
+  ~OutputPipe() { closeAll(); }
   std::string path() const { return "/proc/self/fd/" + std::to_string(writeEnd); }
   /// Once all writers have closed: everything that they wrote.
-  std::string finish() {
-    if (!reader.joinable())
-      return {};
-    close(writeEnd);
-    reader.join();
-    close(readEnd);
+  llvm::Expected<std::string> finish() {
+    closeAll();
+    if (lacksMemory)
+      return makeError(5010, Fault::Io, "out of memory while linking", "Linking needs some free memory");
     return std::move(contents);
   }
 
 private:
-  OutputPipe(int readEnd, int writeEnd) : readEnd(readEnd), writeEnd(writeEnd) {
-    reader = std::thread([this] { collect(); });
+  OutputPipe(int readEnd, int writeEnd) : readEnd(readEnd), writeEnd(writeEnd) {}
+  void closeAll() {
+    if (writeEnd >= 0)
+      close(std::exchange(writeEnd, -1));
+    if (reader.joinable())
+      reader.join();
+    if (readEnd >= 0)
+      close(std::exchange(readEnd, -1));
   }
   void collect() {
     char buffer[65536];
     for (ssize_t count; (count = read(readEnd, buffer, sizeof buffer)) != 0;)
       if (count > 0)
-        contents.append(buffer, count);
+        append(StringRef(buffer, count));
       else if (errno != EINTR)
         return;
   }
+  /// The writer must not wait for ever: what there is no memory for is read all the same.
+  void append(StringRef piece) {
+    try {
+      if (!lacksMemory)
+        contents.append(piece.data(), piece.size());
+    } catch (const std::bad_alloc &) {
+      lacksMemory = true;
+    }
+  }
   int readEnd, writeEnd;
   std::string contents;
+  bool lacksMemory = false;
   std::thread reader;
 };
 

@@ -138,6 +138,7 @@ Result<std::unique_ptr<MappedFile>> MappedFile::adopt(int number, const std::str
     return ioError(1002, "'" + path + "' is not a regular file",
                    "It is mapped, so save its content to a file first.");
   std::unique_ptr<MappedFile> file(new MappedFile);
+  file->status = status;
   if (status.st_size == 0)
     return file;
   void *address = ::mmap(nullptr, size_t(status.st_size), PROT_READ, MAP_PRIVATE, number, 0);
@@ -148,13 +149,13 @@ Result<std::unique_ptr<MappedFile>> MappedFile::adopt(int number, const std::str
   return file;
 }
 
-Result<Bytes> ExternalFiles::map(std::string_view location) {
+Result<std::shared_ptr<const MappedFile>> ExternalFiles::map(std::string_view location) {
   if (folder.empty())
     return forbidden(location, "cannot be followed, because the model was not read from a file");
   std::lock_guard lock(mutex);
   auto found = mapped.find(location);
   if (found != mapped.end())
-    return found->second->bytes();
+    return found->second;
   Result<Descriptor> descriptor = openBelow(folder, location);
   if (!descriptor)
     return descriptor.error();
@@ -164,20 +165,40 @@ Result<Bytes> ExternalFiles::map(std::string_view location) {
     error.code = 1014;
     return error;
   }
-  return mapped.emplace(location, std::move(*file)).first->second->bytes();
+  return mapped.emplace(location, std::move(*file)).first->second;
+}
+
+void ExternalFiles::mention(std::string_view location) {
+  std::lock_guard lock(mutex);
+  if (mentioned.find(location) == mentioned.end())
+    mentioned.emplace(location);
+}
+
+void ExternalFiles::note(files::ReadFiles &read) {
+  std::lock_guard lock(mutex);
+  for (const std::string &location : mentioned) {
+    const std::string path = folder + "/" + location;
+    struct stat facts;
+    if (auto found = mapped.find(location); found != mapped.end())
+      read.add(found->second->facts(), path);
+    else if (Result<Descriptor> file = openBelow(folder, location);
+             file && ::fstat(file->number, &facts) == 0)
+      read.add(facts, path);
+  }
 }
 
 Result<Bytes> ExternalFiles::read(std::string_view location, uint64_t offset, uint64_t length) {
-  Result<Bytes> whole = map(location);
-  if (!whole)
-    return whole.error();
-  if (offset > whole->size() || length > whole->size() - offset)
+  Result<std::shared_ptr<const MappedFile>> file = map(location);
+  if (!file)
+    return file.error();
+  const Bytes whole = (*file)->bytes();
+  if (offset > whole.size() || length > whole.size() - offset)
     return Error{.code = 1015,
                  .message = "external data file '" + std::string(location) + "' has " +
-                            std::to_string(whole->size()) + " bytes, but " + std::to_string(length) +
+                            std::to_string(whole.size()) + " bytes, but " + std::to_string(length) +
                             " are wanted at offset " + std::to_string(offset),
                  .hint = "The data file is cut off or belongs to another model; fetch it again."};
-  return whole->subspan(offset, length);
+  return whole.subspan(offset, length);
 }
 
 } // namespace tilewright::onnx

@@ -147,6 +147,15 @@ Model::~Model() = default;
 ValueFile::ValueFile() = default;
 ValueFile::~ValueFile() = default;
 
+tilewright::files::ReadFiles Model::readFiles() const {
+  tilewright::files::ReadFiles read;
+  if (file)
+    read.add(file->facts(), path);
+  if (files)
+    files->note(read);
+  return read;
+}
+
 std::optional<int64_t> Model::opsetOf(const Node &node, const Function *within) const {
   auto lookUp = [&](const std::vector<OpsetImport> &imports) -> std::optional<int64_t> {
     for (const OpsetImport &import : imports)

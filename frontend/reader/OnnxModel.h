@@ -21,6 +21,7 @@
 #ifndef TILEWRIGHT_FRONTEND_READER_ONNXMODEL_H
 #define TILEWRIGHT_FRONTEND_READER_ONNXMODEL_H
 
+#include "files/ReadFiles.h"
 #include "frontend/reader/Result.h"
 
 #include <array>
@@ -286,8 +287,11 @@ struct Model {
 
   /// Functions by domain, name and overload; built by readModel. Each occurs once.
   std::map<std::array<std::string_view, 3>, const Function *> functionIndex;
-  std::unique_ptr<MappedFile> file;     ///< keeps the views alive; null when read from memory
-  std::unique_ptr<ExternalFiles> files; ///< external data, mapped on first use
+  std::shared_ptr<const MappedFile> file; ///< keeps the views alive; null when read from memory
+  std::unique_ptr<ExternalFiles> files;   ///< external data, mapped on first use
+
+  /// The model's file and all that its tensors refer to.
+  tilewright::files::ReadFiles readFiles() const;
 };
 
 /// Map and read the model at `path`, which must be a regular file (or a link to one). External data is looked

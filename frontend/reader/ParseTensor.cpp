@@ -4,6 +4,7 @@
 // (Tensor.cpp).
 //===----------------------------------------------------------------------===//
 
+#include "frontend/reader/MappedFile.h"
 #include "frontend/reader/ParserFields.h"
 
 #include <charconv>
@@ -133,6 +134,8 @@ bool Parser::finishExternal(Tensor &tensor, const TensorParts &parts, uint64_t s
   if (tensor.elementType == ElementType::String)
     return fail(1012, "a string tensor is stored as external data",
                 "ONNX wants strings in string_data; export it again.", tensor.name);
+  if (externalFiles)
+    externalFiles->mention(tensor.location);
   if (tensor.location.empty())
     return fail(1013, "the tensor's external data names no file", "Save the model's external data again.",
                 tensor.name);

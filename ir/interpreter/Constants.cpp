@@ -1,33 +1,10 @@
 /// Constants.cpp - the values of constant expressions: weights mapped from files, and recipes over them.
+#include "ir/WeightFiles.h"
 #include "ir/interpreter/Evaluation.h"
-#include "llvm/Support/FileSystem.h"
 
 using namespace mlir;
 
 namespace tilewright::interpreter {
-
-/// A whole file, mapped read-only. Tensors that view it keep it alive.
-struct ConstantEvaluator::Mapping {
-  llvm::sys::fs::mapped_file_region region;
-};
-
-static llvm::Expected<llvm::sys::fs::mapped_file_region> mapFile(llvm::StringRef path) {
-  auto file = llvm::sys::fs::openNativeFileForRead(path);
-  if (!file)
-    return file.takeError();
-  llvm::sys::fs::file_status status;
-  std::error_code error = llvm::sys::fs::status(*file, status);
-  llvm::sys::fs::mapped_file_region region;
-  if (!error && !llvm::sys::fs::is_regular_file(status))
-    error = std::make_error_code(std::errc::invalid_argument);
-  if (!error && status.getSize() > 0)
-    region = llvm::sys::fs::mapped_file_region(*file, llvm::sys::fs::mapped_file_region::readonly,
-                                               status.getSize(), 0, error);
-  llvm::sys::fs::closeFile(*file);
-  if (error)
-    return llvm::errorCodeToError(error);
-  return region;
-}
 
 llvm::Expected<Tensor> ConstantEvaluator::weight(graph::WeightOp op) {
   Evaluation e(op, {}, {});
@@ -39,22 +16,16 @@ llvm::Expected<Tensor> ConstantEvaluator::weight(graph::WeightOp op) {
     return e.fail(Failure::File, "the weight has " + llvm::Twine(int64_t(op.getLength())) +
                                      " bytes where its type needs " +
                                      llvm::Twine(packedBytes(type, elementCount(*shape))));
-  std::string path = op.getFile().str();
-  auto &mapping = mappings[path];
-  if (!mapping) {
-    auto region = mapFile(path);
-    if (!region)
-      return e.fail(Failure::File, "cannot map '" + path + "': " + llvm::toString(region.takeError()));
-    mapping = std::make_shared<const Mapping>(Mapping{std::move(*region)});
-  }
-  uint64_t size = mapping->region ? mapping->region.size() : 0, offset = op.getOffset(),
-           length = op.getLength();
+  auto file = graph::WeightFiles::of(op.getContext()).open(op.getFile());
+  if (!file)
+    return e.fail(Failure::File, "cannot map '" + op.getFile() + "': " + llvm::toString(file.takeError()));
+  uint64_t size = file->bytes.size(), offset = op.getOffset(), length = op.getLength();
   if (offset > size || length > size - offset)
-    return e.fail(Failure::File, "'" + path + "' ends before the weight does");
+    return e.fail(Failure::File, "'" + op.getFile() + "' ends before the weight does");
   if (length == 0)
     return e.make(type, *shape);
-  return Tensor::fromPacked(
-      type, *shape, reinterpret_cast<const std::byte *>(mapping->region.const_data()) + offset, mapping);
+  return Tensor::fromPacked(type, *shape, reinterpret_cast<const std::byte *>(file->bytes.data()) + offset,
+                            file->owner);
 }
 
 /// The operands' values are remembered already.

@@ -62,16 +62,14 @@ class ConstantEvaluator {
 public:
   /// The value of a constant expression (graph::isConstantExpression); Unsupported otherwise.
   llvm::Expected<Tensor> evaluate(mlir::Value value);
-  /// Drop remembered values; file mappings stay.
+  /// Drop remembered values.
   void clear() { values.clear(); }
   /// A weight's elements, mapped from its file.
   llvm::Expected<Tensor> weight(graph::WeightOp op);
 
 private:
-  struct Mapping;
   llvm::Error evaluateOp(mlir::Operation *op);
   llvm::DenseMap<mlir::Value, Tensor> values;
-  std::map<std::string, std::shared_ptr<const Mapping>, std::less<>> mappings;
 };
 
 /// The results of a pure op over constant expressions, as attributes for graph.constant. Failure when an

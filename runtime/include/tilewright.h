@@ -114,17 +114,25 @@ typedef struct tw_tensor {
 typedef struct tw_model tw_model;
 typedef struct tw_session tw_session;
 
+/// tw_load_options::flags. Code, tables and sizes are compared with their digests at every load: about 0.1 ms
+/// per MB. Weights are, too, up to 64 MB; these say otherwise.
+enum {
+  TW_LOAD_CHECK_WEIGHTS = 1, ///< weights of any size: every byte is read
+  TW_LOAD_TRUST_WEIGHTS = 2  ///< none: for a file that was checked, or written, a moment ago
+};
+
 typedef struct tw_load_options {
   uint32_t struct_size;
-  uint32_t flags;
+  uint32_t flags;           ///< TW_LOAD_*
   const char *weights_path; ///< the weights file of a `--weights=side` artifact, or its folder; null: beside
                             ///< the artifact
 } tw_load_options;
 
 /// Map the artifact at `path`. Refused, never crashed on: a file that is no artifact, one of another ABI
-/// version, one whose CPU features this machine lacks, one whose weights are missing or truncated. `options`
-/// may be null. On failure `*model` is null. The file must not be overwritten in place while the model lives;
-/// replacing it (write another, rename) is safe, and a load after that gets the new one. Thread-safe.
+/// version, one whose CPU features this machine lacks, and one that differs from what was compiled in size or
+/// in any bit of code or weights (weights above 64 MB: see TW_LOAD_CHECK_WEIGHTS). `options` may be null. On
+/// failure `*model` is null. The file must not be overwritten in place while the model lives; replacing it
+/// (write another, rename) is safe, and a load after that gets the new one. Thread-safe.
 TW_API tw_status tw_model_load(const char *path, const tw_load_options *options, tw_model **model,
                                tw_error *error);
 /// Release a model. Sessions on it stay usable: the last of them releases the memory. Null is ignored.
@@ -155,6 +163,9 @@ TW_API const char *tw_model_report(const tw_model *model);
 /// Bytes of code (the shared object without its appendix) and of weights.
 TW_API uint64_t tw_model_code_bytes(const tw_model *model);
 TW_API uint64_t tw_model_weight_bytes(const tw_model *model);
+/// The side weights file in use, as found; null when the weights are in the artifact. Lives as long as the
+/// model.
+TW_API const char *tw_model_weights_path(const tw_model *model);
 
 typedef struct tw_session_options {
   uint32_t struct_size;
@@ -164,7 +175,9 @@ typedef struct tw_session_options {
 
 /// Start a session and its thread team. `options` may be null. At most 1024 threads. Thread-safe: any number
 /// of sessions may share a model, and may run at the same time. Workers sleep between runs and block all
-/// signals.
+/// signals but those that a thread causes itself (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS).
+/// After fork() a session of more than one thread cannot run in the child (TW4503): its threads are in the
+/// parent. The child may free it, and create another on the same model.
 TW_API tw_status tw_session_create(tw_model *model, const tw_session_options *options, tw_session **session,
                                    tw_error *error);
 /// End a session: its threads, and the memory of outputs it owns. No run may be in progress. Null is ignored.

@@ -146,6 +146,7 @@ struct Tensor : tw_tensor {
 
 struct LoadOptions {
   std::string weightsPath; ///< see tw_load_options; empty: beside the artifact
+  uint32_t flags = 0;      ///< TW_LOAD_*
 };
 
 struct SessionOptions {
@@ -216,6 +217,7 @@ public:
   static Result<Model> load(const std::string &path, const LoadOptions &options = {}) {
     tw_load_options raw = {};
     raw.struct_size = sizeof raw;
+    raw.flags = options.flags;
     raw.weights_path = options.weightsPath.empty() ? nullptr : options.weightsPath.c_str();
     tw_model *model = nullptr;
     Error error;

@@ -37,6 +37,12 @@ private:
   const bool admitted;
 };
 
+tw_status lost(tw_error *error) {
+  return reportError(error, TW_INVALID, 4503,
+                     "this session was created before fork(): its threads are in the parent process; create "
+                     "a session in the child (it may share the model)");
+}
+
 tw_status alreadyBusy(tw_error *error) {
   return reportError(error, TW_INVALID, 4502,
                      "another thread is using this session; give each thread its own session on the model");
@@ -52,9 +58,14 @@ tw_status tw_model_load(const char *path, const tw_load_options *options, tw_mod
     *model = nullptr;
   if (!path || !model)
     return misuse(error, "tw_model_load", "path and model must not be null");
-  const char *weightsPath =
-      HAS_FIELD(options, tw_load_options, weights_path) ? options->weights_path : nullptr;
-  return loadModel(path, weightsPath, model, error);
+  LoadOptions how;
+  if (HAS_FIELD(options, tw_load_options, weights_path))
+    how.weightsPath = options->weights_path;
+  if (HAS_FIELD(options, tw_load_options, flags))
+    how.flags = options->flags;
+  if (how.flags & ~uint32_t(TW_LOAD_CHECK_WEIGHTS | TW_LOAD_TRUST_WEIGHTS))
+    return misuse(error, "tw_model_load", "flags has bits that this version does not know");
+  return loadModel(path, how, model, error);
 }
 
 void tw_model_free(tw_model *model) {
@@ -78,6 +89,9 @@ const char *tw_model_report(const tw_model *model) {
 }
 
 uint64_t tw_model_code_bytes(const tw_model *model) { return model ? model->codeBytes : 0; }
+const char *tw_model_weights_path(const tw_model *model) {
+  return model && model->weightsPath.size() ? model->weightsPath.data() : nullptr;
+}
 uint64_t tw_model_weight_bytes(const tw_model *model) { return model ? model->descriptor->weight_bytes : 0; }
 
 tw_status tw_session_create(tw_model *model, const tw_session_options *options, tw_session **session,
@@ -112,6 +126,8 @@ tw_status tw_session_reserve(tw_session *session, const tw_tensor *inputs, uint3
   clearError(error);
   if (!session)
     return misuse(error, "tw_session_reserve", "session must not be null");
+  if (session->isLost())
+    return lost(error);
   Entry entry(*session);
   return entry ? session->reserve(inputs, input_count, error) : alreadyBusy(error);
 }
@@ -121,6 +137,8 @@ tw_status tw_session_run(tw_session *session, const tw_tensor *inputs, uint32_t 
   clearError(error);
   if (!session)
     return misuse(error, "tw_session_run", "session must not be null");
+  if (session->isLost())
+    return lost(error);
   Entry entry(*session);
   return entry ? session->run(inputs, input_count, outputs, output_count, error) : alreadyBusy(error);
 }

@@ -33,15 +33,16 @@ void tw_session::fail(int32_t code, int32_t site, int64_t a, int64_t b) {
 bool tw_session::grow(uint32_t buffer, int64_t bytes) {
   const uint32_t root = buffer < descriptor.buffer_count ? model.layout.roots[buffer] : none;
   Region *region = growables.find(root);
+  const int32_t site = region ? static_cast<int32_t>(descriptor.buffers[buffer].site) - 1 : -1;
   if (!region || bytes < 0) {
-    fail(region ? TW_FAIL_SIZE : 0, -1, bytes, static_cast<int64_t>(largestMemory));
+    fail(region ? TW_FAIL_MEMORY : 0, site, -1, 0);
     return true;
   }
   const auto wanted = static_cast<uint64_t>(bytes);
   const uint64_t doubled = region->data() ? 2 * region->capacity() : 0;
   if (!region->data() || wanted > region->capacity())
     if (!(doubled > wanted && region->reserve(doubled)) && !region->reserve(wanted)) {
-      fail(TW_FAIL_MEMORY, -1, bytes, 0);
+      fail(TW_FAIL_MEMORY, site, bytes, 0);
       return true;
     }
   if (checked)
@@ -138,7 +139,8 @@ void describeFailure(const Failure &failure, Text &text, tw_status &status) {
                  : text.append("%lld is used as a size or count, the limit is %lld", a, b);
   case TW_FAIL_MEMORY:
     status = TW_IO;
-    return text.append("%lld bytes of memory cannot be allocated", a);
+    return a < 0 ? text.append("a result is larger than any memory: its size takes more than 64 bits")
+                 : text.append("%lld bytes of memory cannot be allocated", a);
   case TW_FAIL_DIVIDE:
     return text.append("integer division by zero");
   case TW_FAIL_UNSUPPORTED:

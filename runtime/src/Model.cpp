@@ -9,6 +9,7 @@
 #include <cstring>
 #include <dlfcn.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace tilewright::runtime {
 
@@ -86,8 +87,23 @@ bool sidePath(const char *artifact, const char *given, const char *name, Array<c
   return true;
 }
 
-tw_status mapWeights(tw_model &model, const InputFile &artifact, const char *path, const char *weightsPath,
-                     tw_error *error) {
+/// Weights up to this size are compared with their digests unless the caller says otherwise: what reading
+/// them costs is little beside the rest of a start.
+constexpr uint64_t alwaysChecked = uint64_t(64) << 20;
+
+tw_status mapFrom(tw_model &model, const InputFile &file, const char *path, const tw_trailer &trailer,
+                  uint32_t flags, tw_error *error) {
+  const tw_descriptor &descriptor = *model.descriptor;
+  if (tw_status status =
+          model.weights.map(file, path, trailer, descriptor.weight_bytes, descriptor.weights_id, error))
+    return status;
+  const bool checked = flags & TW_LOAD_CHECK_WEIGHTS ||
+                       (!(flags & TW_LOAD_TRUST_WEIGHTS) && descriptor.weight_bytes <= alwaysChecked);
+  return checked ? model.weights.check(file, path, trailer, error) : TW_OK;
+}
+
+tw_status mapWeights(tw_model &model, const InputFile &artifact, const char *path, const tw_trailer &trailer,
+                     const LoadOptions &options, tw_error *error) {
   const tw_descriptor &descriptor = *model.descriptor;
   if (descriptor.weight_bytes == 0)
     return TW_OK;
@@ -95,25 +111,32 @@ tw_status mapWeights(tw_model &model, const InputFile &artifact, const char *pat
     return reportError(error, TW_INVALID, 4010, "artifact '%s' is damaged: it claims %llu bytes of weights",
                        path, static_cast<unsigned long long>(descriptor.weight_bytes));
   if (!descriptor.weights_file)
-    return model.weights.map(artifact, path, descriptor.weight_bytes, descriptor.weights_id, model.codeBytes,
-                             error);
-  Array<char> side;
-  if (!sidePath(path, weightsPath, descriptor.weights_file, side))
+    return mapFrom(model, artifact, path, trailer, options.flags, error);
+  Array<char> &side = model.weightsPath;
+  if (!sidePath(path, options.weightsPath, descriptor.weights_file, side))
     return outOfMemory(path, error);
   InputFile file;
+  tw_trailer sideTrailer;
   if (tw_status status = file.open(side.data(), "weights file", 4011, error))
     return status;
-  return model.weights.map(file, side.data(), descriptor.weight_bytes, descriptor.weights_id, 0, error);
+  if (tw_status status = readTrailer(file, side.data(), 4010, sideTrailer, error))
+    return status;
+  return mapFrom(model, file, side.data(), sideTrailer, options.flags, error);
 }
 
-tw_status openLibrary(tw_model &model, const char *path, tw_error *error) {
+/// The file that was checked is the one to open, also when its name has become another one's since. Where
+/// there is no /proc the name has to do.
+tw_status openLibrary(tw_model &model, const InputFile &file, const char *path, tw_error *error) {
+  char checked[32];
+  sprintf(checked, "/proc/self/fd/%d", file.descriptor());
   Array<char> spelling;
-  if (!spellFresh(path, spelling))
+  if (!spellFresh(access(checked, R_OK) == 0 ? checked : path, spelling))
     return outOfMemory(path, error);
   model.library = dlopen(spelling.data(), RTLD_NOW | RTLD_LOCAL);
   if (!model.library) {
     const char *reason = dlerror();
-    return reportError(error, TW_INVALID, 4005, "artifact '%s' cannot be loaded: %s", path,
+    // What the loader cannot map or read is no fault of the file, whose code is the one that was compiled.
+    return reportError(error, TW_IO, 4005, "artifact '%s' cannot be loaded: %s", path,
                        reason ? reason : "unknown");
   }
   model.descriptor = static_cast<const tw_descriptor *>(dlsym(model.library, TW_DESCRIPTOR_SYMBOL));
@@ -163,31 +186,42 @@ tw_status finishModel(tw_model &model, const char *path, tw_error *error) {
   return TW_OK;
 }
 
-tw_status loadInto(tw_model &model, const char *path, const char *weightsPath, tw_error *error) {
+tw_status loadInto(tw_model &model, const char *path, const LoadOptions &options, tw_error *error) {
   InputFile file;
+  tw_trailer trailer;
   if (tw_status status = file.open(path, "artifact", 4001, error))
     return status;
-  if (tw_status status = checkArtifact(file, path, model.codeBytes, error))
+  // A file without a trailer is cut off or something else: its headers say which. With one, they are looked
+  // at when every bit of them is known to be right: a changed bit is damage, not another processor.
+  if (!hasTrailer(file))
+    if (tw_status status = checkObject(file, path, error))
+      return status;
+  if (tw_status status = readTrailer(file, path, 4004, trailer, error))
     return status;
-  if (tw_status status = openLibrary(model, path, error))
+  if (tw_status status = checkCode(file, path, trailer, error))
+    return status;
+  if (tw_status status = checkObject(file, path, error))
+    return status;
+  model.codeBytes = trailer.code_bytes;
+  if (tw_status status = openLibrary(model, file, path, error))
     return status;
   if (tw_status status = checkIdentity(model.descriptor, path, error))
     return status;
   if (tw_status status = checkDescriptor(*model.descriptor, path, error))
     return status;
-  if (tw_status status = mapWeights(model, file, path, weightsPath, error))
+  if (tw_status status = mapWeights(model, file, path, trailer, options, error))
     return status;
   return finishModel(model, path, error);
 }
 
 } // namespace
 
-tw_status loadModel(const char *path, const char *weightsPath, tw_model **model, tw_error *error) {
+tw_status loadModel(const char *path, const LoadOptions &options, tw_model **model, tw_error *error) {
   *model = nullptr;
   auto *loaded = create<tw_model>();
   if (!loaded)
     return outOfMemory(path, error);
-  const tw_status status = loadInto(*loaded, path, weightsPath, error);
+  const tw_status status = loadInto(*loaded, path, options, error);
   if (status == TW_OK)
     *model = loaded;
   else

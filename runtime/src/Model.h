@@ -45,6 +45,7 @@ struct tw_model {
   tilewright::runtime::WeightMap weights;
   tilewright::runtime::Layout layout;
   uint64_t codeBytes = 0;
+  tilewright::runtime::Array<char> weightsPath; ///< of the side weights file; empty when there is none
 
   void *library = nullptr; ///< of dlopen
   tilewright::runtime::Array<tw_tensor_info> inputs, outputs;
@@ -57,7 +58,13 @@ struct tw_model {
 
 namespace tilewright::runtime {
 
-tw_status loadModel(const char *path, const char *weightsPath, tw_model **model, tw_error *error);
+/// How a model is loaded; see tw_load_options.
+struct LoadOptions {
+  const char *weightsPath = nullptr;
+  uint32_t flags = 0;
+};
+
+tw_status loadModel(const char *path, const LoadOptions &options, tw_model **model, tw_error *error);
 
 /// Check that the descriptor's tables refer only to what exists. Part of loading; apart for tests.
 tw_status checkDescriptor(const tw_descriptor &descriptor, const char *path, tw_error *error);

@@ -84,6 +84,7 @@ struct tw_session {
   std::atomic<uint32_t> busy{0}; ///< guards against two threads in one session
   std::atomic<uint32_t> cancelRequested{0};
   tilewright::runtime::Profile profile;
+  bool isLost() const { return team.isLost(); } ///< see Team
   uint64_t planCount() const { return plans.misses(); }
 
 private:

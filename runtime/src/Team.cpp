@@ -30,6 +30,34 @@ constexpr uint64_t hastyTicks = 2000;
 /// Threads of all teams of this process that are inside a run.
 std::atomic<int32_t> busyThreads{0};
 
+/// How many forks lie between this process and the one that loaded the library.
+std::atomic<uint32_t> forks{0};
+
+/// False when no memory is left to register the handler.
+bool watchForks() {
+  static std::atomic<bool> watched{false};
+  static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  if (watched.load(std::memory_order_acquire))
+    return true;
+  pthread_mutex_lock(&mutex);
+  if (!watched.load(std::memory_order_relaxed))
+    watched.store(pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); }) ==
+                      0,
+                  std::memory_order_release);
+  pthread_mutex_unlock(&mutex);
+  return watched.load(std::memory_order_acquire);
+}
+
+/// All signals but those that a thread brings upon itself: blocked, they would end the process without a
+/// word, whatever handler it has.
+sigset_t signalsOfTheProcess() {
+  sigset_t set;
+  sigfillset(&set);
+  for (int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS})
+    sigdelset(&set, own);
+  return set;
+}
+
 void sleepWhile(const std::atomic<uint32_t> &word, uint32_t value) {
   syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
 }
@@ -98,12 +126,13 @@ tw_status Team::start(int32_t count, Body function, void *argument, tw_error *er
   context = argument;
   threads = count;
   processors = availableProcessors();
-  if (!workers.allocate(static_cast<size_t>(count - 1)) || !whereabouts.prepare(count))
+  home = forks.load(std::memory_order_relaxed);
+  if (!watchForks() || !workers.allocate(static_cast<size_t>(count - 1)) || !whereabouts.prepare(count))
     return reportError(error, TW_IO, 4102, "not enough memory for a session of %d threads", count);
   // Signals of the process are for the threads that expect them.
-  sigset_t all, former;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &former);
+  const sigset_t others = signalsOfTheProcess();
+  sigset_t former;
+  pthread_sigmask(SIG_BLOCK, &others, &former);
   int failure = 0;
   for (started = 0; started < workers.size() && !failure; started += !failure) {
     Worker &worker = workers[started];
@@ -118,7 +147,11 @@ tw_status Team::start(int32_t count, Body function, void *argument, tw_error *er
                      started + 2, count, strerror(failure));
 }
 
+bool Team::isLost() const { return threads > 1 && home != forks.load(std::memory_order_relaxed); }
+
 void Team::stop() {
+  if (isLost())
+    started = 0; // nobody is there to wait for
   if (started) {
     stopping = true;
     startSignal.publish(startSignal.read() + 1);

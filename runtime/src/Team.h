@@ -48,7 +48,8 @@ private:
   std::atomic<uint32_t> sleepers{0};
 };
 
-/// A fixed number of threads, the caller of run() being number 0. Created workers block all signals.
+/// A fixed number of threads, the caller of run() being number 0. Created workers block all
+/// signals but those that a thread causes itself.
 class Team {
 public:
   using Body = void (*)(void *context, int32_t thread);
@@ -61,6 +62,8 @@ public:
   /// Start `threads` - 1 workers. On failure those already started are stopped again.
   tw_status start(int32_t threads, Body body, void *context, tw_error *error);
   void stop();
+  /// Whether this is a child of the process that has the workers: fork() takes along the caller alone.
+  bool isLost() const;
 
   /// Call body(context, k) on every thread k at once; return when all have returned. Never allocates.
   void run();
@@ -99,6 +102,7 @@ private:
   void *context = nullptr;
   int32_t threads = 1;
   int32_t processors = 1;
+  uint32_t home = 0;      ///< the process that has the workers
   uint64_t spinTicks = 0; ///< for the run in progress
   bool stopping = false;
   Array<Worker> workers;

@@ -1,8 +1,6 @@
 /// What users meet when models, inputs, files or artifacts are bad: the exit code, one error with its code,
 /// and the node or tensor it is about.
-#include "support/Npy.h"
-#include "tests/support/OnnxWriter.h"
-#include "tests/tools/Support.h"
+#include "Fixture.h"
 
 #include <chrono>
 #include <cmath>
@@ -10,48 +8,16 @@
 
 using namespace tilewright;
 using namespace tilewright::onnxwriter;
-using onnx::ElementType;
-using tools::Tensor;
-using tools::test::driver;
-using tools::test::Ran;
+using namespace tilewright::hostile;
 using tools::test::tensorOf;
 
 namespace {
-
-using Inputs = std::vector<tools::NamedTensor>;
 
 Tensor floats(std::vector<int64_t> shape, std::vector<float> values) {
   return tensorOf<float>(TW_F32, shape, values);
 }
 Tensor ints(std::vector<int64_t> shape, std::vector<int64_t> values) {
   return tensorOf<int64_t>(TW_I64, shape, values);
-}
-
-class Hostile : public tools::test::FolderTest {
-protected:
-  std::string model(const GraphWriter &graph, int64_t opset = 17) {
-    return write("model.onnx", ModelWriter(graph).opset(opset).bytes());
-  }
-  std::string given(const Inputs &inputs) {
-    EXPECT_FALSE(tools::writeNpz(path("in.npz"), inputs));
-    return " --inputs " + path("in.npz");
-  }
-  Ran run(const GraphWriter &graph, const Inputs &inputs, int64_t opset = 17) {
-    std::string file = model(graph, opset);
-    return driver("run " + file + given(inputs) + " --outputs " + path("out.npz"), "timeout 60 ");
-  }
-  Tensor output(const std::string &name) {
-    auto npz = tools::NpzReader::open(path("out.npz"));
-    EXPECT_TRUE(npz);
-    return *npz->read(name);
-  }
-};
-
-void expectError(const Ran &ran, int exit, std::initializer_list<const char *> words) {
-  EXPECT_EQ(ran.exit, exit) << ran.err;
-  for (const char *word : words)
-    EXPECT_NE(ran.err.find(word), std::string::npos) << "no '" << word << "' in: " << ran.err;
-  EXPECT_LT(ran.err.size(), 20000u) << "errors are bounded";
 }
 
 GraphWriter perceptron() {

@@ -8,4 +8,7 @@
 /// the start. Not counted under sanitizers, which have their own.
 uint64_t allocationCount();
 
+/// The `number`-th allocation from now fails, as for want of memory; 0: none does. Its count goes on.
+void failAllocation(uint64_t number);
+
 #endif

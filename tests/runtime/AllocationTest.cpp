@@ -101,4 +101,37 @@ TEST_P(Allocation, GrownOutputsStayGrown) {
   EXPECT_EQ(countDuring(20, [&] { return run(100); }), 0u);
 }
 
+TEST_P(Allocation, EveryOneMayFail) {
+  // Load, start, run: each either works or says that memory is missing, and frees what it has.
+  TemporaryFolder folder;
+  const std::string path = folder.file("model.so");
+  writeFile(path, withWeights(readFile(artifactPath("affine")), floatBytes({1, 2, 3, 4}), affineId));
+  std::vector<float> x = {1, 1, 1, 1};
+  for (uint64_t number = 1;; ++number) {
+    tw_model *model = nullptr;
+    tw_session *session = nullptr;
+    tw_session_options options = {sizeof options, GetParam(), 0};
+    tw_tensor input = tensorOf(TW_F32, {4}, x.data()), output = {};
+    tw_error error = {};
+    const uint64_t before = allocationCount();
+    failAllocation(number);
+    tw_status status = tw_model_load(path.c_str(), nullptr, &model, &error);
+    if (status == TW_OK)
+      status = tw_session_create(model, &options, &session, &error);
+    if (status == TW_OK)
+      status = tw_session_run(session, &input, 1, &output, 1, &error);
+    const bool reached = allocationCount() - before >= number;
+    failAllocation(0);
+    EXPECT_TRUE(status == TW_OK || status == TW_IO) << number << ": " << error.code << " " << error.message;
+    if (status == TW_OK)
+      EXPECT_EQ(static_cast<float *>(output.data)[3], 6) << number;
+    tw_session_free(session);
+    tw_model_free(model);
+    if (!reached) {
+      EXPECT_GT(number, 20u);
+      return;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Threads, Allocation, testing::Values(1, 3));

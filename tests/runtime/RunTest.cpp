@@ -119,10 +119,12 @@ TEST(Failure, GrowingWhatIsNotGrowable) {
   Control control(2);
   EXPECT_EQ(control.run({CONTROL_GROW_BAD, 2, 100}), TW_INTERNAL);
   EXPECT_EQ(control.run({CONTROL_GROW_BAD, 999, 100}), TW_INTERNAL);
-  EXPECT_EQ(control.run({CONTROL_GROW_BAD, 3, -1}), TW_INVALID);
-  EXPECT_STREQ(control.error.code, "TW4404");
+  EXPECT_EQ(control.run({CONTROL_GROW_BAD, 3, -1}), TW_IO);
+  EXPECT_STREQ(control.error.code, "TW4405");
+  EXPECT_STREQ(control.error.node, "gather_3");
   EXPECT_EQ(control.run({CONTROL_GROW_BAD, 3, INT64_MAX}), TW_IO);
   EXPECT_STREQ(control.error.code, "TW4405");
+  EXPECT_STREQ(control.error.node, "gather_3");
   EXPECT_EQ(control.run({CONTROL_GROW_BAD, 3, 100}), TW_OK);
 }
 

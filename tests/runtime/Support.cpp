@@ -36,13 +36,9 @@ void writeFile(const std::string &path, const std::string &bytes) {
 
 const uint8_t affineId[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
 
-std::string withWeights(std::string object, const std::string &weights, const uint8_t (&id)[16],
-                        size_t padding) {
-  object.resize((object.size() + 4095) / 4096 * 4096);
-  tw_trailer trailer = {TW_TRAILER_MAGIC, object.size(), {}};
-  memcpy(trailer.weights_id, id, sizeof id);
-  object += weights + std::string(padding, '\0');
-  return object.append(reinterpret_cast<const char *>(&trailer), sizeof trailer);
+std::string withWeights(const std::string &artifact, const std::string &weights, const uint8_t (&id)[16],
+                        size_t slack) {
+  return sealed(artifact.empty() ? "" : objectOf(artifact), weights, id, slack);
 }
 
 std::string floatBytes(const std::vector<float> &values) {
@@ -81,8 +77,8 @@ tw_tensor tensorOf(tw_dtype dtype, const std::vector<int64_t> &shape, const void
   return tensor;
 }
 
-tw_error loadError(const std::string &path, const char *weightsPath) {
-  tw_load_options options = {sizeof options, 0, weightsPath};
+tw_error loadError(const std::string &path, const char *weightsPath, uint32_t flags) {
+  tw_load_options options = {sizeof options, flags, weightsPath};
   tw_model *model = nullptr;
   tw_error error = {};
   EXPECT_NE(tw_model_load(path.c_str(), &options, &model, &error), TW_OK) << path << " was loaded";

@@ -2,6 +2,7 @@
 #ifndef TILEWRIGHT_TESTS_SUPPORT_H
 #define TILEWRIGHT_TESTS_SUPPORT_H
 
+#include "Seal.h"
 #include "tilewright.h"
 #include "tilewright/artifact.h"
 
@@ -31,9 +32,9 @@ void writeFile(const std::string &path, const std::string &bytes);
 /// The id that affine.c declares.
 extern const uint8_t affineId[16];
 
-/// `object` padded to whole pages, the weights, `padding` further bytes, and the trailer.
-std::string withWeights(std::string object, const std::string &weights, const uint8_t (&id)[16],
-                        size_t padding = 0);
+/// `artifact`, or nothing for a side weights file, with these weights and `slack` bytes behind them.
+std::string withWeights(const std::string &artifact, const std::string &weights, const uint8_t (&id)[16],
+                        size_t slack = 64);
 std::string floatBytes(const std::vector<float> &values);
 
 struct FreeModel {
@@ -54,7 +55,7 @@ SessionPointer createSession(const ModelPointer &model, int threads);
 tw_tensor tensorOf(tw_dtype dtype, const std::vector<int64_t> &shape, const void *data);
 
 /// The error of loading what must not load.
-tw_error loadError(const std::string &path, const char *weightsPath = nullptr);
+tw_error loadError(const std::string &path, const char *weightsPath = nullptr, uint32_t flags = 0);
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)

@@ -9,9 +9,12 @@
 #include <cmath>
 #include <csignal>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
 #include <pthread.h>
 #include <sched.h>
+#include <set>
+#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 #if defined(__x86_64__)
@@ -263,6 +266,70 @@ TEST(Session, WorkersLeaveSignalsToTheProcess) {
   pthread_sigmask(SIG_SETMASK, &old, nullptr);
   EXPECT_EQ(delivered, 1);
   signal(SIGUSR1, former);
+}
+
+TEST(Session, WorkersLeaveTheirOwnFaultsToTheHandlers) {
+  // Blocked, a fault ends the process without a word.
+  const auto tasks = [] {
+    std::set<std::string> names;
+    for (const auto &task : std::filesystem::directory_iterator("/proc/self/task"))
+      names.insert(task.path().string());
+    return names;
+  };
+  const auto before = tasks();
+  ModelPointer model = loadArtifact(artifactPath("control"));
+  SessionPointer session = createSession(model, 3);
+  std::vector<int64_t> orders(CONTROL_LENGTH), out(CONTROL_LENGTH);
+  tw_tensor input = tensorOf(TW_I64, {CONTROL_LENGTH}, orders.data());
+  tw_tensor output = tensorOf(TW_I64, {CONTROL_LENGTH}, out.data());
+  // A thread that is being started blocks everything: after a run all have started.
+  ASSERT_EQ(tw_session_run(session.get(), &input, 1, &output, 1, nullptr), TW_OK);
+  int workers = 0;
+  for (const std::string &task : tasks()) {
+    if (before.count(task))
+      continue;
+    std::ifstream status(task + "/status");
+    for (std::string word; status >> word;)
+      if (word == "SigBlk:") {
+        uint64_t blocked = 0;
+        status >> std::hex >> blocked;
+        for (int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT})
+          EXPECT_FALSE(blocked >> (own - 1) & 1) << own;
+        EXPECT_TRUE(blocked >> (SIGTERM - 1) & 1);
+        ++workers;
+      }
+  }
+  EXPECT_EQ(workers, 2);
+}
+
+TEST(Session, AForkedChildIsToldWhyItCannotRun) {
+  if (UNDER_SANITIZER)
+    GTEST_SKIP() << "sanitizers do not follow a fork with threads";
+  ModelPointer model = loadArtifact(artifactPath("control"));
+  SessionPointer many = createSession(model, 3), one = createSession(model, 1);
+  std::vector<int64_t> orders(CONTROL_LENGTH), out(CONTROL_LENGTH);
+  tw_tensor input = tensorOf(TW_I64, {CONTROL_LENGTH}, orders.data());
+  tw_tensor output = tensorOf(TW_I64, {CONTROL_LENGTH}, out.data());
+  orders = {CONTROL_BARRIERS, 3};
+  orders.resize(CONTROL_LENGTH);
+  input.data = orders.data();
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20); // as a hang would end
+    tw_error error;
+    const bool refused = tw_session_run(many.get(), &input, 1, &output, 1, &error) == TW_INVALID &&
+                         std::string(error.code) == "TW4503" &&
+                         tw_session_reserve(many.get(), &input, 1, &error) == TW_INVALID;
+    const bool alone = tw_session_run(one.get(), &input, 1, &output, 1, &error) == TW_OK;
+    many.reset();
+    SessionPointer fresh = createSession(model, 3);
+    const bool again = tw_session_run(fresh.get(), &input, 1, &output, 1, &error) == TW_OK;
+    _exit(refused && alone && again ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(tw_session_run(many.get(), &input, 1, &output, 1, nullptr), TW_OK);
 }
 
 TEST(Session, Misuse) {

@@ -7,18 +7,20 @@
 #include <sstream>
 #include <sys/wait.h>
 
+namespace tilewright::tools {
+
+MaybeProblem writeNpz(const std::string &path, const std::vector<NamedTensor> &tensors) {
+  auto file = OutputFile::create(path);
+  return file ? writeNpz(*file, tensors) : MaybeProblem(file.problem());
+}
+
+} // namespace tilewright::tools
+
 namespace tilewright::tools::test {
 
 namespace fs = std::filesystem;
 
-static TemporaryFolder newFolder() {
-  auto folder = TemporaryFolder::create();
-  if (!folder)
-    throw std::runtime_error(folder.problem().message);
-  return std::move(*folder);
-}
-
-FolderTest::FolderTest() : folder(newFolder()) {}
+FolderTest::~FolderTest() { readFiles() = files::ReadFiles(); }
 
 std::string FolderTest::write(const std::string &name, const std::string &content) const {
   fs::create_directories(fs::path(path(name)).parent_path());
@@ -34,21 +36,13 @@ static std::string readAll(const std::string &path) {
 
 std::string FolderTest::read(const std::string &name) const { return readAll(path(name)); }
 
-std::vector<std::string> FolderTest::entries() const {
-  std::vector<std::string> names;
-  for (const auto &entry : fs::directory_iterator(folder.path()))
-    names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 Bytes bytesOf(const std::string &content) {
   auto storage = std::make_shared<std::string>(content);
   return {std::as_bytes(std::span(*storage)), storage};
 }
 
 Ran runShell(const std::string &command) {
-  TemporaryFolder folder = newFolder();
+  tests::TemporaryFolder folder;
   std::string out = folder.path() + "/out", err = folder.path() + "/err";
   int status = std::system(("{ " + command + "\n} >" + out + " 2>" + err).c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), readAll(out), readAll(err)};

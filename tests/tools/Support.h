@@ -1,29 +1,39 @@
 /// Support.h - helpers of the tool tests.
 #pragma once
 
+#include "support/Npy.h"
 #include "support/Tensor.h"
+#include "tests/support/TemporaryFolder.h"
 
 #include <cstring>
 #include <gtest/gtest.h>
 #include <string>
 #include <vector>
 
+namespace tilewright::tools {
+
+/// Write a whole .npz file.
+MaybeProblem writeNpz(const std::string &path, const std::vector<NamedTensor> &tensors);
+
+} // namespace tilewright::tools
+
 namespace tilewright::tools::test {
 
-/// A folder of its own for each test, removed afterwards.
+/// A folder of its own for each test, removed afterwards. What was read in a test may be written in the next:
+/// its number goes to another file.
 class FolderTest : public ::testing::Test {
 protected:
-  FolderTest();
+  ~FolderTest() override;
   /// A path below the folder.
   std::string path(const std::string &name) const { return folder.path() + "/" + name; }
   /// Write a file there and return its path. Folders on the way are made.
   std::string write(const std::string &name, const std::string &content) const;
   std::string read(const std::string &name) const;
   /// Names of everything in the folder, sorted.
-  std::vector<std::string> entries() const;
+  std::vector<std::string> entries() const { return folder.list(); }
 
 private:
-  TemporaryFolder folder;
+  tests::TemporaryFolder folder;
 };
 
 Bytes bytesOf(const std::string &content);

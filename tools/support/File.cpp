@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
-#include <filesystem>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 namespace tilewright::tools {
@@ -32,8 +33,8 @@ private:
 
 } // namespace
 
-static Diagnostic cannotRead(const std::string &path, int error) {
-  return ioProblem("TW5101", fmt::format("cannot read '{}'", path), error);
+static Diagnostic cannotRead(const std::string &path, const char *why) {
+  return ioProblem("TW5101", fmt::format("cannot read '{}': {}", path, why));
 }
 
 Result<Buffer> allocate(size_t count) {
@@ -46,7 +47,7 @@ Result<Buffer> allocate(size_t count) {
   return buffer;
 }
 
-/// Pipes and files of /proc: the size is not known beforehand.
+/// The size is not known beforehand.
 static Result<Bytes> readStream(int descriptor, const std::string &path) {
   auto content = std::make_shared<std::string>();
   char chunk[65536];
@@ -55,7 +56,7 @@ static Result<Bytes> readStream(int descriptor, const std::string &path) {
     if (count < 0 && errno == EINTR)
       continue;
     if (count < 0)
-      return cannotRead(path, errno);
+      return cannotRead(path, strerror(errno));
     if (count == 0)
       break;
     content->append(chunk, static_cast<size_t>(count));
@@ -63,119 +64,99 @@ static Result<Bytes> readStream(int descriptor, const std::string &path) {
   return Bytes{std::as_bytes(std::span(*content)), content};
 }
 
+files::ReadFiles &readFiles() {
+  static files::ReadFiles files;
+  return files;
+}
+
+static Diagnostic notRegular(const std::string &path, mode_t mode) {
+  return cannotRead(path, S_ISDIR(mode)    ? strerror(EISDIR)
+                          : S_ISFIFO(mode) ? "it is a pipe"
+                                           : "it is a device");
+}
+
 Result<Bytes> readFile(const std::string &path) {
   Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat info;
   if (file.get() < 0 || fstat(file.get(), &info) != 0)
-    return cannotRead(path, errno);
-  if (S_ISDIR(info.st_mode))
-    return cannotRead(path, EISDIR);
-  if (!S_ISREG(info.st_mode) || info.st_size == 0)
+    return cannotRead(path, strerror(errno));
+  if (S_ISDIR(info.st_mode) || S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode))
+    return notRegular(path, info.st_mode);
+  if (!S_ISREG(info.st_mode))
+    return readStream(file.get(), path);
+  readFiles().add(info, path);
+  if (info.st_size == 0) // files of /proc say so, too
     return readStream(file.get(), path);
   auto size = static_cast<size_t>(info.st_size);
   void *memory = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (memory == MAP_FAILED)
-    return cannotRead(path, errno);
+    return cannotRead(path, strerror(errno));
   std::shared_ptr<const void> storage(memory, [size](const void *p) { munmap(const_cast<void *>(p), size); });
   return Bytes{{static_cast<const std::byte *>(memory), size}, std::move(storage)};
 }
 
 Result<std::string> readPrefix(const std::string &path, size_t count) {
-  Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0)
-    return cannotRead(path, errno);
+  // O_NONBLOCK: a pipe must be refused, not waited for.
+  Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat info;
+  if (file.get() < 0 || fstat(file.get(), &info) != 0)
+    return cannotRead(path, strerror(errno));
+  if (!S_ISREG(info.st_mode))
+    return notRegular(path, info.st_mode);
+  readFiles().add(info, path);
   std::string prefix(count, '\0');
   ssize_t got = read(file.get(), prefix.data(), count);
   if (got < 0)
-    return cannotRead(path, errno);
+    return cannotRead(path, strerror(errno));
   prefix.resize(static_cast<size_t>(got));
   return prefix;
 }
 
-static mode_t creationMode() {
-  mode_t mask = umask(0);
-  umask(mask);
-  return 0666 & ~mask;
+static MaybeProblem asProblem(const files::MaybeOutputProblem &problem) {
+  if (!problem)
+    return std::nullopt;
+  Diagnostic diagnostic = ioProblem(problem->code == 5014 ? "TW5014" : "TW5102", problem->message);
+  diagnostic.hint = problem->hint;
+  return diagnostic;
 }
 
 Result<OutputFile> OutputFile::create(const std::string &path) {
-  OutputFile file;
-  file.path = path;
-  struct stat info;
-  bool exists = stat(path.c_str(), &info) == 0;
-  if (exists && S_ISDIR(info.st_mode))
-    return file.failure(EISDIR);
-  if (exists && !S_ISREG(info.st_mode)) {
-    file.descriptor = open(path.c_str(), O_WRONLY | O_CLOEXEC);
-    return file.descriptor < 0 ? Result<OutputFile>(file.failure(errno))
-                               : Result<OutputFile>(std::move(file));
-  }
-  // A link keeps pointing to the file: its target is replaced.
-  std::error_code ignored;
-  if (exists && std::filesystem::is_symlink(path, ignored))
-    file.path = std::filesystem::canonical(path, ignored).string();
-  file.temporary = file.path + ".XXXXXX";
-  file.descriptor = mkostemp(file.temporary.data(), O_CLOEXEC);
-  if (file.descriptor < 0) {
-    file.temporary.clear();
-    return file.failure(errno);
-  }
-  fchmod(file.descriptor, exists ? info.st_mode & 07777 : creationMode());
-  return file;
+  OutputFile output;
+  if (auto problem = asProblem(output.file.create(path, readFiles())))
+    return *problem;
+  return output;
 }
 
-OutputFile::OutputFile(OutputFile &&other) noexcept
-    : path(std::move(other.path)), temporary(std::exchange(other.temporary, {})),
-      descriptor(std::exchange(other.descriptor, -1)) {}
-
-OutputFile::~OutputFile() {
-  if (descriptor >= 0)
-    close(descriptor);
-  if (!temporary.empty())
-    unlink(temporary.c_str());
-}
-
-Diagnostic OutputFile::failure(int error) const {
-  return ioProblem("TW5102", fmt::format("cannot write '{}'", path), error);
-}
-
-MaybeProblem OutputFile::write(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    ssize_t count = ::write(descriptor, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count < 0)
-      return failure(errno);
-    bytes = bytes.subspan(static_cast<size_t>(count));
-  }
-  return std::nullopt;
-}
+MaybeProblem OutputFile::write(std::span<const std::byte> bytes) { return asProblem(file.write(bytes)); }
 
 MaybeProblem OutputFile::write(std::string_view text) { return write(std::as_bytes(std::span(text))); }
 
-MaybeProblem OutputFile::commit() {
-  // Some file systems report a full disk only when the file is closed.
-  if (close(std::exchange(descriptor, -1)) != 0)
-    return failure(errno);
-  if (!temporary.empty() && rename(temporary.c_str(), path.c_str()) != 0)
-    return failure(errno);
-  temporary.clear();
-  return std::nullopt;
-}
+MaybeProblem OutputFile::commit() { return asProblem(file.commit()); }
 
-Result<TemporaryFolder> TemporaryFolder::create() {
+/// In memory where the file system knows no nameless files, or runs no code.
+static int openNameless() {
   const char *root = std::getenv("TMPDIR");
-  std::string folder = std::string(root && *root ? root : "/tmp") + "/tilewright-XXXXXX";
-  if (!mkdtemp(folder.data()))
-    return ioProblem("TW5104", fmt::format("cannot make a temporary folder '{}'", folder), errno);
-  return TemporaryFolder(folder);
+  const int number = open(root && *root ? root : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  struct statvfs facts;
+  if (number >= 0 && fstatvfs(number, &facts) == 0 && !(facts.f_flag & ST_NOEXEC))
+    return number;
+  if (number >= 0)
+    close(number);
+  return memfd_create("tilewright", MFD_CLOEXEC);
 }
 
-void TemporaryFolder::remove() {
-  std::error_code ignored;
-  if (!folder.empty())
-    std::filesystem::remove_all(folder, ignored);
-  folder.clear();
+Result<PrivateFile> PrivateFile::create() {
+  PrivateFile file(openNameless());
+  if (file.number < 0)
+    return ioProblem("TW5104", "cannot make a temporary file", errno);
+  return file;
 }
+
+PrivateFile::~PrivateFile() {
+  if (number >= 0)
+    close(number);
+}
+
+std::string PrivateFile::path() const { return fmt::format("/proc/self/fd/{}", number); }
 
 } // namespace tilewright::tools

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "Diagnostics.h"
+#include "files/OutputFile.h"
 
 #include <cstddef>
 #include <memory>
@@ -29,45 +30,45 @@ struct Buffer {
 };
 Result<Buffer> allocate(size_t count);
 
-/// Map a regular file; read anything else (a pipe) into memory.
+/// Map a regular file; read a pipe into memory. Devices are refused: some never end.
 Result<Bytes> readFile(const std::string &path);
 
-/// The first `count` bytes of a file, fewer when it is shorter.
+/// The first `count` bytes of a regular file, fewer when it is shorter.
 Result<std::string> readPrefix(const std::string &path, size_t count);
 
-/// A file being written. A regular file is written under a temporary name in the same folder and takes its
-/// name in commit(); without commit() nothing is left. A device or a pipe is written directly.
+/// What this process has read from: nothing is written over it. readFile() and readPrefix() add to it.
+files::ReadFiles &readFiles();
+
+/// A file being written; see files::OutputFile.
 class OutputFile {
 public:
   static Result<OutputFile> create(const std::string &path);
-  OutputFile(OutputFile &&other) noexcept;
-  OutputFile &operator=(OutputFile &&) = delete;
-  ~OutputFile();
   MaybeProblem write(std::span<const std::byte> bytes);
   MaybeProblem write(std::string_view text);
   MaybeProblem commit();
 
 private:
-  OutputFile() = default;
-  Diagnostic failure(int error) const;
-  std::string path, temporary;
-  int descriptor = -1;
+  files::OutputFile file;
 };
 
-/// A private folder for temporary files, in TMPDIR or /tmp; removed with everything in it at the end of its
-/// life.
-class TemporaryFolder {
+/// A private file without a name, on the disk of TMPDIR or /tmp, else in memory: whatever ends the process,
+/// nothing is left.
+class PrivateFile {
 public:
-  static Result<TemporaryFolder> create();
-  TemporaryFolder(TemporaryFolder &&other) noexcept : folder(std::exchange(other.folder, {})) {}
-  TemporaryFolder &operator=(TemporaryFolder &&) = delete;
-  ~TemporaryFolder() { remove(); }
-  const std::string &path() const { return folder; }
-  void remove();
+  static Result<PrivateFile> create();
+  PrivateFile(PrivateFile &&other) noexcept : number(std::exchange(other.number, -1)) {}
+  PrivateFile &operator=(PrivateFile &&other) noexcept {
+    std::swap(number, other.number);
+    return *this;
+  }
+  ~PrivateFile();
+  int descriptor() const { return number; }
+  /// Leads to the file in this process and in those that it forks, as long as it is open.
+  std::string path() const;
 
 private:
-  explicit TemporaryFolder(std::string folder) : folder(std::move(folder)) {}
-  std::string folder;
+  explicit PrivateFile(int number) : number(number) {}
+  int number;
 };
 
 } // namespace tilewright::tools

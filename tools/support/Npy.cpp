@@ -305,8 +305,20 @@ static bool decodeStrings(std::span<const std::byte> elements, const ElementType
   return true;
 }
 
-Result<Tensor> readNpy(const Bytes &file, const std::string &what) {
-  auto found = findHeader(file.view);
+namespace {
+
+/// What a header promises.
+struct Promise {
+  Header header;
+  ElementType type;
+  size_t start = 0; ///< where the elements begin
+  size_t count = 0, bytes = 0;
+};
+
+} // namespace
+
+static Result<Promise> readPromise(std::span<const std::byte> file, const std::string &what) {
+  auto found = findHeader(file);
   if (!found)
     return damaged(what, "it has no .npy header of version 1 to 3");
   auto header = HeaderParser(found->first).parse();
@@ -324,22 +336,30 @@ Result<Tensor> readNpy(const Bytes &file, const std::string &what) {
   auto count = checkedElementCount(header->shape, type->bytes);
   if (!count)
     return damaged(what, "its shape is too large");
-  size_t room = file.size() - found->second, size = *count * type->bytes;
+  return Promise{std::move(*header), *type, found->second, *count, *count * type->bytes};
+}
+
+Result<Tensor> readNpy(const Bytes &file, const std::string &what) {
+  auto promise = readPromise(file.view, what);
+  if (!promise)
+    return promise.problem();
+  const auto &[header, type, start, count, size] = *promise;
+  const size_t room = file.size() - start;
   // An empty string type takes no bytes: the count must be bounded by something the file really has.
-  if (size > room || (!type->bytes && *count > (1u << 20)))
+  if (size > room || (!type.bytes && count > (1u << 20)))
     return damaged(what,
                    fmt::format("it is truncated: {} bytes of elements where {} are needed", room, size));
-  Bytes elements = file.piece(found->second, size);
-  if (needsCopy(*type, *header, elements.view)) {
-    auto copy = rearrange(elements, *type, *header);
+  Bytes elements = file.piece(start, size);
+  if (needsCopy(type, header, elements.view)) {
+    auto copy = rearrange(elements, type, header);
     if (!copy)
       return copy.problem();
     elements = *copy;
   }
-  Tensor tensor{type->dtype, header->shape, {}, {}};
-  if (type->dtype != TW_STRING)
+  Tensor tensor{type.dtype, header.shape, {}, {}};
+  if (type.dtype != TW_STRING)
     tensor.bytes = elements;
-  else if (!decodeStrings(elements.view, *type, *count, tensor.strings))
+  else if (!decodeStrings(elements.view, type, count, tensor.strings))
     return damaged(what, "a string holds an invalid code point");
   return tensor;
 }
@@ -451,22 +471,50 @@ Result<NpzReader> NpzReader::open(const std::string &path) {
   return NpzReader(path, std::move(*zip));
 }
 
-Result<Tensor> NpzReader::read(const std::string &name) const {
-  // As in NumPy, the last of equal names counts.
+/// As in NumPy, the last of equal names counts.
+const ZipReader::Entry *NpzReader::find(const std::string &name) const {
   auto found = std::find(arrays.rbegin(), arrays.rend(), name);
-  if (found == arrays.rend())
-    return invalidProblem("TW5301", fmt::format("'{}' holds no array '{}'", path, name));
-  auto content = zip.read(zip.entries()[static_cast<size_t>(arrays.rend() - found) - 1]);
-  if (!content)
-    return content.problem();
-  return readNpy(*content, fmt::format("{}:{}", path, name));
+  return found == arrays.rend() ? nullptr : &zip.entries()[static_cast<size_t>(arrays.rend() - found) - 1];
 }
 
-MaybeProblem writeNpz(const std::string &path, const std::vector<NamedTensor> &tensors) {
-  auto output = OutputFile::create(path);
-  if (!output)
-    return output.problem();
-  ZipWriter zip(*output);
+std::string NpzReader::what(const std::string &name) const { return fmt::format("{}:{}", path, name); }
+
+bool NpzReader::isCompressed(const std::string &name) const {
+  const ZipReader::Entry *entry = find(name);
+  return entry && entry->method != 0;
+}
+
+/// More than any array's header takes that is not a structure.
+static constexpr size_t longestHeader = 65536;
+
+Result<Tensor> NpzReader::describe(const std::string &name) const {
+  const ZipReader::Entry *entry = find(name);
+  if (!entry)
+    return invalidProblem("TW5301", fmt::format("'{}' holds no array '{}'", path, name));
+  auto start = zip.readStart(*entry, longestHeader);
+  if (!start)
+    return start.problem();
+  auto promise = readPromise(start->view, what(name));
+  if (!promise)
+    return promise.problem();
+  const uint64_t needed = promise->start + promise->bytes;
+  if (entry->bytes != needed && entry->method != 0)
+    return damaged(what(name),
+                   fmt::format("it has {} bytes where its header asks for {}", entry->bytes, needed));
+  return Tensor{promise->type.dtype, promise->header.shape, {}, {}};
+}
+
+Result<Tensor> NpzReader::read(const std::string &name) const {
+  if (auto described = describe(name); !described)
+    return described.problem();
+  auto content = zip.read(*find(name));
+  if (!content)
+    return content.problem();
+  return readNpy(*content, what(name));
+}
+
+MaybeProblem writeNpz(OutputFile &output, const std::vector<NamedTensor> &tensors) {
+  ZipWriter zip(output);
   for (const auto &[name, tensor] : tensors) {
     if (name.size() > 0xfff0)
       return invalidProblem("TW5204", fmt::format("the name of output '{}...' is too long for a .npz file",
@@ -480,7 +528,7 @@ MaybeProblem writeNpz(const std::string &path, const std::vector<NamedTensor> &t
   }
   if (auto problem = zip.finish())
     return problem;
-  return output->commit();
+  return output.commit();
 }
 
 } // namespace tilewright::tools

@@ -32,16 +32,23 @@ class NpzReader {
 public:
   static Result<NpzReader> open(const std::string &path);
   const std::vector<std::string> &names() const { return arrays; }
+  /// Whether the array's elements have to be decompressed: nobody should before he has looked at describe().
+  bool isCompressed(const std::string &name) const;
+  /// Type and shape, from the array's header alone, and no elements.
+  Result<Tensor> describe(const std::string &name) const;
+  /// The array. One whose file does not have exactly the bytes that its header says is not decompressed.
   Result<Tensor> read(const std::string &name) const;
 
 private:
   NpzReader(std::string path, ZipReader zip);
+  const ZipReader::Entry *find(const std::string &name) const;
+  std::string what(const std::string &name) const;
   std::string path;
   ZipReader zip;
   std::vector<std::string> arrays;
 };
 
-/// Write all tensors as an uncompressed .npz that numpy.load reads; nothing is left behind on failure.
-MaybeProblem writeNpz(const std::string &path, const std::vector<NamedTensor> &tensors);
+/// Write all tensors as an uncompressed .npz that numpy.load reads, and commit it.
+MaybeProblem writeNpz(OutputFile &output, const std::vector<NamedTensor> &tensors);
 
 } // namespace tilewright::tools

@@ -164,18 +164,58 @@ static bool inflateInto(std::span<const std::byte> packed, std::span<std::byte> 
   return state == Z_STREAM_END && produced == target.size();
 }
 
+/// How many bytes of `target` the start of `packed` fills; nothing when it is damaged.
+static std::optional<size_t> inflateStart(std::span<const std::byte> packed, std::span<std::byte> target) {
+  z_stream stream{};
+  if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
+    return std::nullopt;
+  // Nothing grows when it is compressed by more than a few bytes in 16 KB.
+  stream.next_in = reinterpret_cast<Bytef *>(const_cast<std::byte *>(packed.data()));
+  stream.avail_in = static_cast<uInt>(std::min<size_t>(packed.size(), 2 * target.size() + 1024));
+  stream.next_out = reinterpret_cast<Bytef *>(target.data());
+  stream.avail_out = static_cast<uInt>(target.size());
+  const int state = inflate(&stream, Z_SYNC_FLUSH);
+  inflateEnd(&stream);
+  const bool sound = state == Z_OK || state == Z_STREAM_END || state == Z_BUF_ERROR;
+  return sound ? std::optional(target.size() - stream.avail_out) : std::nullopt;
+}
+
 static uint32_t checksum(uint32_t sum, std::span<const std::byte> bytes) {
   if (bytes.empty()) // zlib takes a null pointer for a wish to start anew
     return sum;
   return static_cast<uint32_t>(crc32_z(sum, reinterpret_cast<const Bytef *>(bytes.data()), bytes.size()));
 }
 
-Result<Bytes> ZipReader::read(const Entry &entry) const {
+MaybeProblem ZipReader::checkMethod(const Entry &entry) const {
   if (entry.flags & encrypted)
     return damaged(fmt::format("entry '{}' is encrypted", entry.name));
   if (entry.method != 0 && entry.method != 8)
     return damaged(
         fmt::format("entry '{}' is compressed by method {}; only deflate is read", entry.name, entry.method));
+  return std::nullopt;
+}
+
+Result<Bytes> ZipReader::readStart(const Entry &entry, size_t count) const {
+  if (auto problem = checkMethod(entry))
+    return *problem;
+  auto packed = packedContent(entry);
+  if (!packed)
+    return packed;
+  count = std::min<uint64_t>(count, entry.bytes);
+  if (entry.method == 0)
+    return packed->piece(0, std::min(count, packed->size()));
+  auto buffer = allocate(count);
+  if (!buffer)
+    return buffer.problem();
+  auto produced = inflateStart(packed->view, {buffer->data, count});
+  if (!produced)
+    return damaged(fmt::format("entry '{}' does not decompress", entry.name));
+  return buffer->bytes.piece(0, *produced);
+}
+
+Result<Bytes> ZipReader::read(const Entry &entry) const {
+  if (auto problem = checkMethod(entry))
+    return *problem;
   auto packed = packedContent(entry);
   if (!packed)
     return packed;

@@ -27,8 +27,11 @@ public:
   const std::vector<Entry> &entries() const { return directory; }
   /// The content of an entry: a view of the file when it is stored, fresh memory when it is compressed.
   Result<Bytes> read(const Entry &entry) const;
+  /// The first bytes of its content, at most `count`, whatever its size. Its checksum is not looked at.
+  Result<Bytes> readStart(const Entry &entry, size_t count) const;
 
 private:
+  MaybeProblem checkMethod(const Entry &entry) const;
   Diagnostic damaged(const std::string &why) const;
   Result<Bytes> packedContent(const Entry &entry) const;
   MaybeProblem readDirectory();

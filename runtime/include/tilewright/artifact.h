@@ -14,11 +14,10 @@
 extern "C" {
 #endif
 
-#define TW_ABI_VERSION 1
+#define TW_ABI_VERSION 2
 #define TW_DESCRIPTOR_SYMBOL "tilewright_model"
-#define TW_DESCRIPTOR_MAGIC 0x31305754u /* "TW01" */
-/// The last 32 bytes of an artifact with embedded weights: tw_trailer.
-#define TW_TRAILER_MAGIC 0x5354485754474557ull
+#define TW_DESCRIPTOR_MAGIC 0x31305754u        /* "TW01" */
+#define TW_TRAILER_MAGIC 0x324c414553575400ull /* "\0TWSEAL2" */
 
 typedef struct tw_frame tw_frame;
 
@@ -28,7 +27,7 @@ enum {
   TW_FAIL_SHAPE = 2,       ///< dimension a where b was needed
   TW_FAIL_RESHAPE = 3,     ///< a elements cannot be reshaped into b
   TW_FAIL_SIZE = 4,        ///< a value a used as a size or count is negative or above the limit b
-  TW_FAIL_MEMORY = 5,      ///< a bytes cannot be allocated
+  TW_FAIL_MEMORY = 5,      ///< a bytes cannot be allocated; -1: more than 64 bits can count
   TW_FAIL_DIVIDE = 6,      ///< integer division by zero
   TW_FAIL_UNSUPPORTED = 7, ///< a value only known at run time asks for what was not compiled
   TW_FAIL_ASSUMPTION = 9,  ///< a condition or size is a where the program was compiled for b only
@@ -136,6 +135,7 @@ typedef struct tw_buffer_info {
   uint32_t alias; ///< another buffer whose memory this one is, or UINT32_MAX. An output aliased to an input
                   ///< is copied by the runtime after the run.
   uint32_t align; ///< a power of two up to 4096; what is below 64 counts as 64
+  uint32_t site;  ///< growable ones: 1 + the site to name when it cannot grow; 0: none
 } tw_buffer_info;
 
 typedef struct tw_io_dim {
@@ -213,15 +213,33 @@ typedef struct tw_descriptor {
   /// buffer may be the caller's.
   void (*output_dims)(const int64_t *symbols, int64_t *dims);
   const char *weights_file; ///< null: embedded; else the file name, in the artifact's folder
-  uint8_t weights_id[16];   ///< equal in artifact and weights file's trailer
+  uint8_t weights_id[16];   ///< equal in the trailer of the file that has the weights
 } tw_descriptor;
 
-/// Ends an artifact with embedded weights, and a side weights file.
+/// A part of the weights. What no block covers is zero.
+typedef struct tw_block {
+  uint64_t offset; ///< from the start of the weights
+  uint64_t bytes;
+  uint64_t digest[2]; ///< digest.hpp
+} tw_block;
+
+/// Ends every file: an artifact, and a side weights file, which has no code.
+///
+///   shared object | zeros to a page | weights | at least 64 zeros | tw_block[block_count] | tw_trailer
+///
+/// Every byte is covered: by a digest, or by having to be zero. So a changed bit is found, whatever it means.
 typedef struct tw_trailer {
   uint64_t magic;
-  uint64_t weights_offset; ///< from the start of the file, a multiple of 4096, behind everything the ELF
-                           ///< headers describe
-  uint8_t weights_id[16];
+  uint64_t file_bytes; ///< all of it
+  uint64_t code_bytes; ///< the shared object
+  uint64_t code_digest[2];
+  uint64_t weights_offset;             ///< from the start of the file, a multiple of 4096
+  uint64_t weight_bytes;               ///< 0 in an artifact whose weights are elsewhere
+  uint64_t blocks_offset, block_count; ///< in the order of their offsets
+  uint64_t blocks_digest[2];
+  uint8_t weights_id[16]; ///< ties code and weights of one compilation together
+  uint64_t owner;     ///< of side weights: digest of the artifact's file name, for whoever writes the next
+  uint64_t digest[2]; ///< of all before, in this trailer
 } tw_trailer;
 
 #ifdef __cplusplus

@@ -13,6 +13,9 @@
 #ifndef FEATURES
 #define FEATURES 0
 #endif
+#ifndef WEIGHT_BYTES
+#define WEIGHT_BYTES 16
+#endif
 #ifndef SIDE_FILE
 #define SIDE_FILE 0
 #endif
@@ -49,7 +52,7 @@ EXPORT const tw_descriptor tilewright_model = {
     .size = SIZE,
     .abi = ABI,
     .cpu_features = FEATURES,
-    .weight_bytes = 16,
+    .weight_bytes = WEIGHT_BYTES,
     .input_count = 1,
     .output_count = 1,
     .buffer_count = 2,

@@ -6,8 +6,10 @@ static const tw_io_dim dims[] = {CONSTANT(CONTROL_LENGTH)};
 static const tw_io_info inputs[] = {
     {.name = "orders", .dtype = TW_I64, .rank = 1, .dims = dims, .buffer = 0}};
 static const tw_io_info outputs[] = {{.name = "out", .dtype = TW_I64, .rank = 1, .dims = dims, .buffer = 1}};
-static const tw_buffer_info buffers[] = {
-    INPUT_BUFFER(0), OUTPUT_BUFFER(0), ARENA_BUFFER(0, 9), {.kind = TW_BUFFER_GROWABLE, .alias = NO_ALIAS}};
+static const tw_buffer_info buffers[] = {INPUT_BUFFER(0),
+                                         OUTPUT_BUFFER(0),
+                                         ARENA_BUFFER(0, 9),
+                                         {.kind = TW_BUFFER_GROWABLE, .alias = NO_ALIAS, .site = 1}};
 static const tw_site_info sites[] = {{"gather_3", "Gather", "indices"}, {"", "Reshape", "shape"}};
 static const tw_launch_info launches[] = {{"first"}, {"body"}, {"never"}, {"last"}};
 
