@@ -304,6 +304,7 @@ llvm::Expected<std::string> Compilation::compileProgram(std::string *text, Strin
   for (codegen::ShapeCheck &check : checks) {
     check.site = sites.size();
     sites.push_back(siteOf(check.node));
+    sites.back().sizes = check.what;
   }
   for (kernel::LaunchOp launch : plan->launches) {
     auto nodes = launch->getAttrOfType<ArrayAttr>("nodes");

@@ -398,6 +398,7 @@ void GraphImporter::importOperator(const onnx::Node &node, Scope &scope, int ops
     return poison(node, scope);
   NodeImporter importer(*this, node, builder, locationOf(node), symbols, opset);
   Block *block = builder.getBlock();
+  Operation *before = block->empty() ? nullptr : &block->back();
   if (tensorsOnly)
     noteSuspect(importer);
   std::optional<uint64_t> squeezed = squeezedOperands(importer);
@@ -406,6 +407,7 @@ void GraphImporter::importOperator(const onnx::Node &node, Scope &scope, int ops
     keepSqueezed(importer, *squeezed);
   }
   builder.setInsertionPointToEnd(block); // wherever a failed If or Loop left off
+  refuseImpossible(importer, before ? std::next(before->getIterator()) : block->begin(), block->end());
   for (size_t index = 0; index < node.outputs.size(); ++index) {
     std::string_view name = node.outputs[index];
     if (name.empty())
@@ -416,6 +418,18 @@ void GraphImporter::importOperator(const onnx::Node &node, Scope &scope, int ops
               (llvm::Twine(node.opType) + "'s output " + llvm::Twine(index) + " is not supported").str(), "",
               std::string(node.name), std::string(node.opType), std::string(name)});
     define(scope, name, importer.failed ? Value() : value, &node);
+  }
+}
+
+/// An op that can work for no sizes comes from a node that fits nothing.
+void GraphImporter::refuseImpossible(NodeImporter &n, Block::iterator first, Block::iterator last) {
+  auto refuse = [&](const Relation &relation) {
+    if (!n.failed && decide(relation, &symbols) == Verdict::Disproved)
+      n.fail("TW2005", disproof(relation, symbols.names()));
+  };
+  for (Operation &op : llvm::make_range(first, last)) {
+    constraintsOf(&op, refuse);
+    constraintsOfSizes(&op, refuse);
   }
 }
 

@@ -77,6 +77,7 @@ private:
   bool requireTensors(const onnx::Node &node);
   void removeSequences();
   void importOperator(const onnx::Node &node, Scope &scope, int opset);
+  void refuseImpossible(NodeImporter &n, mlir::Block::iterator first, mlir::Block::iterator last);
   void importCall(const onnx::Node &node, const onnx::Function &function, Scope &scope);
   bool bindCall(const onnx::Node &node, const onnx::Function &function, const Scope &caller, Scope &body);
   void define(Scope &scope, std::string_view name, mlir::Value value, const onnx::Node *node);

@@ -5,6 +5,7 @@
 /// table. Nothing after the frontend knows ONNX.
 #pragma once
 #include "frontend/reader/OnnxModel.h"
+#include "ir/Constraints.h"
 #include "ir/GraphBuilder.h"
 #include "mlir/IR/OwningOpRef.h"
 #include <functional>
@@ -84,6 +85,17 @@ public:
   /// `value`, whose dimensions in the bit mask `dims` are dropped when they are 1 at run time. Only
   /// element-wise operators, those that number dimensions from the front and the model's outputs may use it.
   mlir::Value squeezeAtRunTime(mlir::Value value, uint64_t dims);
+
+  // Relations between sizes: proved, or disproved (TW2005, false), or recorded as a check of the program
+  // (graph.require). `what` says in words which sizes they are.
+  bool requireEqual(mlir::AffineExpr have, mlir::AffineExpr want, const llvm::Twine &what);
+  /// The same, or `have` is 1.
+  bool requireRepeatable(mlir::AffineExpr have, mlir::AffineExpr want, const llvm::Twine &what);
+  bool requireAtMost(mlir::AffineExpr have, mlir::AffineExpr want, const llvm::Twine &what);
+  bool requireAtLeast(mlir::AffineExpr have, mlir::AffineExpr want, const llvm::Twine &what);
+  bool holds(const Relation &relation);
+  /// Every element of an integer tensor lies in [lo, hi]: the same for values.
+  bool requireWithin(mlir::Value values, mlir::AffineExpr lo, mlir::AffineExpr hi, const llvm::Twine &what);
 
   /// axis in [-rank, rank) made non-negative, else a diagnostic and nothing.
   std::optional<int64_t> axis(int64_t value, int64_t rank);

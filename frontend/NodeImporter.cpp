@@ -113,6 +113,62 @@ Value NodeImporter::sparseAttr(const onnx::SparseTensor &tensor) {
   return value;
 }
 
+//===- Relations between sizes ----------------------------------------------------------===//
+
+bool NodeImporter::holds(const Relation &relation) {
+  Verdict verdict = decide(relation, &symbols);
+  if (verdict == Verdict::Disproved)
+    fail("TW2005", disproof(relation, symbols.names()));
+  if (verdict != Verdict::Undecided)
+    return verdict == Verdict::Proved;
+  Dims sizes{canonical(relation.have), canonical(relation.want)};
+  if (relation.when)
+    sizes.push_back(canonical(relation.when));
+  graph::RequireOp::create(b, loc, relation.kind, mapOf(sizes, b.getContext()), relation.what);
+  return true;
+}
+
+bool NodeImporter::requireEqual(AffineExpr have, AffineExpr want, const llvm::Twine &what) {
+  return holds({graph::RelationKind::equal, have, want, what.str()});
+}
+
+bool NodeImporter::requireRepeatable(AffineExpr have, AffineExpr want, const llvm::Twine &what) {
+  return holds({graph::RelationKind::repeat, have, want, what.str()});
+}
+
+bool NodeImporter::requireAtMost(AffineExpr have, AffineExpr want, const llvm::Twine &what) {
+  return holds({graph::RelationKind::at_most, have, want, what.str()});
+}
+
+bool NodeImporter::requireAtLeast(AffineExpr have, AffineExpr want, const llvm::Twine &what) {
+  return holds({graph::RelationKind::at_least, have, want, what.str()});
+}
+
+bool NodeImporter::requireWithin(Value values, AffineExpr lo, AffineExpr hi, const llvm::Twine &what) {
+  auto type = llvm::cast<RankedTensorType>(values.getType());
+  Dims elements;
+  if (auto known =
+          type.hasStaticShape() && type.getNumElements() <= 64 ? symbolicValue(values) : std::nullopt)
+    elements.append(known->begin(), known->end());
+  else if (auto constants = constantInts(values))
+    for (int64_t value : *constants)
+      elements.push_back(dim(value));
+  else {
+    // Of no elements these are the ends of the type, which say nothing.
+    Type wide = IntegerType::get(b.getContext(), 64, IntegerType::Signed);
+    Value numbers = GraphBuilder::cast(values, wide);
+    SmallVector<int64_t> all = llvm::to_vector(llvm::seq<int64_t>(0, rank(numbers)));
+    Value least = reduce(graph::ReduceKind::rmin, numbers, all),
+          most = maximum(reduce(graph::ReduceKind::rmax, numbers, all), scalarInt(wide, -INT64_MAX));
+    Value ends = concat({reshape(least, {dim(1)}), reshape(most, {dim(1)})}, 0);
+    elements = valueOrDefine(ends, "value", -INT64_MAX);
+    return requireAtLeast(elements[0], lo, what) && requireAtMost(elements[1], hi, what);
+  }
+  return llvm::all_of(elements, [&](AffineExpr element) {
+    return requireAtLeast(element, lo, what) && requireAtMost(element, hi, what);
+  });
+}
+
 //===- Values known at compile time --------------------------------------------------===//
 
 std::optional<int64_t> NodeImporter::axis(int64_t value, int64_t rank) {

@@ -47,6 +47,8 @@ def Graph_PadMode : Graph_Kind<"PadMode", "what lies outside", [
   Case<"constant", 0>, Case<"edge", 1>, Case<"reflect", 2>, Case<"wrap", 3>]>;
 def Graph_ScatterKind : Graph_Kind<"ScatterKind", "how an update meets the old value", [
   Case<"assign", 0>, Case<"sadd", 1>, Case<"smul", 2>, Case<"smax", 3>, Case<"smin", 4>]>;
+def Graph_RelationKind : Graph_Kind<"RelationKind", "what two sizes, have and want, must be to each other", [
+  Case<"equal", 0>, Case<"reshape", 1>, Case<"repeat", 2>, Case<"either", 3>, Case<"at_most", 4>, Case<"at_least", 5>]>;
 def Graph_WindowKind : Graph_Kind<"WindowKind", "reduction over a sliding window", [
   Case<"wmax", 0>, Case<"wsum", 1>, Case<"wargmax", 2>]>;
 
@@ -59,6 +61,7 @@ def Graph_CompareAttr : Graph_Enum<Graph_CompareKind>;
 def Graph_ReduceAttr : Graph_Enum<Graph_ReduceKind>;
 def Graph_PadAttr : Graph_Enum<Graph_PadMode>;
 def Graph_ScatterAttr : Graph_Enum<Graph_ScatterKind>;
+def Graph_RelationAttr : Graph_Enum<Graph_RelationKind>;
 def Graph_WindowAttr : Graph_Enum<Graph_WindowKind>;
 
 #endif

@@ -50,6 +50,16 @@ def Graph_DefineOp : Graph_Op<"define"> {
   let assemblyFormat = "$values $symbols attr-dict `:` type($values)";
 }
 
+def Graph_RequireOp : Graph_Op<"require"> {
+  let summary = "two sizes must fit, or the run fails";
+  let description = [{`sizes` are have, want and possibly when; `what` says in words what they are. C1: two or three expressions.
+    equal: the same. reshape: the same, as counts of elements. repeat: the same, or have is 1. either: the same, or one of them is 1. at_most: have <= want.
+    at_least: have >= want. Nothing is asked where `when` is 0. Importers write one for each relation that cannot be decided when the model is compiled; it is
+    taken out, as a check of its block, before passes run.}];
+  let arguments = (ins Graph_RelationAttr:$kind, AffineMapAttr:$sizes, StrAttr:$what);
+  let assemblyFormat = "$kind $sizes $what attr-dict";
+}
+
 //===- Element-wise: operands and result have one shape -------------------------===//
 class Graph_Elementwise<string mnemonic, list<Trait> traits = []> : Graph_PureOp<mnemonic, traits>;
 def Graph_UnaryOp : Graph_Elementwise<"unary"> {

@@ -1,6 +1,5 @@
 // Verifiers: the numbered constraints of GraphOps.td and KernelOps.td.
-#include "ir/Graph.h"
-#include "ir/Symbols.h"
+#include "ir/Constraints.h"
 
 using namespace mlir;
 using namespace tilewright;
@@ -14,6 +13,16 @@ Type elementOf(Value value) { return tensorOf(value).getElementType(); }
 int64_t rankOf(Value value) { return tensorOf(value).getRank(); }
 
 bool sameShape(Value a, Value b) { return dimsOf(a) == dimsOf(b); }
+
+/// What sizes must be to each other, as far as constants decide it (ir/Constraints.h).
+LogicalResult requireConstraints(Operation *op) {
+  std::string problem;
+  constraintsOf(op, [&](const Relation &relation) {
+    if (problem.empty() && decide(relation, nullptr) == Verdict::Disproved)
+      problem = disproof(relation, {});
+  });
+  return problem.empty() ? success() : LogicalResult(op->emitOpError(problem));
+}
 
 LogicalResult requireSameShape(Operation *op, Value a, Value b) {
   if (sameShape(a, b))
@@ -85,6 +94,13 @@ LogicalResult DefineOp::verify() {
   if (type.getRank() > 1 || !type.hasStaticShape() || type.getNumElements() != int64_t(getSymbols().size()))
     return emitOpError("C1: needs one element for each symbol");
   return success();
+}
+
+LogicalResult RequireOp::verify() {
+  size_t count = getSizes().getNumResults();
+  if (count != 2 && count != 3)
+    return emitOpError("C1: needs two sizes, and possibly when they matter");
+  return success(); // a relation that never holds fails where it runs
 }
 
 LogicalResult UnaryOp::verify() {
@@ -194,7 +210,7 @@ LogicalResult ConcatOp::verify() {
     if (from.size() != to.size() || elementOf(operand) != elementOf(getResult()))
       return emitOpError("operands differ in rank or element type");
   }
-  return success();
+  return requireConstraints(*this);
 }
 
 LogicalResult PadOp::verify() {
@@ -202,7 +218,9 @@ LogicalResult PadOp::verify() {
     return emitOpError("the fill value must be a scalar of the operand's element type");
   if (failed(requireCount(*this, "low", getLow().getNumResults(), rankOf(getOperand()))))
     return failure();
-  return requireCount(*this, "result shape", rankOf(getResult()), rankOf(getOperand()));
+  if (failed(requireCount(*this, "result shape", rankOf(getResult()), rankOf(getOperand()))))
+    return failure();
+  return requireConstraints(*this);
 }
 
 LogicalResult GatherOp::verify() {
@@ -219,13 +237,19 @@ LogicalResult GatherElementsOp::verify() {
     return emitOpError("indices must be si32 or si64");
   if (failed(requireAxis(*this, getAxis(), rankOf(getOperand()))))
     return failure();
-  return requireSameShape(*this, getIndices(), getResult());
+  if (rankOf(getIndices()) != rankOf(getOperand()))
+    return emitOpError("indices and operand differ in rank");
+  if (failed(requireSameShape(*this, getIndices(), getResult())))
+    return failure();
+  return requireConstraints(*this);
 }
 
 LogicalResult GatherNDOp::verify() {
   if (!isIndexTensor(getIndices()) || rankOf(getIndices()) < 1)
     return emitOpError("indices must be si32 or si64, of rank 1 at least");
-  return success();
+  if (int64_t(getBatchDims()) >= std::min(rankOf(getOperand()), rankOf(getIndices())))
+    return emitOpError("more batch dimensions than an operand has");
+  return requireConstraints(*this);
 }
 
 LogicalResult ScatterElementsOp::verify() {
@@ -234,13 +258,19 @@ LogicalResult ScatterElementsOp::verify() {
   if (failed(requireAxis(*this, getAxis(), rankOf(getOperand()))) ||
       failed(requireSameShape(*this, getIndices(), getUpdates())))
     return failure();
-  return requireSameType(*this, getOperand(), getResult());
+  if (rankOf(getIndices()) != rankOf(getOperand()))
+    return emitOpError("indices and operand differ in rank");
+  if (failed(requireSameType(*this, getOperand(), getResult())))
+    return failure();
+  return requireConstraints(*this);
 }
 
 LogicalResult ScatterNDOp::verify() {
   if (!isIndexTensor(getIndices()) || rankOf(getIndices()) < 1)
     return emitOpError("indices must be si32 or si64, of rank 1 at least");
-  return requireSameType(*this, getOperand(), getResult());
+  if (failed(requireSameType(*this, getOperand(), getResult())))
+    return failure();
+  return requireConstraints(*this);
 }
 
 LogicalResult CompactOp::verify() {
@@ -261,7 +291,9 @@ LogicalResult ReduceOp::verify() {
 LogicalResult ArgReduceOp::verify() {
   if (!elementOf(getResult()).isSignedInteger(64))
     return emitOpError("result must be si64");
-  return requireAxis(*this, getAxis(), rankOf(getOperand()));
+  if (failed(requireAxis(*this, getAxis(), rankOf(getOperand()))))
+    return failure();
+  return requireConstraints(*this);
 }
 
 LogicalResult ScanOp::verify() {
@@ -275,7 +307,11 @@ LogicalResult ScanOp::verify() {
 LogicalResult SortOp::verify() {
   if (!elementOf(getIndices()).isSignedInteger(64))
     return emitOpError("indices must be si64");
-  return requireAxis(*this, getAxis(), rankOf(getOperand()));
+  if (failed(requireAxis(*this, getAxis(), rankOf(getOperand()))))
+    return failure();
+  if (rankOf(getValues()) != rankOf(getOperand()) || rankOf(getIndices()) != rankOf(getOperand()))
+    return emitOpError("results differ from the operand in rank");
+  return requireConstraints(*this);
 }
 
 LogicalResult WindowOp::verify() {
@@ -287,7 +323,7 @@ LogicalResult WindowOp::verify() {
       failed(requireCount(*this, "C1: dilations", getDilations().size(), spatial)) ||
       failed(requireCount(*this, "C1: low", getLow().getNumResults(), spatial)))
     return failure();
-  return success();
+  return requireConstraints(*this);
 }
 
 LogicalResult ContractOp::verify() {
@@ -325,7 +361,7 @@ LogicalResult ConvOp::verify() {
   if (getGroups() < 1 || (channels && perGroup && *channels != *perGroup * int64_t(getGroups())) ||
       (outputs && *outputs % getGroups()))
     return emitOpError("C1: channels do not fit the groups");
-  return success();
+  return requireConstraints(*this);
 }
 
 LogicalResult IfOp::verify() {

@@ -53,7 +53,7 @@ struct BufferDescription {
   uint32_t site = 0;
 };
 struct SiteDescription {
-  std::string node, op, tensor;
+  std::string node, op, tensor, sizes = {};
 };
 
 /// tw_descriptor. The functions are not here: another object defines the hidden symbols `tilewright_program`,

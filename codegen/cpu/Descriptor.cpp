@@ -24,7 +24,7 @@ namespace tilewright::codegen {
 namespace {
 
 static_assert(sizeof(tw_io_dim) == 24 && sizeof(tw_io_info) == 32 && sizeof(tw_symbol_info) == 32);
-static_assert(sizeof(tw_buffer_info) == 28 && sizeof(tw_site_info) == 24 && sizeof(tw_launch_info) == 8);
+static_assert(sizeof(tw_buffer_info) == 28 && sizeof(tw_site_info) == 32 && sizeof(tw_launch_info) == 8);
 static_assert(offsetof(tw_descriptor, input_count) == 32 && offsetof(tw_descriptor, inputs) == 56 &&
               offsetof(tw_descriptor, program) == 112 && offsetof(tw_descriptor, weights_id) == 144 &&
               sizeof(tw_descriptor) == 160);
@@ -122,7 +122,7 @@ Constant *DescriptorBuilder::bufferTable(const ArtifactDescription &description)
 
 Constant *DescriptorBuilder::siteTable(const ArtifactDescription &description) {
   return tableOf(description.sites, "sites", [&](const SiteDescription &site) {
-    return record({string(site.node), string(site.op), string(site.tensor)});
+    return record({string(site.node), string(site.op), string(site.tensor), string(site.sizes)});
   });
 }
 

@@ -143,7 +143,9 @@ private:
     Value sizes = op.getArgument(1);
     // One size that does not fit is enough to refuse the run: it makes all that follow -1 as well.
     s.overflow = arith::ConstantOp::create(b, loc, b.getBoolAttr(false));
+    // A negative size is refused by the program, which can name the node, before anything runs.
     auto store = [&](Value bytes, size_t index) {
+      bytes = arith::MaxSIOp::create(b, loc, bytes, s.i64(0));
       s.store(s.select(s.overflow, s.i64(-1), bytes), s.offset(sizes, int64_t(index) * 8));
     };
     for (auto [i, buffer] : llvm::enumerate(in.plan.buffers)) {
@@ -183,7 +185,8 @@ private:
     int64_t at = 0;
     for (Value output : in.main.getBody().front().getTerminator()->getOperands())
       for (AffineExpr dim : dimsOf(output))
-        s.store(s.value(dim), s.offset(op.getArgument(1), 8 * at++));
+        s.store(arith::MaxSIOp::create(b, loc, s.value(dim), s.i64(0)), // as tilewright_sizes
+                s.offset(op.getArgument(1), 8 * at++));
     func::ReturnOp::create(b, loc);
   }
 
@@ -312,6 +315,8 @@ private:
       llvm::SmallDenseSet<unsigned> awaited, seen;
       collectSymbols(check.have, defined, awaited, seen);
       collectSymbols(check.want, defined, awaited, seen);
+      if (check.when)
+        collectSymbols(check.when, defined, awaited, seen);
       for (unsigned symbol : awaited)
         waiting[symbol].push_back(unsigned(number));
       if ((missing[unsigned(number)] = awaited.size()) == 0) {
@@ -336,20 +341,44 @@ private:
       barrier();
   }
 
+  /// Sizes that do not fit in 64 bits fit nothing.
   void require(const ShapeCheck &check) {
+    Value asked;
+    s.overflow = arith::ConstantOp::create(b, loc, b.getBoolAttr(false));
+    if (check.when)
+      asked = s.compare(arith::CmpIPredicate::ne, s.value(check.when), s.i64(0));
     Value have = s.value(check.have), want = s.value(check.want);
+    Value overflows = std::exchange(s.overflow, Value());
+    Value bad = arith::OrIOp::create(b, loc, overflows, violated(check.kind, have, want));
+    if (asked)
+      bad = arith::AndIOp::create(b, loc, bad, asked);
+    when(bad, [&] {
+      callHost(offsetof(tw_host_table, fail), {},
+               {frame, s.i32(failureOf(check.kind)), s.i32(check.site), have, want});
+    });
+  }
+
+  Value violated(RelationKind kind, Value have, Value want) {
+    if (kind == RelationKind::at_most)
+      return s.compare(arith::CmpIPredicate::sgt, have, want);
+    if (kind == RelationKind::at_least)
+      return s.compare(arith::CmpIPredicate::slt, have, want);
     Value bad = s.compare(arith::CmpIPredicate::ne, have, want);
     auto unlessOne = [&](Value side) {
       bad = arith::AndIOp::create(b, loc, bad, s.compare(arith::CmpIPredicate::ne, side, s.i64(1)));
     };
-    if (check.rule == ShapeCheck::Repeat || check.rule == ShapeCheck::Broadcast)
+    if (kind == RelationKind::repeat || kind == RelationKind::either)
       unlessOne(have);
-    if (check.rule == ShapeCheck::Broadcast)
+    if (kind == RelationKind::either)
       unlessOne(want);
-    int code = check.rule == ShapeCheck::Reshape ? TW_FAIL_RESHAPE : TW_FAIL_SHAPE;
-    when(bad, [&] {
-      callHost(offsetof(tw_host_table, fail), {}, {frame, s.i32(code), s.i32(check.site), have, want});
-    });
+    return bad;
+  }
+
+  static int failureOf(RelationKind kind) {
+    return kind == RelationKind::reshape    ? TW_FAIL_RESHAPE
+           : kind == RelationKind::at_most  ? TW_FAIL_AT_MOST
+           : kind == RelationKind::at_least ? TW_FAIL_AT_LEAST
+                                            : TW_FAIL_SHAPE;
   }
 
   //===- Operations ---------------------------------------------------------------------===//

@@ -2,6 +2,7 @@
 /// of buffers and outputs.
 #pragma once
 #include "codegen/program/ProgramPlan.h"
+#include "ir/Constraints.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace tilewright::codegen {
@@ -16,12 +17,8 @@ struct KernelBinding {
   unsigned siteCount = 0;
 };
 
-/// What two sizes must be when the program runs.
-struct ShapeCheck {
-  /// Equal: the same. Reshape: the same counts of elements; users get another message. Repeat: the same, or
-  /// `have` is 1. Broadcast: the same, or one of them 1.
-  enum Rule { Equal, Reshape, Repeat, Broadcast } rule = Equal;
-  mlir::AffineExpr have, want;
+/// What two sizes must be to each other when the program runs.
+struct ShapeCheck : Relation {
   std::string node; ///< "op:node" of the ONNX node that relies on it
   unsigned site = 0;
 };
@@ -29,9 +26,9 @@ struct ShapeCheck {
 /// On an If or Loop: the numbers of the checks of each of its regions.
 constexpr llvm::StringLiteral checksAttribute = "graph.shape_checks";
 
-/// What the ops of @main rely on and shape inference could not prove. Checks of a branch or loop body hold
-/// only where it runs: their numbers are noted on the op, which passes keep, and `emitProgram` reads them
-/// there.
+/// What the ops of @main rely on (ir/Constraints.h, graph.require) and nobody could prove. Checks of a branch
+/// or loop body hold only where it runs: their numbers are noted on the op, which passes keep, and
+/// `emitProgram` reads them there. Takes out each graph.require.
 std::vector<ShapeCheck> collectShapeChecks(mlir::func::FuncOp main, const SymbolTable &symbols);
 
 struct ProgramInputs {

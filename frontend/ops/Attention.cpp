@@ -50,8 +50,8 @@ bool AttentionNode::readHeads() {
           !requireSameElements(n, {before, parts[i]}))
         return false;
       for (int64_t dim : {0, 1, 3}) {
-        if (!requireSameSize(n, dimsOf(before)[dim], dimsOf(parts[i])[dim],
-                             "the sizes of the past and the present"))
+        if (!n.requireEqual(dimsOf(before)[dim], dimsOf(parts[i])[dim],
+                            "the sizes of the past and the present"))
           return false;
         before = withSize(n, before, dim, dimsOf(parts[i])[dim]);
       }
@@ -80,8 +80,8 @@ bool AttentionNode::readMask() {
     given = n.cast(given, GraphBuilder::elementType(heads.q));
   Dims shape = dimsOf(given), none(shape.size(), n.dim(0)), missing = none;
   missing.back() = canonical(keys - shape.back());
-  if (n.symbols.upperBound(missing.back()) < 0)
-    return n.fail("TW2005", "attn_mask " + shapeText(n, given) + " is longer than the keys"), false;
+  if (!n.requireAtMost(shape.back(), keys, "the lengths of attn_mask and of the keys"))
+    return false;
   Value fill = isBool(given) ? n.like(given, 0) : n.like(given, -std::numeric_limits<double>::infinity());
   if (constantOf(missing.back()) != 0)
     given = n.pad(given, none, missing, PadMode::constant, fill);
@@ -142,11 +142,13 @@ static void importAttention(NodeImporter &n) {
     return;
   if (n.has(6)) {
     if (!requireRank(n, n.operand(6), 1, 1, "nonpad_kv_seqlen") ||
-        !requireSameSize(n, dimsOf(n.operand(6))[0], dimsOf(attention.heads.q)[0],
-                         "nonpad_kv_seqlen and the batches"))
+        !n.requireEqual(dimsOf(n.operand(6))[0], dimsOf(attention.heads.q)[0],
+                        "nonpad_kv_seqlen and the batches"))
       return;
     if (!isInteger(n.operand(6)))
       return n.fail("TW2003", "nonpad_kv_seqlen must be of integers");
+    if (!n.requireWithin(n.operand(6), n.dim(0), attention.keys, "nonpad_kv_seqlen"))
+      return;
   }
   attention.restrictPositions();
   attention.finish();
@@ -255,7 +257,7 @@ static Value overTime(NodeImporter &n, Value x, int64_t heads) {
     return {};
   Dims query = dimsOf(n.operand(0));
   for (int64_t dim : {0, 1})
-    if (!requireSameSize(n, dimsOf(x)[dim], query[dim], "the batches and lengths"))
+    if (!n.requireEqual(dimsOf(x)[dim], query[dim], "the batches and lengths"))
       return {};
   split = withSize(n, withSize(n, split, 0, query[0]), 2, query[1]);
   return n.cast(n.transpose(split, {2, 0, 1, 3}), Float32Type::get(n.b.getContext()));
@@ -275,7 +277,7 @@ static bool readGates(NodeImporter &n, LinearRecurrence &r, int64_t heads) {
     if (!(r.decay = overTime(n, n.operand(4), heads)))
       return false;
     AffineExpr size = dimsOf(r.decay)[3]; // one decay a head, or one a key dimension
-    if (constantOf(size) != 1 && !requireSameSize(n, size, dimsOf(r.key)[3], "the decays and the key's size"))
+    if (!n.requireRepeatable(size, dimsOf(r.key)[3], "the decays and the key's size"))
       return false;
   }
   if (!delta)
@@ -284,7 +286,7 @@ static bool readGates(NodeImporter &n, LinearRecurrence &r, int64_t heads) {
     return false;
   int64_t own = constantOf(dimsOf(n.operand(5))[2]) == 1 ? 1 : heads;
   r.beta = overTime(n, n.operand(5), own);
-  return r.beta && requireSameSize(n, dimsOf(r.beta)[3], n.dim(1), "beta and the heads");
+  return r.beta && n.requireEqual(dimsOf(r.beta)[3], n.dim(1), "beta and the heads");
 }
 
 static void importLinearAttention(NodeImporter &n) {
@@ -297,8 +299,7 @@ static void importLinearAttention(NodeImporter &n) {
       n, overTime(n, n.operand(0), heads), {}, {}, {}, {}, heads / shared, n.floatAttr("scale", 0)};
   r.key = r.query ? overTime(n, n.operand(1), shared) : Value();
   r.value = r.key ? overTime(n, n.operand(2), shared) : Value();
-  if (!r.value ||
-      !requireSameSize(n, dimsOf(r.query)[3], dimsOf(r.key)[3], "the head sizes of query and key") ||
+  if (!r.value || !n.requireEqual(dimsOf(r.query)[3], dimsOf(r.key)[3], "the head sizes of query and key") ||
       !readGates(n, r, shared))
     return;
   if (r.scale == 0) {
@@ -315,7 +316,7 @@ static void importLinearAttention(NodeImporter &n) {
     if (!requireRank(n, n.operand(3), 4, 4, "the past state") || !requireFloat(n, n.operand(3)))
       return;
     for (auto [have, want] : llvm::zip_equal(dimsOf(n.operand(3)), state))
-      if (!requireSameSize(n, have, want, "the sizes of the past state"))
+      if (!n.requireEqual(have, want, "the sizes of the past state"))
         return;
     initial = n.reshape(n.cast(n.operand(3), wide), state);
   }

@@ -37,11 +37,11 @@ std::optional<Heads> requireHeads(NodeImporter &n, Value q, Value k, Value v) {
   if (!requireSameElements(n, {q, k}))
     return std::nullopt;
   Dims query = dimsOf(q), key = dimsOf(k), value = dimsOf(v);
-  if (!requireSameSize(n, query[0], key[0], "the batches of query and key") ||
-      !requireSameSize(n, query[0], value[0], "the batches of query and value") ||
-      !requireSameSize(n, query[3], key[3], "the head sizes of query and key") ||
-      !requireSameSize(n, key[1], value[1], "the heads of key and value") ||
-      !requireSameSize(n, key[2], value[2], "the lengths of key and value"))
+  if (!n.requireEqual(query[0], key[0], "the batches of query and key") ||
+      !n.requireEqual(query[0], value[0], "the batches of query and value") ||
+      !n.requireEqual(query[3], key[3], "the head sizes of query and key") ||
+      !n.requireEqual(key[1], value[1], "the heads of key and value") ||
+      !n.requireEqual(key[2], value[2], "the lengths of key and value"))
     return std::nullopt;
   k = withSize(n, withSize(n, k, 0, query[0]), 3, query[3]);
   v = withSize(n, withSize(n, withSize(n, v, 0, query[0]), 1, key[1]), 2, key[2]);
@@ -166,10 +166,9 @@ bool requireRotation(NodeImporter &n, Value x, Value cosines, Value sines, int64
   for (Value table : {cosines, sines}) {
     Dims have = dimsOf(table);
     if (!requireSameElements(n, {x, table}) ||
-        (constantOf(have[0]) != 1 &&
-         !requireSameSize(n, have[0], shape[0], "the positions' batches and the input's")) ||
-        !requireSameSize(n, have[1], shape[1], "the positions and the sequence") ||
-        !requireSameSize(n, have[3], n.dim(rotated / 2), "the caches and the rotated size"))
+        !n.requireRepeatable(have[0], shape[0], "the positions' batches and the input's") ||
+        !n.requireEqual(have[1], shape[1], "the positions and the sequence") ||
+        !n.requireEqual(have[3], n.dim(rotated / 2), "the caches and the rotated size"))
       return false;
   }
   return true;

@@ -132,14 +132,6 @@ Value indices(NodeImporter &n, Value value) {
   return index ? value : n.cast(value, si64(n));
 }
 
-bool requireSameSize(NodeImporter &n, AffineExpr a, AffineExpr b, const llvm::Twine &what) {
-  std::optional<int64_t> left = constantOf(canonical(a)), right = constantOf(canonical(b));
-  if (!left || !right || *left == *right)
-    return true;
-  n.fail("TW2005", what + " do not fit: " + llvm::Twine(*left) + " and " + llvm::Twine(*right));
-  return false;
-}
-
 std::optional<SmallVector<int64_t>> normalizedAxes(NodeImporter &n, ArrayRef<int64_t> axes, int64_t rank) {
   SmallVector<int64_t> result;
   for (int64_t value : axes) {
@@ -170,10 +162,8 @@ std::optional<Dims> shapeOperand(NodeImporter &n, Value value, llvm::StringRef w
   if (!sizes)
     return std::nullopt;
   for (AffineExpr size : *sizes)
-    if (n.symbols.upperBound(size) < 0) {
-      n.fail("TW2005", what + " has a negative size: " + toText(size, n.symbols.names()));
+    if (!n.requireAtLeast(size, n.dim(0), "a size in " + what))
       return std::nullopt;
-    }
   return sizes;
 }
 

@@ -37,8 +37,6 @@ bool requireBool(NodeImporter &n, mlir::Value value);
 bool requireBroadcast(NodeImporter &n, llvm::ArrayRef<mlir::Value> values);
 /// TW2003 unless si32 or si64; narrower integers are widened.
 mlir::Value indices(NodeImporter &n, mlir::Value value);
-/// a and b are not two different constants (TW2005).
-bool requireSameSize(NodeImporter &n, mlir::AffineExpr a, mlir::AffineExpr b, const llvm::Twine &what);
 
 /// axes made non-negative, sorted, unique (TW2001).
 std::optional<llvm::SmallVector<int64_t>> normalizedAxes(NodeImporter &n, llvm::ArrayRef<int64_t> axes,

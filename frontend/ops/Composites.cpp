@@ -70,8 +70,7 @@ bool requireFitsInto(NodeImporter &n, Value value, ArrayRef<AffineExpr> shape, l
     return false;
   Dims own = dimsOf(value);
   for (size_t i = 0; i < own.size(); ++i)
-    if (constantOf(own[i]) != 1 &&
-        !requireSameSize(n, own[i], shape[shape.size() - own.size() + i], "the sizes of " + what))
+    if (!n.requireRepeatable(own[i], shape[shape.size() - own.size() + i], "the sizes of " + what))
       return false;
   return true;
 }
@@ -206,7 +205,7 @@ Value checkedMatmul(NodeImporter &n, Value lhs, Value rhs, Type resultElement) {
   int64_t left = GraphBuilder::rank(lhs), right = GraphBuilder::rank(rhs),
           inner = std::max<int64_t>(right - 2, 0);
   AffineExpr size = dimsOf(rhs)[inner];
-  if (!requireSameSize(n, dimsOf(lhs)[left - 1], size, "the sizes to contract"))
+  if (!n.requireEqual(dimsOf(lhs)[left - 1], size, "the sizes to contract"))
     return {};
   lhs = withSize(n, lhs, left - 1, size);
   Dims leftDims = dimsOf(lhs), rightDims = dimsOf(rhs);
@@ -235,8 +234,8 @@ Value joined(NodeImporter &n, SmallVector<Value> values, int64_t axis) {
     for (size_t index = 0; index < shape.size(); ++index) {
       if (index == size_t(axis))
         continue;
-      if (!requireSameSize(n, shape[index], first[index],
-                           "sizes of the operands along dimension " + llvm::Twine(index)))
+      if (!n.requireEqual(shape[index], first[index],
+                          "sizes of the operands along dimension " + llvm::Twine(index)))
         return {};
       if (!constantOf(first[index])) // what one operand knows holds for all
         first[index] = shape[index];
@@ -253,13 +252,11 @@ std::optional<SmallVector<Value>> cutUp(NodeImporter &n, Value value, int64_t ax
                                         ArrayRef<AffineExpr> sizes) {
   AffineExpr total = n.dim(0);
   for (AffineExpr size : sizes) {
-    if (n.symbols.upperBound(size) < 0) {
-      n.fail("TW2005", "split has a negative size");
+    if (!n.requireAtLeast(size, n.dim(0), "the size of a part"))
       return std::nullopt;
-    }
     total = total + size;
   }
-  if (!requireSameSize(n, total, dimsOf(value)[axis], "the sum of the parts and the dimension"))
+  if (!n.requireEqual(total, dimsOf(value)[axis], "the sum of the parts and the dimension"))
     return std::nullopt;
   SmallVector<Value> parts;
   AffineExpr start = n.dim(0);

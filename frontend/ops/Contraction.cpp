@@ -41,7 +41,7 @@ Value gemm(NodeImporter &n) {
   if (!requireRank(n, a, 2, 2, "A") || !requireRank(n, b, 2, 2, "B"))
     return {};
   int64_t left = n.intAttr("transA", 0) ? 0 : 1, right = n.intAttr("transB", 0) ? 1 : 0;
-  if (!requireSameSize(n, dimsOf(a)[left], dimsOf(b)[right], "the sizes to contract"))
+  if (!n.requireEqual(dimsOf(a)[left], dimsOf(b)[right], "the sizes to contract"))
     return {};
   a = withSize(n, a, left, dimsOf(b)[right]);
   Value y = scaled(n, contractSameType(n, a, b, {}, {}, {left}, {right}), n.floatAttr("alpha", 1), "alpha");
@@ -109,7 +109,7 @@ static void importDet(NodeImporter &n) {
     return;
   Value x = n.operand(0);
   Dims shape = dimsOf(x), batch(shape.begin(), shape.end() - 2);
-  if (!requireSameSize(n, shape[shape.size() - 2], shape.back(), "the rows and the columns"))
+  if (!n.requireEqual(shape[shape.size() - 2], shape.back(), "the rows and the columns"))
     return;
   AffineExpr size = shape.back(), count = productOf(batch, n.b.getContext());
   x = n.reshape(x, {count, size, size});

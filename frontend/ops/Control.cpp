@@ -401,7 +401,7 @@ static bool scanAxes(NodeImporter &n, ScanInputs &s) {
       return false;
     axis = *normalized;
     AffineExpr size = dimsOf(value)[axis];
-    if (s.length && !requireSameSize(n, s.length, size, "lengths of the scanned operands"))
+    if (s.length && !n.requireEqual(s.length, size, "lengths of the scanned operands"))
       return false;
     if (!s.length || constantOf(size))
       s.length = size;

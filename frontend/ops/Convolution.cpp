@@ -14,7 +14,7 @@ static Value addBias(NodeImporter &n, Value y, size_t index) {
     return y;
   Value bias = n.operand(index);
   if (!requireRank(n, bias, 1, 1, "the bias") || !requireSameElements(n, {y, bias}) ||
-      !requireSameSize(n, dimsOf(bias)[0], dimsOf(y)[1], "the bias and the output channels"))
+      !n.requireEqual(dimsOf(bias)[0], dimsOf(y)[1], "the bias and the output channels"))
     return {};
   bias = withSize(n, bias, 0, dimsOf(y)[1]);
   return n.add(y, alongAxis(n, bias, 1, GraphBuilder::rank(y)));
@@ -89,8 +89,9 @@ static std::optional<TransposedSizes> transposedSizes(NodeImporter &n, const Spa
     }
     result.output.push_back(canonical(size));
     result.low.push_back(canonical(extent - 1 - low));
-    if (n.symbols.upperBound(result.output.back()) < 0)
-      return n.fail("TW2005", "the pads leave nothing of spatial dimension " + llvm::Twine(i)), std::nullopt;
+    if (!n.requireAtLeast(result.output.back(), n.dim(0),
+                          "what the pads leave of spatial dimension " + llvm::Twine(i)))
+      return std::nullopt;
   }
   return result;
 }
@@ -107,7 +108,7 @@ void importConvTranspose(NodeImporter &n) {
   if (groups < 1 || !divideExactly(channels, n.dim(groups)))
     return n.fail("TW1205",
                   "group is " + llvm::Twine(groups) + "; it must be positive and divide the input channels");
-  if (!requireSameSize(n, dimsOf(x)[1], channels, "the input's channels and the weight's"))
+  if (!n.requireEqual(dimsOf(x)[1], channels, "the input's channels and the weight's"))
     return;
   x = withSize(n, x, 1, channels);
   std::optional<Spatial> s = spatialAttributes(n, spatialDims(x), spatialDims(w));
@@ -213,7 +214,7 @@ static Value deformedColumns(NodeImporter &n, const Spatial &s, ArrayRef<int64_t
   Dims split = {shape[0], groups, taps, n.dim(s.input.size())};
   split.append(sizes.begin(), sizes.end());
   AffineExpr wanted = productOf(split, n.b.getContext());
-  if (!requireSameSize(n, elementCount(offset.getType()), wanted, "the offset's elements"))
+  if (!n.requireEqual(elementCount(offset.getType()), wanted, "the offset's elements"))
     return {};
   offset = n.reshape(offset, split);
   AffineExpr channels = *divideExactly(shape[1], groups), plane = productOf(s.input, n.b.getContext());
@@ -225,8 +226,8 @@ static Value deformedColumns(NodeImporter &n, const Spatial &s, ArrayRef<int64_t
   if (!n.has(4))
     return columns;
   if (!requireSameElements(n, {columns, n.operand(4)}) ||
-      !requireSameSize(n, elementCount(n.operand(4).getType()), canonical(shape[0] * groups * samples),
-                       "the mask's elements"))
+      !n.requireEqual(elementCount(n.operand(4).getType()), canonical(shape[0] * groups * samples),
+                      "the mask's elements"))
     return {};
   return n.mul(columns, n.reshape(n.operand(4), {shape[0], groups, n.dim(1), samples}));
 }
@@ -278,7 +279,7 @@ void importCausalConvWithState(NodeImporter &n) {
     if (!requireRank(n, before, 3, 3, "the past state") || !requireSameElements(n, {x, before}))
       return;
     for (auto [have, want] : llvm::zip_equal(dimsOf(before), wanted))
-      if (!requireSameSize(n, have, want, "the sizes of the past state"))
+      if (!n.requireEqual(have, want, "the sizes of the past state"))
         return;
     whole = n.concat({n.reshape(before, wanted), x}, 2);
   }

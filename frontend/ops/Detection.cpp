@@ -100,9 +100,9 @@ static void importNonMaxSuppression(NodeImporter &n) {
     return;
   Value boxes = n.operand(0), scores = n.operand(1);
   Dims shape = dimsOf(scores), from = dimsOf(boxes);
-  if (!requireSameSize(n, from[0], shape[0], "batches of boxes and scores") ||
-      !requireSameSize(n, from[1], shape[2], "numbers of boxes and scores") ||
-      !requireSameSize(n, from[2], n.dim(4), "coordinates and 4"))
+  if (!n.requireEqual(from[0], shape[0], "batches of boxes and scores") ||
+      !n.requireEqual(from[1], shape[2], "numbers of boxes and scores") ||
+      !n.requireEqual(from[2], n.dim(4), "coordinates and 4"))
     return;
   boxes = withSize(n, withSize(n, withSize(n, boxes, 0, shape[0]), 1, shape[2]), 2, n.dim(4));
   Type type = n.elementType(boxes);

@@ -127,9 +127,11 @@ bool Einsum::bindSizes() {
         known = size;
       else if (constantOf(size) == 1)
         continue;
-      else if (!requireSameSize(n, known, size, "the sizes of one label"))
+      else if (bool spread = label >= firstEllipsisLabel;
+               !n.holds({spread ? graph::RelationKind::either : graph::RelationKind::equal, known, size,
+                         "the sizes of one label"}))
         return false;
-      else if (label >= firstEllipsisLabel)
+      else if (spread)
         known = n.symbols.broadcast(known, size);
       else if (constantOf(size))
         known = size;

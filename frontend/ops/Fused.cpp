@@ -147,9 +147,9 @@ static void importMatMulNBits(NodeImporter &n) {
   Value x = n.operand(0);
   int64_t last = GraphBuilder::rank(x) - 1;
   int64_t bytes = w.columns * w.blocks() * (w.blockSize * w.bits / 8);
-  if (!requireSameSize(n, dimsOf(x)[last], n.dim(w.depth), "the input and K") ||
-      !requireSameSize(n, elementCount(n.operand(1).getType()), n.dim(bytes), "the packed weight's bytes") ||
-      !requireSameSize(n, elementCount(n.operand(2).getType()), n.dim(w.columns * w.blocks()), "the scales"))
+  if (!n.requireEqual(dimsOf(x)[last], n.dim(w.depth), "the input and K") ||
+      !n.requireEqual(elementCount(n.operand(1).getType()), n.dim(bytes), "the packed weight's bytes") ||
+      !n.requireEqual(elementCount(n.operand(2).getType()), n.dim(w.columns * w.blocks()), "the scales"))
     return;
   Value product = n.contract(withSize(n, x, last, n.dim(w.depth)), w.build(GraphBuilder::elementType(x)), {},
                              {}, {last}, {1});
@@ -216,8 +216,8 @@ static Value rowVector(NodeImporter &n, Value x, size_t index) {
   Value vector = n.operand(index);
   bool fits = requireRank(n, vector, 1, 1, "operand " + std::to_string(index)) &&
               requireSameElements(n, {x, vector}) &&
-              requireSameSize(n, dimsOf(vector)[0], dimsOf(x).back(),
-                              "the last dimension and operand " + llvm::Twine(index));
+              n.requireEqual(dimsOf(vector)[0], dimsOf(x).back(),
+                             "the last dimension and operand " + llvm::Twine(index));
   return fits ? withSize(n, vector, 0, dimsOf(x).back()) : Value();
 }
 
@@ -261,7 +261,7 @@ static Value embeddingSum(NodeImporter &n, Value ids) {
         !requireFitsInto(n, rows, shape, "the rows to take"))
       return {};
     if (sum && (!requireSameElements(n, {sum, weights}) ||
-                !requireSameSize(n, dimsOf(weights)[1], dimsOf(sum)[2], "the embeddings' sizes")))
+                !n.requireEqual(dimsOf(weights)[1], dimsOf(sum)[2], "the embeddings' sizes")))
       return {};
     Value taken = n.gather(weights, rows, 0);
     sum = sum ? n.add(sum, taken) : taken;

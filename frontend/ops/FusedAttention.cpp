@@ -24,7 +24,7 @@ static bool addKeyMask(NodeImporter &n, AttentionMask &mask, Value given, const 
       return n.unsupported("TW1203", "key masks of start and end positions are not supported"), false;
     visible = lengthCondition(n, withSize(n, given, 0, batch), keys);
   } else {
-    if (!requireSameSize(n, shape.back(), keys, "the key mask and the keys"))
+    if (!n.requireEqual(shape.back(), keys, "the key mask and the keys"))
       return false;
     given = withSize(n, given, shape.size() - 1, keys);
     visible = n.compare(CompareKind::gt, given, n.like(given, 0));
@@ -55,7 +55,7 @@ static Value appended(NodeImporter &n, Value past, Value present) {
   if (!requireRank(n, past, 4, 4, "the past") || !requireSameElements(n, {past, present}))
     return {};
   for (int64_t dim : {0, 1, 3}) {
-    if (!requireSameSize(n, dimsOf(past)[dim], dimsOf(present)[dim], "the sizes of the past and the present"))
+    if (!n.requireEqual(dimsOf(past)[dim], dimsOf(present)[dim], "the sizes of the past and the present"))
       return {};
     past = withSize(n, past, dim, dimsOf(present)[dim]);
   }
@@ -113,8 +113,7 @@ static void importMultiHeadAttention(NodeImporter &n) {
   AffineExpr start = n.dim(0);
   Value q = biasedHeads(n, 0, count, start), k = q ? biasedHeads(n, 1, count, start) : Value();
   Value v = k ? biasedHeads(n, 2, count, start) : Value();
-  if (!v ||
-      (n.has(3) && !requireSameSize(n, dimsOf(n.operand(3))[0], start, "the bias and the hidden sizes")))
+  if (!v || (n.has(3) && !n.requireEqual(dimsOf(n.operand(3))[0], start, "the bias and the hidden sizes")))
     return;
   if (n.has(6) && n.has(7)) {
     k = appended(n, n.operand(6), k);
@@ -154,7 +153,7 @@ static std::optional<Heads> projectedHeads(NodeImporter &n, int64_t count) {
   if (std::optional<int64_t> total = constantOf(dimsOf(w)[1]); widths.empty() && total)
     widths.assign(3, *total / 3);
   if (widths.size() != 3 ||
-      !requireSameSize(n, dimsOf(w)[1], n.dim(widths[0] + widths[1] + widths[2]), "the weights' columns"))
+      !n.requireEqual(dimsOf(w)[1], n.dim(widths[0] + widths[1] + widths[2]), "the weights' columns"))
     return n.fail("TW1205", "the weights must have columns for query, key and value"), std::nullopt;
   Value parts[3];
   int64_t start = 0;

@@ -114,7 +114,7 @@ static void importQLinearConcat(NodeImporter &n) {
       AffineExpr size = dimsOf(parts[0])[dim];
       if (dim == *axis)
         continue;
-      if (!requireSameSize(n, dimsOf(part)[dim], size, "the sizes besides the axis"))
+      if (!n.requireEqual(dimsOf(part)[dim], size, "the sizes besides the axis"))
         return;
       part = withSize(n, part, dim, size);
     }
@@ -225,19 +225,19 @@ static std::optional<AffineExpr> quantizedHiddenSize(NodeImporter &n) {
     return n.fail("TW2003", "X must be of float, W and R of integers"), std::nullopt;
   Dims w = dimsOf(n.operand(1)), r = dimsOf(n.operand(2));
   AffineExpr directions = n.dim(n.stringAttr("direction", "forward") == "bidirectional" ? 2 : 1);
-  if (!requireSameSize(n, r[2], canonical(r[1] * 4), "the rows and columns of R") ||
-      !requireSameSize(n, w[2], r[2], "the columns of W and R") ||
-      !requireSameSize(n, dimsOf(n.operand(0))[2], w[1], "the inputs of X and W") ||
-      !requireSameSize(n, w[0], directions, "the directions and W") ||
-      !requireSameSize(n, r[0], directions, "the directions and R"))
+  if (!n.requireEqual(r[2], canonical(r[1] * 4), "the rows and columns of R") ||
+      !n.requireEqual(w[2], r[2], "the columns of W and R") ||
+      !n.requireEqual(dimsOf(n.operand(0))[2], w[1], "the inputs of X and W") ||
+      !n.requireEqual(w[0], directions, "the directions and W") ||
+      !n.requireEqual(r[0], directions, "the directions and R"))
     return std::nullopt;
   for (size_t index : {8, 9, 10, 11}) {
     if (!requireRank(n, n.operand(index), 1, 2, "scales and zero points"))
       return std::nullopt;
     Dims shape = dimsOf(n.operand(index));
-    if (!requireSameSize(n, shape[0], directions, "the directions and operand " + llvm::Twine(index)) ||
-        (shape.size() == 2 && constantOf(shape[1]) != 1 &&
-         !requireSameSize(n, shape[1], r[2], "the columns and operand " + llvm::Twine(index))))
+    if (!n.requireEqual(shape[0], directions, "the directions and operand " + llvm::Twine(index)) ||
+        (shape.size() == 2 &&
+         !n.requireRepeatable(shape[1], r[2], "the columns and operand " + llvm::Twine(index))))
       return std::nullopt;
   }
   return r[1];

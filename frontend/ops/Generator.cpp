@@ -152,7 +152,7 @@ static void importRange(NodeImporter &n) {
 
 static void importOneHot(NodeImporter &n) {
   if (!require(n, 3) || !requireRank(n, n.operand(2), 1, 1, "values") ||
-      !requireSameSize(n, dimsOf(n.operand(2))[0], n.dim(2), "off and on value, and their number"))
+      !n.requireEqual(dimsOf(n.operand(2))[0], n.dim(2), "off and on value, and their number"))
     return;
   if (elementCount(n.operand(1).getType()) != n.dim(1))
     return n.fail("TW2004", "depth must be a scalar");

@@ -75,7 +75,7 @@ static void importGatherND(NodeImporter &n) {
     return;
   Dims from = dimsOf(x), at = dimsOf(index);
   for (int64_t dim = 0; dim < batch; ++dim)
-    if (!requireSameSize(n, from[dim], at[dim], "batch dimensions"))
+    if (!n.requireEqual(from[dim], at[dim], "batch dimensions"))
       return;
   Dims shape = piece(at, 0, at.size() - 1);
   shape.append(from.begin() + batch + *size, from.end());
@@ -113,7 +113,7 @@ static void importScatterElements(NodeImporter &n) {
     return;
   Dims shape = dimsOf(index);
   for (auto [dim, size] : llvm::enumerate(shape)) {
-    if (!requireSameSize(n, dimsOf(updates)[dim], size, "indices and updates"))
+    if (!n.requireEqual(dimsOf(updates)[dim], size, "indices and updates"))
       return;
     updates = withSize(n, updates, dim, size);
   }
@@ -134,7 +134,7 @@ static void importScatterND(NodeImporter &n) {
   if (!requireRank(n, updates, shape.size(), shape.size(), "updates"))
     return;
   for (auto [dim, want] : llvm::enumerate(shape)) {
-    if (!requireSameSize(n, dimsOf(updates)[dim], want, "updates and the shape that indices give"))
+    if (!n.requireEqual(dimsOf(updates)[dim], want, "updates and the shape that indices give"))
       return;
     updates = withSize(n, updates, dim, want);
   }
@@ -158,7 +158,7 @@ static void importTensorScatter(NodeImporter &n) {
     return;
   Value position = n.iota(dimsOf(update), si64(n), *axis);
   if (start) {
-    if (!requireSameSize(n, dimsOf(start)[0], dimsOf(update)[0], "write_indices and batch"))
+    if (!n.requireEqual(dimsOf(start)[0], dimsOf(update)[0], "write_indices and batch"))
       return;
     position = n.add(position, n.cast(n.broadcastInDims(start, dimsOf(update), {0}), si64(n)));
   }

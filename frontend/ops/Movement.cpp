@@ -115,10 +115,10 @@ static void importReshape(NodeImporter &n) {
   if (!shape || (copyZeros && !copySizes(n, x, *shape)) || !inferSize(n, x, *shape))
     return;
   for (AffineExpr size : *shape)
-    if (n.symbols.upperBound(size) < 0)
-      return n.fail("TW2005", "the shape has a negative size: " + toText(size, n.symbols.names()));
-  if (requireSameSize(n, elementCount(x.getType()), productOf(*shape, n.b.getContext()),
-                      "element counts before and after"))
+    if (!n.requireAtLeast(size, n.dim(0), "a size in the shape"))
+      return;
+  if (n.requireEqual(elementCount(x.getType()), productOf(*shape, n.b.getContext()),
+                     "element counts before and after"))
     n.result(0, n.reshape(x, *shape));
 }
 
@@ -144,7 +144,8 @@ static void squeezeAtRunTime(NodeImporter &n) {
   if (!axes || !requireRank(n, x, lengthOf(axes), INT64_MAX))
     return;
   Value kept = unmarked(n, n.dims(dimsOf(x)), axesMask(n, axes, n.rank(x)), lengthOf(axes));
-  if (std::optional<Dims> shape = n.elements(kept, "kept"))
+  std::optional<Dims> shape = kept ? n.elements(kept, "kept") : std::nullopt;
+  if (shape)
     n.result(0, n.reshape(x, *shape));
 }
 
@@ -156,6 +157,8 @@ static void unsqueezeAtRunTime(NodeImporter &n) {
     return;
   // The operand's sizes in order where the mask is off; a 1 behind them for where it is on.
   Value mask = axesMask(n, axes, rank), one = n.scalarInt(si64(n), 1);
+  if (!requireDistinct(n, mask, lengthOf(axes)))
+    return;
   Dims sizes = dimsOf(x);
   sizes.push_back(n.dim(1));
   Value source = n.scan(ReduceKind::sum, n.select(mask, n.scalarInt(si64(n), 0), one), 0, /*exclusive=*/true,
@@ -184,7 +187,7 @@ static void importSqueeze(NodeImporter &n) {
     return;
   if (given) {
     for (int64_t axis : *axes)
-      if (!requireSameSize(n, shape[axis], n.dim(1), "squeezed dimension and 1"))
+      if (!n.requireEqual(shape[axis], n.dim(1), "squeezed dimension and 1"))
         return;
     return n.result(0, n.squeeze(x, *axes));
   }
@@ -478,7 +481,8 @@ static void importReverseSequence(NodeImporter &n) {
     return;
   if (*batch == *time)
     return n.fail("TW1205", "batch_axis and time_axis are the same");
-  if (!requireSameSize(n, dimsOf(n.operand(1))[0], dimsOf(x)[*batch], "sequence lengths and batch"))
+  if (!n.requireEqual(dimsOf(n.operand(1))[0], dimsOf(x)[*batch], "sequence lengths and batch") ||
+      !n.requireWithin(n.operand(1), n.dim(0), dimsOf(x)[*time], "the sequence lengths"))
     return;
   Value length = n.cast(n.broadcastInDims(n.operand(1), dimsOf(x), {*batch}), si64(n));
   Value step = n.iota(dimsOf(x), si64(n), *time);

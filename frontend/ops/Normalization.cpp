@@ -21,7 +21,7 @@ static Value channelVector(NodeImporter &n, size_t index, AffineExpr channels, i
                            Type element) {
   Value vector = n.operand(index);
   if (!requireRank(n, vector, 1, 1, "operand " + std::to_string(index)) || !requireFloat(n, vector) ||
-      !requireSameSize(n, dimsOf(vector)[0], channels, "the channels"))
+      !n.requireEqual(dimsOf(vector)[0], channels, "the channels"))
     return {};
   return n.cast(alongAxis(n, withSize(n, vector, 0, channels), axis, rank), element);
 }

@@ -198,7 +198,7 @@ static void importMaxUnpool(NodeImporter &n) {
   for (size_t i = 0; i < s->input.size(); ++i)
     shape[i + 2] = canonical((s->input[i] - 1) * s->strides[i] + s->kernel[i] - s->low[i] - s->high[i]);
   Dims flat = {productOf(dimsOf(x), n.b.getContext())};
-  if (!requireSameSize(n, elementCount(positions.getType()), flat[0], "the elements of the two operands"))
+  if (!n.requireEqual(elementCount(positions.getType()), flat[0], "the elements of the two operands"))
     return;
   Value empty = filled(n, {productOf(shape, n.b.getContext())}, GraphBuilder::elementType(x), 0);
   Value y = graph::ScatterElementsOp::create(n.b, n.loc, empty.getType(), empty, n.reshape(positions, flat),
@@ -212,8 +212,9 @@ static void importMaxUnpool(NodeImporter &n) {
     Dims wanted = n.valueOrDefine(n.operand(2), "unpooled"), low(shape.size(), n.dim(0)), high;
     for (auto [to, from] : llvm::zip_equal(wanted, shape))
       high.push_back(canonical(to - from));
-    if (llvm::any_of(high, [&](AffineExpr pad) { return n.symbols.upperBound(pad) < 0; }))
-      return n.fail("TW2005", "output_shape is smaller than what kernel, strides and pads come to");
+    for (auto [to, from] : llvm::zip_equal(wanted, shape))
+      if (!n.requireAtLeast(to, from, "output_shape and what kernel, strides and pads come to"))
+        return;
     y = n.pad(y, low, high, PadMode::constant, n.like(y, 0));
   }
   n.result(0, y);

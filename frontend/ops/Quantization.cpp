@@ -150,7 +150,7 @@ static Value convolutionFactor(NodeImporter &n, Value sum) {
   } else {
     AffineExpr channels = dimsOf(sum)[1];
     if (!requireRank(n, weights, 1, 1, "the weight's scale") ||
-        !requireSameSize(n, dimsOf(weights)[0], channels, "the weight's scales and the output channels"))
+        !n.requireEqual(dimsOf(weights)[0], channels, "the weight's scales and the output channels"))
       return {};
     weights = onePerEntry(n, weights, channels, 1, GraphBuilder::rank(sum));
   }
@@ -168,7 +168,7 @@ static void importQLinearConv(NodeImporter &n) {
   if (n.has(8)) {
     Value bias = n.operand(8);
     if (!requireRank(n, bias, 1, 1, "the bias") || !requireSameElements(n, {sum, bias}) ||
-        !requireSameSize(n, dimsOf(bias)[0], dimsOf(sum)[1], "the bias and the output channels"))
+        !n.requireEqual(dimsOf(bias)[0], dimsOf(sum)[1], "the bias and the output channels"))
       return;
     sum = n.add(sum, alongAxis(n, withSize(n, bias, 0, dimsOf(sum)[1]), 1, GraphBuilder::rank(sum)));
   }

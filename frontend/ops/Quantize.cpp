@@ -37,7 +37,7 @@ Value quantizationParameter(NodeImporter &n, Value parameter, Value x, int64_t a
       return {};
     for (int64_t i = 0; i < rank; ++i) {
       AffineExpr want = i == *along ? (of[i] + (blockSize - 1)).floorDiv(blockSize) : of[i];
-      if (!requireSameSize(n, shape[i], want, "the blocks of " + what))
+      if (!n.requireEqual(shape[i], want, "the blocks of " + what))
         return {};
     }
     return repeatBlocks(n, parameter, *along, blockSize, of[*along]);
@@ -47,7 +47,7 @@ Value quantizationParameter(NodeImporter &n, Value parameter, Value x, int64_t a
   if (!requireRank(n, parameter, 1, 1, what))
     return {};
   std::optional<int64_t> along = n.axis(rank == 1 ? 0 : axis, rank);
-  if (!along || !requireSameSize(n, shape[0], of[*along], "the entries of " + what))
+  if (!along || !n.requireRepeatable(shape[0], of[*along], "the entries of " + what))
     return {};
   return onePerEntry(n, parameter, of[*along], *along, rank);
 }
@@ -158,7 +158,7 @@ static Value alongMatrix(NodeImporter &n, Value zeroPoint, int64_t axis, AffineE
     return zeroPoint;
   if (constantOf(dimsOf(zeroPoint)[0]) == 1)
     return n.reshape(zeroPoint, {});
-  if (!requireSameSize(n, dimsOf(zeroPoint)[0], size, "the zero points and the matrix"))
+  if (!n.requireEqual(dimsOf(zeroPoint)[0], size, "the zero points and the matrix"))
     return {};
   return onePerEntry(n, zeroPoint, size, axis, 2);
 }
@@ -231,7 +231,7 @@ static bool convolutionPoints(NodeImporter &n, const QuantizedOperand &x, const 
   }
   AffineExpr outputs = dimsOf(w.value)[0];
   if (!requireRank(n, pointW, 1, 1, "the weight's zero point") ||
-      !requireSameSize(n, dimsOf(pointW)[0], outputs, "the weight's zero points and the output channels"))
+      !n.requireEqual(dimsOf(pointW)[0], outputs, "the weight's zero points and the output channels"))
     return false;
   pointW = onePerEntry(n, pointW, outputs, 1, GraphBuilder::rank(x.value));
   return true;

@@ -15,11 +15,11 @@ static std::optional<AffineExpr> hiddenSize(NodeImporter &n, int64_t gates) {
   Dims w = dimsOf(n.operand(1)), r = dimsOf(n.operand(2));
   int64_t directions = n.stringAttr("direction", "forward") == "bidirectional" ? 2 : 1;
   AffineExpr rows = canonical(r[2] * gates), count = n.dim(directions);
-  if (!requireSameSize(n, w[1], rows, "the rows of W and R") ||
-      !requireSameSize(n, r[1], rows, "the rows and columns of R") ||
-      !requireSameSize(n, w[0], count, "the directions and W") ||
-      !requireSameSize(n, r[0], count, "the directions and R") ||
-      !requireSameSize(n, dimsOf(n.operand(0))[2], w[2], "the inputs of X and W"))
+  if (!n.requireEqual(w[1], rows, "the rows of W and R") ||
+      !n.requireEqual(r[1], rows, "the rows and columns of R") ||
+      !n.requireEqual(w[0], count, "the directions and W") ||
+      !n.requireEqual(r[0], count, "the directions and R") ||
+      !n.requireEqual(dimsOf(n.operand(0))[2], w[2], "the inputs of X and W"))
     return std::nullopt;
   return r[2];
 }

@@ -108,7 +108,7 @@ bool RecurrentLayer::checkOperand(size_t index, ArrayRef<AffineExpr> shape, llvm
   if (!requireRank(n, value, shape.size(), shape.size(), what))
     return false;
   for (auto [have, want] : llvm::zip_equal(dimsOf(value), shape))
-    if (!requireSameSize(n, have, want, "the sizes of " + what))
+    if (!n.requireEqual(have, want, "the sizes of " + what))
       return false;
   if (index != 4)
     return requireSameElements(n, {x, value});
@@ -120,7 +120,7 @@ bool RecurrentLayer::checkOperand(size_t index, ArrayRef<AffineExpr> shape, llvm
 bool RecurrentLayer::checkWeights(AffineExpr hiddenSize) {
   hidden = hiddenSize;
   if (n.attr("hidden_size") &&
-      !requireSameSize(n, n.dim(n.intAttr("hidden_size", 0)), hidden, "hidden_size and the weights"))
+      !n.requireEqual(n.dim(n.intAttr("hidden_size", 0)), hidden, "hidden_size and the weights"))
     return false;
   AffineExpr count = n.dim(directions);
   Dims state = batchFirst ? Dims{batch, count, hidden} : Dims{count, batch, hidden};
@@ -150,7 +150,7 @@ bool RecurrentLayer::read(int64_t gateCount, ArrayRef<StringRef> defaults, Affin
   steps = shape[0], batch = shape[1];
   if (!checkWeights(hiddenSize) || !readActivations(defaults))
     return false;
-  if (n.has(4))
+  if (n.has(4) && n.requireWithin(n.operand(4), n.dim(0), steps, "the sequence lengths"))
     lengths = n.cast(withSize(n, n.operand(4), 0, batch), signedType(n, 64));
   return !n.hasFailed();
 }

@@ -51,7 +51,8 @@ static Value reducedAtRunTime(NodeImporter &n, Value x, const Reducer &r, bool k
     n.fail("TW2001", "there are more axes than dimensions");
     return {};
   }
-  std::optional<Dims> shape = n.elements(unmarked(n, n.dims(dimsOf(*reduced)), mask, lengthOf(axes)), "kept");
+  Value kept = unmarked(n, n.dims(dimsOf(*reduced)), mask, lengthOf(axes));
+  std::optional<Dims> shape = kept ? n.elements(kept, "kept") : std::nullopt;
   return shape ? n.reshape(*reduced, *shape) : Value();
 }
 

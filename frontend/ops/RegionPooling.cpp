@@ -46,7 +46,7 @@ static bool requireRegions(NodeImporter &n, size_t count, int64_t columns) {
       !requireRank(n, n.operand(1), 2, 2, "the regions") ||
       !requireSameElements(n, {n.operand(0), n.operand(1)}))
     return false;
-  return requireSameSize(n, dimsOf(n.operand(1))[1], n.dim(columns), "the regions' columns");
+  return n.requireEqual(dimsOf(n.operand(1))[1], n.dim(columns), "the regions' columns");
 }
 
 void importMaxRoiPool(NodeImporter &n) {
@@ -63,7 +63,10 @@ void importMaxRoiPool(NodeImporter &n) {
   Bins columns = binsOf(n, column(n, scaled, 1), column(n, scaled, 3), (*pooled)[1], shape[3]);
   Bins rows = binsOf(n, column(n, scaled, 2), column(n, scaled, 4), (*pooled)[0], shape[2]);
   Value lowest = n.like(x, -std::numeric_limits<double>::infinity());
-  Value image = n.gather(x, n.cast(column(n, regions, 0), signedType(n, 64)), 0); // [regions, C, H, W]
+  Value batch = n.cast(column(n, regions, 0), signedType(n, 64));
+  if (!n.requireWithin(batch, n.dim(0), canonical(shape[0] - 1), "the regions' batches"))
+    return;
+  Value image = n.gather(x, batch, 0); // [regions, C, H, W]
   Value perRow = n.select(n.unsqueeze(rows.inside, {1, 4}), n.unsqueeze(image, {2}), lowest);
   Value strips = n.reduce(ReduceKind::rmax, perRow, {3}); // [regions, C, bins, W]
   Value perCell = n.select(n.unsqueeze(columns.inside, {1, 2}), n.unsqueeze(strips, {3}), lowest);
@@ -178,8 +181,9 @@ static Value poolSamples(NodeImporter &n, ArrayRef<Value> corners, const Samples
 
 void importRoiAlign(NodeImporter &n) {
   if (!requireRegions(n, 3, 4) || !requireRank(n, n.operand(2), 1, 1, "the batch indices") ||
-      !requireSameSize(n, dimsOf(n.operand(2))[0], dimsOf(n.operand(1))[0],
-                       "the batch indices and the regions"))
+      !n.requireEqual(dimsOf(n.operand(2))[0], dimsOf(n.operand(1))[0],
+                      "the batch indices and the regions") ||
+      !n.requireWithin(n.operand(2), n.dim(0), canonical(dimsOf(n.operand(0))[0] - 1), "the batch indices"))
     return;
   int64_t height = n.intAttr("output_height", 1), width = n.intAttr("output_width", 1);
   std::string mode = n.stringAttr("mode", "avg");

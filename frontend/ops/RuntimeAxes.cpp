@@ -25,6 +25,8 @@ Value axesVector(NodeImporter &n, Value axes, int64_t rank) {
     return {};
   }
   Value vector = n.reshape(n.cast(axes, si64(n)), {n.dim(type.getNumElements())});
+  if (!n.requireWithin(vector, n.dim(-rank), n.dim(rank - 1), "the axes"))
+    return {};
   Value negative = n.compare(CompareKind::lt, vector, n.like(vector, 0));
   return n.select(negative, n.add(vector, n.scalarInt(si64(n), rank)), vector);
 }
@@ -35,7 +37,14 @@ Value axesMask(NodeImporter &n, Value axes, int64_t rank) {
   return n.reduce(ReduceKind::sum, hits, {1}); // of bools: or
 }
 
+bool requireDistinct(NodeImporter &n, Value mask, int64_t count) {
+  std::optional<Dims> marked = n.elements(n.reduce(ReduceKind::sum, n.cast(mask, si64(n)), {0}), "axes");
+  return marked && n.requireEqual((*marked)[0], n.dim(count), "the number of different axes and of axes");
+}
+
 Value unmarked(NodeImporter &n, Value sizes, Value mask, int64_t count) {
+  if (!requireDistinct(n, mask, count))
+    return {};
   Value order = n.sort(n.cast(mask, si64(n)), 0, /*descending=*/false, n.dim(lengthOf(mask) - count)).second;
   return n.gather(sizes, order, 0);
 }

@@ -10,7 +10,10 @@ namespace tilewright::frontend {
 mlir::Value axesVector(NodeImporter &n, mlir::Value axes, int64_t rank);
 /// [rank] i1: whether the dimension is among the axes.
 mlir::Value axesMask(NodeImporter &n, mlir::Value axesVector, int64_t rank);
-/// `sizes` [rank] without the entries that the mask marks, of which there are `count`: [rank - count].
+/// The mask marks `count` dimensions: no axis is given twice.
+bool requireDistinct(NodeImporter &n, mlir::Value mask, int64_t count);
+/// `sizes` [rank] without the entries that the mask marks, of which there are `count`: [rank - count]. Null,
+/// with a diagnostic, where it cannot be.
 mlir::Value unmarked(NodeImporter &n, mlir::Value sizes, mlir::Value mask, int64_t count);
 /// Number of elements of a vector; its type is static.
 int64_t lengthOf(mlir::Value vector);

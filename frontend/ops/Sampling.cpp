@@ -148,9 +148,9 @@ static void importGridSample(NodeImporter &n) {
   Value image = n.operand(0), grid = n.operand(1);
   int64_t spatial = n.rank(image) - 2;
   if (!requireRank(n, grid, spatial + 2, spatial + 2, "grid") ||
-      !requireSameSize(n, dimsOf(grid).back(), n.dim(spatial),
-                       "coordinates in the grid and spatial dimensions") ||
-      !requireSameSize(n, dimsOf(grid)[0], dimsOf(image)[0], "batches of image and grid"))
+      !n.requireEqual(dimsOf(grid).back(), n.dim(spatial),
+                      "coordinates in the grid and spatial dimensions") ||
+      !n.requireEqual(dimsOf(grid)[0], dimsOf(image)[0], "batches of image and grid"))
     return;
   grid = withSize(n, n.cast(grid, accumulationType(n.elementType(grid))), 0, dimsOf(image)[0]);
   Type type = n.elementType(image), wide = interpolationType(n, type);
@@ -193,10 +193,10 @@ static void importAffineGrid(NodeImporter &n) {
   int64_t spatial = int64_t(size->size()) - 2;
   if (spatial < 2 || spatial > 3)
     return n.fail("TW2005", "size must have 4 or 5 elements");
-  if (!requireSameSize(n, dimsOf(theta)[1], n.dim(spatial), "rows of theta and spatial dimensions") ||
-      !requireSameSize(n, dimsOf(theta)[2], n.dim(spatial + 1),
-                       "columns of theta and spatial dimensions plus 1") ||
-      !requireSameSize(n, dimsOf(theta)[0], (*size)[0], "batches of theta and size"))
+  if (!n.requireEqual(dimsOf(theta)[1], n.dim(spatial), "rows of theta and spatial dimensions") ||
+      !n.requireEqual(dimsOf(theta)[2], n.dim(spatial + 1),
+                      "columns of theta and spatial dimensions plus 1") ||
+      !n.requireEqual(dimsOf(theta)[0], (*size)[0], "batches of theta and size"))
     return;
   Dims shape = piece(*size, 2, size->size());
   Type type = n.elementType(theta), wide = accumulationType(type);
@@ -246,10 +246,9 @@ static std::optional<SmallVector<Patches>> patchesOf(NodeImporter &n, ArrayRef<A
   for (size_t dim = 0; dim < rank; ++dim) {
     AffineExpr padded = canonical(image[dim] + (pads[dim] + pads[rank + dim]));
     AffineExpr blocks = n.windowSize(padded, block[dim], strides[dim], dilations[dim], n.dim(0), n.dim(0));
-    if (n.symbols.upperBound(blocks) < 0) {
-      n.fail("TW2005", "a block is larger than the image");
+    if (!n.requireAtMost(n.dim((block[dim] - 1) * dilations[dim] + 1), padded,
+                         "a block and the padded image"))
       return std::nullopt;
-    }
     dims.push_back({padded, blocks, block[dim], strides[dim], dilations[dim], n.dim(pads[dim])});
   }
   return dims;
@@ -289,8 +288,8 @@ static void importCol2Im(NodeImporter &n) {
     blockCount = blockCount * p.blocks;
   }
   AffineExpr batch = dimsOf(x)[0], channels = canonical(dimsOf(x)[1].floorDiv(blockSize));
-  if (!requireSameSize(n, channels * blockSize, dimsOf(x)[1], "channels and the size of a block") ||
-      !requireSameSize(n, blockCount, dimsOf(x)[2], "patches and their number in the image"))
+  if (!n.requireEqual(channels * blockSize, dimsOf(x)[1], "channels and the size of a block") ||
+      !n.requireEqual(blockCount, dimsOf(x)[2], "patches and their number in the image"))
     return;
   Dims updates{batch, channels, canonical(blockCount * blockSize)};
   Value flat = n.reshape(patchPositions(n, *dims), {updates[2]});

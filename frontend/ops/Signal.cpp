@@ -65,7 +65,8 @@ static std::optional<AffineExpr> sizeOperand(NodeImporter &n, size_t index, llvm
     n.fail("TW2004", name + " must be one integer");
     return std::nullopt;
   }
-  return canonical(n.valueOrDefine(n.reshape(value, {}), name, 1)[0]);
+  AffineExpr size = canonical(n.valueOrDefine(n.reshape(value, {}), name, 1)[0]);
+  return n.requireAtLeast(size, n.dim(1), name) ? std::optional(size) : std::nullopt;
 }
 
 //===- DFT ------------------------------------------------------------------------------===//
@@ -143,6 +144,8 @@ static Value transformAnyAxis(const Transform &t, Value x, Value axis) {
   int64_t rank = GraphBuilder::rank(x);
   auto number = [&](int64_t value) { return n.scalarInt(index, value); };
   axis = n.cast(n.reshape(axis, {}), index);
+  if (!n.requireWithin(axis, n.dim(-rank), n.dim(rank - 2), "the axis")) // the last one holds the parts
+    return {};
   axis = n.select(n.compare(CompareKind::lt, axis, number(0)), n.add(axis, number(rank)), axis);
   Value sizes = n.dims(dimsOf(x)), at = n.iota({n.dim(rank)}, index, 0);
   Value inside = n.compare(CompareKind::lt, at, number(rank - 1)),
@@ -239,12 +242,12 @@ static void importStft(NodeImporter &n) {
   std::optional<int64_t> knownStep = constantOf(*step);
   if (knownStep && *knownStep < 1)
     return n.fail("TW1205", "frame_step must be positive");
-  if (n.symbols.upperBound(canonical(dimsOf(x)[1] - *length)) < 0)
-    return n.fail("TW2005", "the signal is shorter than one frame");
+  if (!n.requireAtMost(*length, dimsOf(x)[1], "the lengths of a frame and of the signal"))
+    return;
   AffineExpr frequencies = n.intAttr("onesided", 1) ? canonical(length->floorDiv(2) + 1) : *length;
   Value table = FourierTable{*length, frequencies, *length, *parts, 2, false}.build(n);
   if (n.has(2)) {
-    if (!requireSameSize(n, dimsOf(n.operand(2))[0], *length, "the window and frame_length"))
+    if (!n.requireEqual(dimsOf(n.operand(2))[0], *length, "the window and frame_length"))
       return;
     Value window = withSize(n, n.operand(2), 0, *length);
     table = n.mul(table, alongAxis(n, n.cast(window, GraphBuilder::elementType(table)), 0, 4));

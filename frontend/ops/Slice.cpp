@@ -160,8 +160,8 @@ static void sliceAtRunTime(NodeImporter &n) {
   int64_t rank = from.size();
   for (size_t index = 1; index < n.operandCount(); ++index)
     if (n.has(index) && (!isInteger(n.operand(index)) || !requireRank(n, n.operand(index), 1, 1) ||
-                         !requireSameSize(n, dimsOf(n.operand(index))[0], dimsOf(n.operand(1))[0],
-                                          "numbers of starts and of others")))
+                         !n.requireEqual(dimsOf(n.operand(index))[0], dimsOf(n.operand(1))[0],
+                                         "numbers of starts and of others")))
       return n.fail("TW2003", "starts, ends, axes and steps must be vectors of integers");
   Value axes = n.has(3) ? axesVector(n, n.operand(3), rank) : n.intVector(upTo(lengthOf(n.operand(1))));
   if (!axes || !requireRank(n, x, 1, INT64_MAX))
@@ -250,7 +250,7 @@ static Value padsOfAllAxes(NodeImporter &n, Value pads) {
   int64_t rank = n.rank(n.operand(0));
   Value axes = axesVector(n, n.operand(3), rank);
   if (!axes || !requireRank(n, pads, 1, 1, "pads") ||
-      !requireSameSize(n, dimsOf(pads)[0], n.dim(2 * lengthOf(axes)), "pads and twice the number of axes"))
+      !n.requireEqual(dimsOf(pads)[0], n.dim(2 * lengthOf(axes)), "pads and twice the number of axes"))
     return {};
   Value places = n.concat({axes, n.add(axes, n.like(axes, rank))}, 0);
   return writtenAt(n, n.broadcastTo(n.scalarInt(si64(n), 0), {n.dim(2 * rank)}), places,
@@ -309,6 +309,8 @@ static bool padsFit(NodeImporter &n, Value x, PadMode mode, ArrayRef<AffineExpr>
             pad = std::max(n.symbols.lowerBound(before), n.symbols.lowerBound(after));
     if (mode == PadMode::constant || pad <= 0 || (most > 0 && (mode != PadMode::reflect || pad < most)))
       continue;
+    if (most <= 0)
+      return n.fail("TW2005", "an empty dimension cannot be extended in this mode"), false;
     n.unsupported("TW1203", "a dimension of " + llvm::Twine(most) + " cannot be extended by " +
                                 llvm::Twine(pad) + " in this mode");
     return false;

@@ -79,7 +79,7 @@ std::optional<Spatial> spatialAttributes(NodeImporter &n, ArrayRef<AffineExpr> i
     return std::nullopt;
   }
   for (size_t i = 0; shape && i < shape->size() && !kernel.empty(); ++i)
-    if (!requireSameSize(n, n.dim((*shape)[i]), kernel[i], "kernel_shape and the weights"))
+    if (!n.requireEqual(n.dim((*shape)[i]), kernel[i], "kernel_shape and the weights"))
       return std::nullopt;
   std::optional<SmallVector<int64_t>> strides = spatialInts(n, "strides", input.size(), 1);
   std::optional<SmallVector<int64_t>> dilations = spatialInts(n, "dilations", input.size(), 1);
@@ -103,11 +103,9 @@ std::optional<Dims> outputSizes(NodeImporter &n, const Spatial &s, bool ceil) {
     AffineExpr size = canonical((ceil ? span + (s.strides[i] - 1) : span).floorDiv(s.strides[i]) + 1);
     if (ceil) // windows that would begin in the padding at the end are dropped
       size = n.symbols.minimum(size, canonical((s.input[i] + s.low[i] - 1).floorDiv(s.strides[i]) + 1));
-    if (n.symbols.upperBound(size) < 0) {
-      n.fail("TW2005", "the window of extent " + toText(canonical(windowExtent(s, i)), n.symbols.names()) +
-                           " is larger than the padded input in spatial dimension " + llvm::Twine(i));
+    if (!n.requireAtMost(windowExtent(s, i), s.input[i] + s.low[i] + s.high[i],
+                         "the window's extent and the padded input in spatial dimension " + llvm::Twine(i)))
       return std::nullopt;
-    }
     result.push_back(size);
   }
   return result;
@@ -136,7 +134,7 @@ bool requireConvolution(NodeImporter &n, Value &x, Value w, int64_t groups) {
     return false;
   }
   AffineExpr channels = canonical(dimsOf(w)[1] * groups);
-  if (!requireSameSize(n, dimsOf(x)[1], channels, "the input's channels and the weight's"))
+  if (!n.requireEqual(dimsOf(x)[1], channels, "the input's channels and the weight's"))
     return false;
   x = withSize(n, x, 1, channels);
   return true;

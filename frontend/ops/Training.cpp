@@ -33,14 +33,14 @@ bool ClassLoss::read(size_t targetOperand) {
   AffineExpr classes = shape[1];
   shape.erase(shape.begin() + 1);
   for (auto [have, want] : llvm::zip_equal(dimsOf(target), shape))
-    if (!requireSameSize(n, have, want, "the target and the input"))
+    if (!n.requireEqual(have, want, "the target and the input"))
       return false;
   target = n.reshape(target, shape);
   if (n.has(2)) {
     weights = n.operand(2);
     if (!requireRank(n, weights, 1, 1, "the weights") ||
         !requireSameElements(n, {logProbabilities, weights}) ||
-        !requireSameSize(n, dimsOf(weights)[0], classes, "the weights and the classes"))
+        !n.requireEqual(dimsOf(weights)[0], classes, "the weights and the classes"))
       return false;
   }
   if (n.attr("ignore_index")) {

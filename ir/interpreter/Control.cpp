@@ -1,4 +1,5 @@
 /// Control.cpp - running functions: symbols, control flow, kernel launches.
+#include "ir/Constraints.h"
 #include "ir/interpreter/Evaluation.h"
 
 using namespace mlir;
@@ -204,6 +205,10 @@ llvm::Expected<llvm::SmallVector<Tensor>> Evaluator::runBlock(Frame &frame, Bloc
 
 llvm::Error Evaluator::runOp(Frame &frame, Operation *op) {
   llvm::SmallVector<Tensor> operands = frame.operandsOf(op);
+  if (llvm::Error error = requireConstraints(frame, op))
+    return error;
+  if (isa<graph::RequireOp>(op))
+    return llvm::Error::success();
   if (auto defineOp = dyn_cast<graph::DefineOp>(op))
     return define(frame, defineOp);
   auto results = [&]() -> llvm::Expected<llvm::SmallVector<Tensor>> {
@@ -243,6 +248,31 @@ llvm::Error Evaluator::define(Frame &frame, graph::DefineOp op) {
     if (llvm::Error error = frame.setSymbol(unsigned(symbol), values.integer(int64_t(index)), op.getLoc()))
       return error;
   frame.deriveSymbols();
+  return llvm::Error::success();
+}
+
+/// What nobody could decide before sizes were known. Those of kernels follow from the program's.
+llvm::Error Evaluator::requireConstraints(Frame &frame, Operation *op) {
+  if (!frame.table)
+    return llvm::Error::success();
+  llvm::SmallVector<Relation> relations;
+  constraintsOf(op, [&](Relation relation) {
+    if (decide(relation, nullptr) != Verdict::Proved)
+      relations.push_back(std::move(relation));
+  });
+  Evaluation e(op, {}, frame.symbols);
+  for (Relation &relation : relations) {
+    for (AffineExpr *expr : {&relation.have, &relation.want, &relation.when})
+      if (*expr) {
+        auto number = e.value(*expr);
+        if (!number)
+          return number.takeError();
+        *expr = getAffineConstantExpr(*number, op->getContext());
+      }
+    if (decide(relation, nullptr) != Verdict::Proved)
+      return e.fail(relation.kind == graph::RelationKind::reshape ? Failure::Reshape : Failure::ShapeMismatch,
+                    disproof(relation, {}));
+  }
   return llvm::Error::success();
 }
 

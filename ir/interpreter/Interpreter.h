@@ -106,6 +106,7 @@ private:
                                                        llvm::ArrayRef<llvm::SmallVector<Tensor>> slices);
   llvm::Expected<llvm::SmallVector<Tensor>> runLaunch(Frame &frame, kernel::LaunchOp op);
   llvm::Error define(Frame &frame, graph::DefineOp op);
+  llvm::Error requireConstraints(Frame &frame, mlir::Operation *op);
 
   mlir::ModuleOp module;
   SymbolTable table;

@@ -132,6 +132,10 @@ void describeFailure(const Failure &failure, Text &text, tw_status &status) {
     return text.append("index %lld is outside [%lld, %lld)", a, -b, b);
   case TW_FAIL_SHAPE:
     return text.append("a dimension is %lld where %lld is needed", a, b);
+  case TW_FAIL_AT_MOST:
+    return text.append("a size is %lld where at most %lld fits", a, b);
+  case TW_FAIL_AT_LEAST:
+    return text.append("a size is %lld where at least %lld is needed", a, b);
   case TW_FAIL_RESHAPE:
     return text.append("%lld elements cannot be reshaped into %lld", a, b);
   case TW_FAIL_SIZE:
@@ -186,8 +190,10 @@ tw_status reportFailure(const tw_descriptor &descriptor, const Failure &failure,
     return reportError(error, status, code, "%s", what.c_str());
   const tw_site_info &site = descriptor.sites[failure.site];
   const bool named = site.node && site.node[0], known = named || (site.op && site.op[0]);
-  reportError(error, status, code, "%s%s%s%s%s%s", site.op ? site.op : "", named ? " '" : "",
-              named ? site.node : "", named ? "'" : "", known ? ": " : "", what.c_str());
+  const bool explained = site.sizes && site.sizes[0];
+  reportError(error, status, code, "%s%s%s%s%s%s%s%s", site.op ? site.op : "", named ? " '" : "",
+              named ? site.node : "", named ? "'" : "", known ? ": " : "", explained ? site.sizes : "",
+              explained ? ": " : "", what.c_str());
   if (error) {
     copyText(error->node, sizeof error->node, site.node);
     copyText(error->op, sizeof error->op, site.op);

@@ -1,6 +1,7 @@
 // Generated kernels against the interpreter: every op of the graph dialect, on every target that this machine
 // runs, over generated shapes, element types and neighbours; dynamic cases at several sizes from one
 // artifact; one thread and two bit for bit.
+#include "ir/Constraints.h"
 #include "tests/compiler/Support.h"
 #include "tests/support/GraphGenerator.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -20,6 +21,7 @@ constexpr uint64_t seed = 20;
 /// Ops that have no cases of their own, and why.
 const std::map<llvm::StringRef, llvm::StringRef> &exemptOps() {
   static const std::map<llvm::StringRef, llvm::StringRef> ops = {
+      {"require", "taken out before passes run: SizesTest.cpp has it, from models"},
       {"weight", "a constant stored in a file: OperatorsTest.cpp has them, from models"},
       {"yield", "the end of a branch or body: the cases of if and loop have it"},
   };
@@ -191,6 +193,15 @@ TEST(Coverage, EveryOpHasCasesOrAReason) {
     EXPECT_NE(llvm::is_contained(generatedOps(), op), exemptOps().count(op) == 1)
         << "graph." << op.str() << ": needs cases in tests/support, or a reason in exemptOps(); not both";
   }
+}
+
+/// Also that there is nothing to say is an answer, with a reason beside it (ir/Constraints.cpp).
+TEST(Coverage, EveryOpSaysWhatItsSizesRestOn) {
+  CompiledProgram program("cpu:haswell");
+  for (RegisteredOperationName name :
+       program.compilation.mlirContext().getRegisteredOperationsByDialect("graph"))
+    EXPECT_TRUE(hasConstraintAnswer(name.getStringRef()))
+        << name.getStringRef().str() << ": needs an answer in ir/Constraints.cpp";
 }
 
 /// Of every op with kinds, all kinds: a new one is tested as soon as it is registered.

@@ -30,6 +30,8 @@ enum {
   TW_FAIL_MEMORY = 5,      ///< a bytes cannot be allocated; -1: more than 64 bits can count
   TW_FAIL_DIVIDE = 6,      ///< integer division by zero
   TW_FAIL_UNSUPPORTED = 7, ///< a value only known at run time asks for what was not compiled
+  TW_FAIL_AT_MOST = 10,    ///< size a where at most b fits
+  TW_FAIL_AT_LEAST = 11,   ///< size a where at least b is needed
   TW_FAIL_ASSUMPTION = 9,  ///< a condition or size is a where the program was compiled for b only
   /// Of checked artifacts (TW_ARTIFACT_CHECKED), and faults of the compiler:
   TW_FAIL_READ = 32,    ///< a read at byte a of a buffer of b bytes leaves it; it did not happen
@@ -167,6 +169,7 @@ typedef struct tw_site_info {
   const char *node;
   const char *op;
   const char *tensor;
+  const char *sizes; ///< what the sizes are that do not fit; empty where nothing is known of them
 } tw_site_info;
 
 typedef struct tw_launch_info {

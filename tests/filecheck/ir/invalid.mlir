@@ -180,3 +180,11 @@ func.func @conv(%x: tensor<1x3x8xf32>, %w: tensor<4x2x1xf32>) {
   %0 = graph.conv %x, %w {strides = array<i64: 1>, low = affine_map<() -> (0)>, lhsDilation = array<i64: 1>, rhsDilation = array<i64: 1>, groups = 1 : i64} : tensor<1x3x8xf32>, tensor<4x2x1xf32> -> tensor<1x4x8xf32>
   return
 }
+
+// -----
+
+func.func @kept(%x: tensor<4xf32>) {
+  // expected-error @+1 {{the number of elements to keep: 5 where at most 4 fits}}
+  %values, %indices = graph.sort %x axis 0 {descending = false} : tensor<4xf32> -> tensor<5xf32>, tensor<5xsi64>
+  return
+}

@@ -10,7 +10,7 @@ static const tw_buffer_info buffers[] = {INPUT_BUFFER(0),
                                          OUTPUT_BUFFER(0),
                                          ARENA_BUFFER(0, 9),
                                          {.kind = TW_BUFFER_GROWABLE, .alias = NO_ALIAS, .site = 1}};
-static const tw_site_info sites[] = {{"gather_3", "Gather", "indices"}, {"", "Reshape", "shape"}};
+static const tw_site_info sites[] = {{"gather_3", "Gather", "indices", ""}, {"", "Reshape", "shape", ""}};
 static const tw_launch_info launches[] = {{"first"}, {"body"}, {"never"}, {"last"}};
 
 static void meetRepeatedly(tw_frame *frame, int32_t thread, int32_t threads) {
