@@ -275,9 +275,8 @@ void ContractEmitter::emitBlockedDepth(const Block &block) {
       const MicroKernel::Tile tile{rows, vectors};
       MicroKernel::Run run = operands.runOf(block, panel, rows, row, first, depth);
       run.mostDepth = schedule.depthBlock;
-      kernel.store(
-          tile, pointer, pitch,
-          kernel.plus(kernel.load(tile, pointer, pitch), kernel.accumulate(tile, run, kernel.zero(tile))));
+      const Accumulators sums = kernel.accumulate(tile, run, kernel.zero(tile));
+      kernel.store(tile, pointer, pitch, kernel.plus(kernel.load(tile, pointer, pitch), sums));
     });
   });
   e.loop(block.firstPanel, block.endPanel, 1, [&](Value panel) {

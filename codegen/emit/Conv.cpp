@@ -223,10 +223,10 @@ void ConvEmitter::emitBlockedItem(const Item &item) {
         auto pass = [&] {
           const MicroKernel::Tile tile{some.rows, vectors};
           Value at = e.address(left, e.mul(e.mul(pixel, g.strides.back()), pixels.pitches.back()), 1),
-                sums = partialOf(y, pixel);
-          kernel.store(tile, sums, output.pitch(),
-                       kernel.plus(kernel.load(tile, sums, output.pitch()),
-                                   lastTaps(at, panel, some, channels, kernel.zero(tile))));
+                before = partialOf(y, pixel);
+          const Accumulators sums = lastTaps(at, panel, some, channels, kernel.zero(tile));
+          kernel.store(tile, before, output.pitch(),
+                       kernel.plus(kernel.load(tile, before, output.pitch()), sums));
         };
         exists ? e.guarded(exists, pass) : pass();
       });

@@ -8,10 +8,10 @@ using llvm::SmallVector;
 
 namespace tilewright::codegen {
 
-bool LongSum::isLong(std::optional<int64_t> steps) const {
+bool LongSum::isLong(std::optional<int64_t> steps, int64_t limit) const {
   const bool adds = kind == ReduceKind::sum || kind == ReduceKind::prod;
   return adds && llvm::isa<FloatType>(element) && !element.isF64() && !e.kernel.target.isGpu &&
-         !(steps && *steps <= run);
+         !(steps && *steps <= limit);
 }
 
 Value LongSum::combine(Value x, Value y) const {

@@ -9,12 +9,12 @@ class LongSum {
 public:
   LongSum(ValueEmitter &e, graph::ReduceKind kind, mlir::Type element) : e(e), kind(kind), element(element) {}
 
-  /// Steps of a run. A sum of equal numbers is then off by 6e-7 of itself at most.
+  /// Steps of a run. Sums of equal numbers are then off by 6e-7 of themselves at most.
   static constexpr int64_t run = 16;
 
-  /// Whether `steps` (nothing: not known) are more than a run. Never for integers, f64, and on GPUs, where
-  /// many threads share a sum and f64 is dear.
-  bool isLong(std::optional<int64_t> steps) const;
+  /// Whether `steps` (nothing: not known) are too many for one run. Never for integers, f64, and on GPUs,
+  /// where many threads share a sum and f64 is dear.
+  bool isLong(std::optional<int64_t> steps, int64_t limit = run) const;
 
   /// What a loop carries: a scalar in f64, or two vectors of half the lanes of `like` (the type of a run).
   llvm::SmallVector<mlir::Value> start(mlir::Type like) const;

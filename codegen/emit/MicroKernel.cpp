@@ -15,6 +15,8 @@ constexpr int64_t prefetchDistance = 16;
 constexpr int64_t independentSums = 8;
 /// Depths that are not worth a loop.
 constexpr int64_t straightDepth = 4;
+/// Rows up to which runs of unknown depth are cut: for more, the many sums that a branch must keep cost 15 %.
+constexpr int64_t mostRowsOfAnyDepth = 2;
 
 } // namespace
 
@@ -214,7 +216,9 @@ Value MicroKernel::scratchFor(Tile tile) const {
 
 Accumulators MicroKernel::accumulate(Tile tile, const Run &run, ValueRange given) const {
   const auto depth = e.constantOf(run.depth);
-  if (!isLong(std::min(depth.value_or(INT64_MAX), run.mostDepth)))
+  const bool known = depth || run.mostDepth != INT64_MAX;
+  if (!isLong(std::min(depth.value_or(INT64_MAX), run.mostDepth)) ||
+      (!known && tile.rows > mostRowsOfAnyDepth))
     return inRegisters(tile, run, given);
   Value waiting = scratchFor(tile), block = e.constant(longestSum), several = e.less(block, run.depth);
   const SmallVector<Type> types(tile.rows * tile.vectors, vector);

@@ -131,6 +131,7 @@ private:
     int64_t elements;
   };
   std::optional<Runs> runsOf(const LongSum &sum, int64_t unit) {
+    const bool lanes = unit > 1;
     int64_t steps = 1; // of one turn
     for (size_t dim = reduced.size(); dim-- > 0; unit = 1) {
       auto size = e.constantOf(sizeOf(dim));
@@ -138,7 +139,7 @@ private:
       if (size)
         all = std::min<uint64_t>(llvm::SaturatingMultiply<uint64_t>(llvm::divideCeil(*size, unit), steps),
                                  INT64_MAX);
-      if (sum.isLong(all))
+      if (sum.isLong(all, lanes ? 2 * LongSum::run : LongSum::run)) // short rows stay whole
         return Runs{dim, std::max<int64_t>(1, LongSum::run / steps) * unit};
       steps = std::max<int64_t>(1, *all);
     }
@@ -232,8 +233,9 @@ private:
     auto whole = [&](ValueRange sums) { return step(step(sums[0], sums[1]), step(sums[2], sums[3])); };
     const LongSum sum(e, op.getKind(), element);
     const int64_t run = width * accumulators * LongSum::run;
-    if (reduced.size() == 1 && !e.constantOf(sizeOf(0)) && sum.isLong(std::nullopt))
-      return totalOfRow(sum, init, run, leaf, whole);
+    if (!e.constantOf(sizes[reduced.back()]) && sum.isLong(std::nullopt))
+      return reduced.size() == 1 ? totalOfRow(sum, init, run, leaf, whole)
+                                 : totalOfRows(sum, init, run, leaf, whole);
     if (auto runs = runsOf(sum, width * accumulators)) {
       Value wide =
           halve(sum.folded(overRuns(sum, *runs, init, leaf, whole, 0, sum.start(init.front().getType()))));
@@ -276,6 +278,40 @@ private:
           return SmallVector<Value>{arith::TruncFOp::create(e.b, e.loc, e.b.getF32Type(), wide)};
         },
         [&] { return SmallVector<Value>{halve(last)}; })[0];
+  }
+
+  /// Many rows of unknown length: a run ends with a row, when enough steps have been taken.
+  Value totalOfRows(const LongSum &sum, ArrayRef<Value> init, int64_t run, Leaf leaf,
+                    llvm::function_ref<Value(ValueRange)> whole) {
+    SmallVector<Value> start(init), totals = sum.start(init.front().getType());
+    llvm::append_range(start, totals);
+    start.push_back(e.constant(0)); // steps of the run
+    SmallVector<Type> types(ValueRange(start).getTypes());
+    const size_t count = init.size();
+    auto row = [&](Value, Value size, ValueRange carried) {
+      return e.loop(e.constant(0), size, run, carried, [&](Value first, ValueRange now) {
+        Value end = e.minimum(e.add(first, run), size);
+        SmallVector<Value> next = leaf(first, end, now.take_front(count));
+        Value steps = e.add(now.back(), e.ceilDivide(e.sub(end, first), run / LongSum::run));
+        auto flush = [&] {
+          SmallVector<Value> fresh(init);
+          llvm::append_range(fresh, sum.add(now.slice(count, totals.size()), whole(next)));
+          fresh.push_back(e.constant(0));
+          return fresh;
+        };
+        auto goOn = [&] {
+          SmallVector<Value> same(next);
+          llvm::append_range(same, now.slice(count, totals.size()));
+          same.push_back(steps);
+          return same;
+        };
+        return e.guarded(e.less(e.constant(LongSum::run - 1), steps), types, flush, goOn);
+      });
+    };
+    SmallVector<Value> sums = nest(0, e.constant(0), sizeOf(0), start, row);
+    ValueRange all(sums);
+    Value wide = halve(sum.folded(sum.add(all.slice(count, totals.size()), whole(all.take_front(count)))));
+    return arith::TruncFOp::create(e.b, e.loc, e.b.getF32Type(), wide);
   }
 
   Value orNaN(Value total, Value seen) {
@@ -404,7 +440,7 @@ public:
     int64_t steps = 1;
     for (int64_t size : op.getKernel())
       steps = std::min<uint64_t>(llvm::SaturatingMultiply<uint64_t>(steps, size), INT64_MAX);
-    if (LongSum sum(e, kind, element); sum.isLong(steps))
+    if (LongSum sum(e, kind, element); sum.isLong(steps, longestRow))
       total.emplace(sum);
     out.assign(indices.begin(), indices.end());
   }
@@ -420,11 +456,18 @@ public:
   }
 
 private:
+  static constexpr int64_t longestRow = 4 * LongSum::run; ///< taps, of all rows if there are no more
   Value fit(Value v) { return lanes ? e.spread(v) : v; }
 
   SmallVector<Value> taps(size_t dim, ValueRange carried, Value inside) {
     if (dim == spatial)
       return tap(carried, inside);
+    if (total && dim + 1 == spatial && op.getKernel()[dim] <= longestRow)
+      return total->add(carried, along(dim, ValueRange{fit(neutral(e, kind, element))}, inside)[0]);
+    return along(dim, carried, inside);
+  }
+
+  SmallVector<Value> along(size_t dim, ValueRange carried, Value inside) {
     size_t axis = firstSpatial + dim;
     int64_t dilation = op.getDilations()[dim];
     Index origin = e.add(e.mul(out[axis], e.constant(op.getStrides()[dim])),
@@ -459,7 +502,7 @@ private:
     if (!argument) {
       if (inside)
         x = arith::SelectOp::create(e.b, e.loc, inside, x, e.spread(neutral(e, kind, element)));
-      if (total)
+      if (total && scalarType(now[0].getType()).isF64())
         return total->add(now, x);
       return {emitReduceStep(e, kind, now[0], x, element)};
     }
@@ -481,8 +524,7 @@ private:
   size_t firstSpatial, spatial;
   SmallVector<Value> sizes;
   bool lanes, argument;
-  std::optional<LongSum>
-      total; ///< every tap is a run: loops over taps wait for their sum, not for conversions
+  std::optional<LongSum> total; ///< of rows of taps, or of taps where a row is long
 };
 
 } // namespace

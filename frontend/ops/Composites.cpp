@@ -16,14 +16,20 @@ Type accumulationType(Type elementType) {
 
 Type interpolationType(GraphBuilder &g, Type elementType) {
   if (auto integer = dyn_cast<IntegerType>(elementType))
-    return integer.getWidth() > 16 ? Type(g.b.getF64Type()) : Type(g.b.getF32Type());
+    return integer.getWidth() > 8 ? Type(g.b.getF64Type()) : Type(g.b.getF32Type());
   return accumulationType(elementType);
 }
 
 Value interpolated(GraphBuilder &g, Value x, Type elementType, bool rounds) {
-  if (!isa<IntegerType>(elementType))
+  if (!isa<IntegerType>(elementType) || isa<IntegerType>(GraphBuilder::elementType(x)))
     return g.cast(x, elementType);
-  return g.cast(rounds ? g.unary(UnaryKind::round, x) : x, elementType, /*saturate=*/true);
+  if (rounds)
+    return g.cast(g.unary(UnaryKind::round, x), elementType, /*saturate=*/true);
+  // What is a whole number but for rounding on the way stays that number.
+  const double little = 1.0 / 1024;
+  Value below = g.compare(graph::CompareKind::lt, x, g.like(x, 0));
+  x = g.add(x, g.select(below, g.like(x, -little), g.like(x, little)));
+  return g.cast(x, elementType, /*saturate=*/true);
 }
 
 IntegerType signedType(GraphBuilder &g, unsigned width) {

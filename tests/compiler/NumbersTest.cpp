@@ -43,7 +43,7 @@ template <class T> std::vector<T> elementsOf(const Tensor &tensor) {
 class Numbers : public ::testing::TestWithParam<std::string> {
 protected:
   RunResult run(const GraphWriter &graph, llvm::ArrayRef<Tensor> inputs, int opset = 18) {
-    CompiledProgram program(GetParam());
+    CompiledProgram &program = *programs.emplace_back(std::make_unique<CompiledProgram>(GetParam()));
     std::string problem = program.compileModel(ModelWriter(graph).opset(opset).bytes());
     EXPECT_EQ(problem, "");
     if (!problem.empty())
@@ -54,6 +54,9 @@ protected:
       EXPECT_EQ(compareTensors(b, a, Agreement::Exact), "") << "with two threads";
     return one;
   }
+
+private:
+  std::vector<std::unique_ptr<CompiledProgram>> programs; ///< element types of results live in theirs
 };
 
 /// Whole numbers, random bits, and what arithmetic on the way could lose: without subnormal numbers, which
@@ -366,6 +369,16 @@ TEST_P(Numbers, CubicResizeOfIntegersSaturates) {
               ElementsAre(0, 0, 0, 0, 0, 58, 197, 255, 255, 255, 255, 197, 58, 0, 0, 0));
   EXPECT_THAT(result.outputs[1].integers(),
               ElementsAre(low, low, low, low, low, _, _, high, high, high, high, _, _, low, low, low));
+}
+
+TEST_P(Numbers, LinearResizeKeepsAnEvenPicture) {
+  GraphWriter graph("resize");
+  graph.input("x", ElementType::UInt8, {1, 1, "h", "w"})
+      .initializer(tensor<float>("s", {4}, {1, 1, 1.7f, 2.3f}));
+  graph.node("Resize", {"x", "", "s"}, {"y"}, {attributeString("mode", "linear")}).output("y");
+  RunResult result = run(graph, {tensorOf<uint8_t>({1, 1, 5, 7}, std::vector<uint8_t>(35, 77))});
+  ASSERT_EQ(result.problem, "");
+  EXPECT_THAT(result.outputs[0].integers(), ::testing::Each(77));
 }
 
 /// Pixels 1, 5, -2, 4 at positions from -1.2 to 4.2: a window takes the outermost pixels again and again.
