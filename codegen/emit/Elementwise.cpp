@@ -62,11 +62,12 @@ Value unaryFloat(ValueEmitter &e, UnaryKind kind, Value x) {
     return arith::NegFOp::create(e.b, e.loc, x);
   case UnaryKind::abs:
     return math::AbsFOp::create(e.b, e.loc, x);
-  case UnaryKind::sign: { // NaN stays
+  case UnaryKind::sign: { // NaN stays, and -0 gives 0
     Value zero = splatConstant(e, type, 0), one = splatConstant(e, type, 1);
     Value magnitude =
         selectOf(e, truthOf(e, arith::CmpFPredicate::OGT, x, zero), one, splatConstant(e, type, -1));
-    return selectOf(e, truthOf(e, arith::CmpFPredicate::ONE, x, zero), magnitude, x);
+    return selectOf(e, truthOf(e, arith::CmpFPredicate::ONE, x, zero), magnitude,
+                    arith::AddFOp::create(e.b, e.loc, x, zero));
   }
   case UnaryKind::sqrt:
     return math::SqrtOp::create(e.b, e.loc, x);
@@ -236,7 +237,9 @@ Value binaryFloat(ValueEmitter &e, BinaryKind kind, Value x, Value y) {
           divisorBelow = truthOf(e, arith::CmpFPredicate::OLT, y, zero);
     Value differs =
         arith::AndIOp::create(e.b, e.loc, nonzero, arith::XOrIOp::create(e.b, e.loc, below, divisorBelow));
-    return selectOf(e, differs, arith::AddFOp::create(e.b, e.loc, rest, y), rest);
+    rest = selectOf(e, differs, arith::AddFOp::create(e.b, e.loc, rest, y), rest);
+    Value signedZero = math::CopySignOp::create(e.b, e.loc, zero, y);
+    return selectOf(e, truthOf(e, arith::CmpFPredicate::OEQ, rest, zero), signedZero, rest);
   }
   case BinaryKind::pow:
     return emitPower(e, x, y);

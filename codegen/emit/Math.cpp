@@ -1,9 +1,10 @@
-// Elementary functions. f32 goes through polynomials and rationals fitted for f32 (Chebyshev interpolation;
-// odd rationals with weighted least squares), a few ulp each: exp 1, log 1, tanh and erf 4, sigmoid 2, sin
-// and cos 1 (up to |x| = 1e9). What is rare, and all of f64, calls the host's libm in f64 lane by lane.
-// Relative accuracy in the far tails of erf-based functions is not promised; absolute accuracy is.
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "codegen/emit/Ops.h"
+// Elementary functions. f32 goes through polynomials fitted for f32 (Chebyshev interpolation; weighted
+// minimax), whose bounds are in README.md and whose values tests/compiler/FunctionsTest.cpp sweeps. What is
+// rare, and all of f64, calls the host's libm in f64 lane by lane.
+//
+// A function that is monotone stays so, without a case apart, where its last steps are monotone in what came
+// before: every rounded operation is. So tanh and erf end in 1 - something, and e^r ends in 1 + something.
+#include "codegen/emit/Floats.h"
 #include "tilewright/artifact.h"
 
 using namespace mlir;
@@ -11,171 +12,198 @@ using namespace tilewright::graph;
 using llvm::ArrayRef;
 
 namespace tilewright::codegen {
-namespace {
 
-/// Float arithmetic in the type of one operand.
-class Floats {
-public:
-  Floats(ValueEmitter &e, Type type) : e(e), type(type) {}
-  ValueEmitter &e;
-  Type type;
-  Value constant(double v) { return splatConstant(e, type, v); }
-  Value add(Value x, Value y) { return arith::AddFOp::create(e.b, e.loc, x, y); }
-  Value sub(Value x, Value y) { return arith::SubFOp::create(e.b, e.loc, x, y); }
-  Value mul(Value x, Value y) { return arith::MulFOp::create(e.b, e.loc, x, y); }
-  Value div(Value x, Value y) { return arith::DivFOp::create(e.b, e.loc, x, y); }
-  Value fma(Value x, Value y, Value z) { return math::FmaOp::create(e.b, e.loc, x, y, z); }
-  Value less(Value x, Value y) { return arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OLT, x, y); }
-  Value equal(Value x, Value y) { return arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OEQ, x, y); }
-  Value isNaN(Value x) { return arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, x, x); }
-  Value select(Value c, Value x, Value y) { return arith::SelectOp::create(e.b, e.loc, c, x, y); }
-  /// NaN passes through.
-  Value clamp(Value x, double lo, double hi) {
-    Value low = constant(lo), high = constant(hi);
-    x = select(less(x, low), low, x);
-    return select(less(high, x), high, x);
-  }
-  /// Coefficients from the lowest power up.
-  Value polynomial(Value x, ArrayRef<double> coefficients) {
-    Value result = constant(coefficients.back());
-    for (double c : llvm::reverse(coefficients.drop_back()))
-      result = fma(result, x, constant(c));
-    return result;
-  }
-  Type integers() { return withElement(type, e.b.getIntegerType(scalarType(type).getIntOrFloatBitWidth())); }
-  Value bits(Value x) { return arith::BitcastOp::create(e.b, e.loc, integers(), x); }
-  Value fromBits(Value x) { return arith::BitcastOp::create(e.b, e.loc, type, x); }
-};
-
-constexpr double log2e = 1.4426950408889634, ln2High = 0.693145751953125, ln2Low = 1.42860682030941723e-06;
-
-/// x * 2^n for whole n in one instruction, with overflow and subnormal results as they should be.
-Value scaled(ValueEmitter &e, Value x, Value n) {
-  auto vector = llvm::cast<VectorType>(x.getType());
-  const int64_t lanes = vector.getNumElements();
-  Type mask = e.b.getIntegerType(lanes), rounding = e.b.getI32Type();
-  Value all = arith::ConstantOp::create(e.b, e.loc, e.b.getIntegerAttr(mask, -1)),
-        current = arith::ConstantOp::create(e.b, e.loc, e.b.getIntegerAttr(rounding, 4));
-  return LLVM::CallIntrinsicOp::create(e.b, e.loc, vector,
-                                       e.b.getStringAttr("llvm.x86.avx512.mask.scalef.ps.512"),
-                                       ValueRange{x, n, x, all, current})
+Value Floats::wide(llvm::StringRef name, ArrayRef<Value> operands) {
+  llvm::SmallVector<Value> all(operands);
+  Type mask = e.b.getIntegerType(16);
+  all.push_back(arith::ConstantOp::create(e.b, e.loc, e.b.getIntegerAttr(mask, -1)));
+  all.push_back(x86Immediate(4)); // the current rounding
+  return LLVM::CallIntrinsicOp::create(e.b, e.loc, type,
+                                       e.b.getStringAttr("llvm.x86.avx512.mask." + name + ".ps.512"), all)
       .getResult(0);
 }
 
-Value exponential(Floats f, Value x) {
-  // 2^n * e^r with n = round(x / ln 2). Adding 1.5 * 2^23 leaves n in the low bits of the float: no
-  // float-to-int conversion.
-  Value magic = f.constant(12582912.0), clamped = f.clamp(x, -104.0, 89.0);
-  Value shifted = f.fma(clamped, f.constant(log2e), magic), n = f.sub(shifted, magic);
-  Value r = f.fma(n, f.constant(-ln2High), clamped);
-  r = f.fma(n, f.constant(-ln2Low), r);
-  Value p = f.e.approximate(Approximation::exp2, f.mul(r, f.constant(log2e)));
-  if (!p) {
-    Value q = f.polynomial(
-        r, {0.5, 0.16666573286056519, 0.04166645556688309, 0.008363776840269566, 0.0013934544986113906});
-    p = f.fma(f.fma(q, r, f.constant(1.0)), r, f.constant(1.0));
+namespace {
+
+constexpr double log2e = 1.4426950408889634, ln2High = 0.693145751953125, ln2Low = 1.42860682030941723e-06;
+
+//===- Powers of e ------------------------------------------------------------------------===//
+
+/// x = n * ln 2 + r with |r| <= ln 2 / 2. Adding 1.5 * 2^23 leaves n in the low bits of a float: no
+/// float-to-int conversion. Adding a bias too, one shift makes 2^(n + bias - 127) of it.
+class Halvings {
+public:
+  Halvings(Floats f, Value x, int bias = 0) : f(f), magic(12582912.0 + bias) {
+    shifted = f.fma(x, f.constant(log2e), f.constant(magic));
+    n = f.sub(shifted, f.constant(magic));
+    r = f.fma(n, f.constant(-ln2High), x);
+    r = f.fma(n, f.constant(-ln2Low), r);
   }
-  auto vector = llvm::dyn_cast<VectorType>(x.getType());
-  if (f.e.kernel.target.hasAvx512() && vector && vector.getNumElements() == 16)
-    return scaled(f.e, p, n);
+  Floats f;
+  double magic;
+  Value shifted, n, r;
+
+  Value power() { return f.fromBits(arith::ShLIOp::create(f.e.b, f.e.loc, f.bits(shifted), f.integer(23))); }
+  /// Keeps r within bounds where x is not, so that scaling by 2^n alone decides; NaN, too, then comes from n.
+  void boundRest() {
+    Value bound = f.constant(0.35), smallerWithItsSign = f.x86Immediate(2);
+    r = f.wide("range", {r, bound, smallerWithItsSign, r});
+  }
+};
+
+constexpr double restPowers[] = {0.5, 0.16666573286056519, 0.04166645556688309, 0.008363776840269566,
+                                 0.0013934544986113906};
+
+/// e^r - 1 for |r| <= ln 2 / 2.
+Value restMinusOne(Floats f, Value r) { return f.fma(f.polynomial(r, restPowers), f.mul(r, r), r); }
+
+/// e^r * scale for |r| <= ln 2 / 2.
+Value restPower(Floats f, Value r, double scale = 1) {
+  if (Value p = f.e.approximate(Approximation::exp2, f.mul(r, log2e)))
+    return scale == 1 ? p : f.mul(p, scale);
+  Value s = restMinusOne(f, r), one = f.constant(scale);
+  return scale == 1 ? f.add(s, one) : f.fma(s, one, one);
+}
+
+/// x * 2^n for whole n in one instruction, with overflow and subnormal results as they should be.
+Value scaled(Floats f, Value x, Value n) { return f.wide("scalef", {x, n, x}); }
+
+Value exponential(Floats f, Value x) {
+  if (f.hasWideInstructions()) {
+    Halvings h(f, x);
+    h.boundRest();
+    return scaled(f, restPower(f, h.r), h.n);
+  }
+  Halvings h(f, f.clamp(x, -104.0, 89.0));
   // 2^n in two factors, so that results near overflow and below the smallest normal come out right.
   auto &e = f.e;
-  Type ints = f.integers();
-  Value whole = arith::SubIOp::create(e.b, e.loc, f.bits(shifted), f.bits(magic));
-  Value half = arith::ShRSIOp::create(e.b, e.loc, whole, splatInteger(e, ints, 1));
-  auto power = [&](Value k) {
-    Value biased = arith::AddIOp::create(e.b, e.loc, k, splatInteger(e, ints, 127));
-    return f.fromBits(arith::ShLIOp::create(e.b, e.loc, biased, splatInteger(e, ints, 23)));
+  Value origin = arith::SubIOp::create(e.b, e.loc, f.bits(f.constant(h.magic)), f.integer(2 * 127));
+  Value both = arith::SubIOp::create(e.b, e.loc, f.bits(h.shifted), origin);
+  Value half = arith::ShRSIOp::create(e.b, e.loc, both, f.integer(1));
+  auto power = [&](Value biased) {
+    return f.fromBits(arith::ShLIOp::create(e.b, e.loc, biased, f.integer(23)));
   };
-  return f.mul(f.mul(p, power(half)), power(arith::SubIOp::create(e.b, e.loc, whole, half)));
+  Value other = arith::SubIOp::create(e.b, e.loc, both, half);
+  return f.mul(f.mul(restPower(f, h.r), power(half)), power(other));
 }
+
+/// e^x - 1 as 2^n * (e^r - 1) + (2^n - 1), at half its size: 2^128 is no float.
+Value expMinusOne(Floats f, Value x) {
+  Halvings h(f, f.clamp(x, -40.0, 89.0), 126);
+  Value power = h.power();
+  Value half = f.fma(power, restMinusOne(f, h.r), f.sub(power, f.constant(0.5)));
+  Value isTiny = f.less(f.abs(x), f.constant(0x1p-30)); // then it is x, of which half may be no float
+  return f.select(isTiny, x, f.add(half, half));
+}
+
+/// 1 / (1 + e^-x), both terms scaled by 2^-64, so that results among the subnormals come out right.
+Value sigmoid(Floats f, Value x) {
+  Value y = f.neg(x), one = f.constant(0x1p-64), power;
+  if (f.hasWideInstructions()) {
+    Halvings h(f, y);
+    h.boundRest();
+    power = scaled(f, restPower(f, h.r, 0x1p-64), h.n);
+  } else {
+    Halvings h(f, f.clamp(y, -40.0, 104.0), 127 - 64);
+    power = f.mul(restPower(f, h.r), h.power());
+  }
+  return f.div(one, f.add(one, power));
+}
+
+/// With d = (1 - e^(-2|x|)) / 2, tanh |x| = d / (1 - d). Of -2|x| only halves are needed: h = r / 2.
+Value hyperbolicTangent(Floats f, Value x) {
+  Value a = f.atMost(f.abs(x), 10.0), magic = f.constant(12582912.0 + 127);
+  Value shifted = f.fma(a, f.constant(-2 * log2e), magic), n = f.sub(shifted, magic);
+  Value h = f.fma(n, f.constant(-0.34657359027997264), f.neg(a));
+  double halves[5]; // (e^2h - 1) / 2 = h + h^2 * polynomial
+  for (int i = 0; i < 5; ++i)
+    halves[i] = std::ldexp(restPowers[i], i + 1);
+  Value s = f.fma(f.polynomial(h, halves), f.mul(h, h), h);
+  Value power = f.fromBits(arith::ShLIOp::create(f.e.b, f.e.loc, f.bits(shifted), f.integer(23)));
+  Value d = f.fma(f.neg(power), s, f.fma(power, f.constant(-0.5), f.constant(0.5)));
+  return f.withSignOf(x, f.div(d, f.sub(f.constant(1.0), d)));
+}
+
+/// 1 - erf is the eighth power of 1 - v / 8, where v is a polynomial in |x| that starts with x. Squaring
+/// three times goes through 8, 4 and 2 times 1 minus the powers, so that nothing cancels near 0.
+Value errorFunction(Floats f, Value x) {
+  Value a = f.atMost(f.abs(x), 3.93);
+  Value v = f.fma(a,
+                  f.polynomial(a, {0x1.06eba4p-3, 0x1.1d34c2p-1, 0x1.11d09ep-6, -0x1.afd57ap-5,
+                                   -0x1.871d38p-10, 0x1.0cdff8p-8, -0x1.74c2f8p-11, 0x1.42273p-15}),
+                  a);
+  for (double share : {1.0 / 16, 1.0 / 8, 1.0 / 4})
+    v = f.fma(f.mul(v, -share), v, v);
+  return f.withSignOf(x, v);
+}
+
+//===- Logarithms -------------------------------------------------------------------------===//
+
+/// log((1 + m) * 2^k) for 1 + m from sqrt(1/2) to sqrt(2), or from 3/4 to 3/2 with the other coefficients.
+Value logarithmOf(Floats f, Value m, Value k, bool fromThreeQuarters) {
+  Value square = f.mul(m, m);
+  Value p = fromThreeQuarters
+                ? f.polynomial(m, {0.3333344912046585, -0.25000095828785374, 0.19990860859490087,
+                                   -0.1664731234372064, 0.14478400506035505, -0.1316119653814005,
+                                   0.10462995667888984, -0.045074466494796336})
+                : f.polynomial(m, {0.333333283662796, -0.2500029504299164, 0.20001481473445892,
+                                   -0.16642262041568756, 0.14201900362968445, -0.1297181397676468,
+                                   0.12714016437530518, -0.08104817569255829});
+  Value tail = f.fma(k, f.constant(ln2Low), f.mul(f.mul(square, m), p));
+  tail = f.fma(square, f.constant(-0.5), tail);
+  return f.fma(k, f.constant(ln2High), f.add(m, tail));
+}
+
+/// A float above 0 as mantissa * 2^k, the mantissa in [sqrt(1/2), sqrt(2)): subtracting the bits of sqrt(1/2)
+/// makes the exponent field come out as k.
+struct Split {
+  Split(Floats f, Value raw) {
+    auto &e = f.e;
+    Value fromRoot = arith::SubIOp::create(e.b, e.loc, raw, f.integer(0x3f3504f3));
+    k = arith::ShRSIOp::create(e.b, e.loc, fromRoot, f.integer(23));
+    mantissa = f.fromBits(arith::SubIOp::create(e.b, e.loc, raw, exponentBits(f, k)));
+  }
+  static Value exponentBits(Floats f, Value k) {
+    return arith::ShLIOp::create(f.e.b, f.e.loc, k, f.integer(23));
+  }
+  Value k, mantissa;
+};
 
 Value logarithm(Floats f, Value x) {
   auto &e = f.e;
-  Type ints = f.integers();
-  // x = m * 2^k with m in [sqrt(1/2), sqrt(2)): subtracting the bits of sqrt(1/2) makes the exponent field
-  // come out as k.
-  Value raw = f.bits(x), origin = splatInteger(e, ints, 0x3f3504f3);
-  Value k = arith::ShRSIOp::create(e.b, e.loc, arith::SubIOp::create(e.b, e.loc, raw, origin),
-                                   splatInteger(e, ints, 23));
-  Value mantissa = f.fromBits(arith::SubIOp::create(
-      e.b, e.loc, raw, arith::ShLIOp::create(e.b, e.loc, k, splatInteger(e, ints, 23))));
-  Value m = f.sub(mantissa, f.constant(1.0)), square = f.mul(m, m);
-  Value exponent = arith::SIToFPOp::create(e.b, e.loc, f.type, k);
-  Value p =
-      f.polynomial(m, {0.333333283662796, -0.2500029504299164, 0.20001481473445892, -0.16642262041568756,
-                       0.14201900362968445, -0.1297181397676468, 0.12714016437530518, -0.08104817569255829});
-  Value tail = f.fma(exponent, f.constant(ln2Low), f.mul(f.mul(square, m), p));
-  tail = f.fma(square, f.constant(-0.5), tail);
-  Value result = f.fma(exponent, f.constant(ln2High), f.add(m, tail));
-  Value zero = f.constant(0.0), infinity = f.constant(INFINITY);
-  result = f.select(f.equal(x, infinity), infinity, result);
-  result = f.select(f.equal(x, zero), f.constant(-INFINITY), result);
-  result = f.select(f.less(x, zero), f.constant(NAN), result);
-  return f.select(f.isNaN(x), x, result);
+  if (f.hasWideInstructions()) { // these know 0, infinities, NaN, negative and subnormal numbers
+    Value fromThreeQuarters = f.x86Immediate(2 << 2 | 3); // the mantissa's range, and NaN below 0
+    Value mantissa = f.wide("getmant", {x, fromThreeQuarters, x});
+    Value k = f.sub(f.wide("getexp", {x, x}), f.wide("getexp", {mantissa, mantissa}));
+    return logarithmOf(f, f.sub(mantissa, f.constant(1.0)), k, true);
+  }
+  Value raw = f.bits(x);
+  Value isTiny = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, raw, f.integer(0x00800000));
+  Split split(f, f.select(isTiny, f.bits(f.mul(x, 0x1p23)), raw));
+  Value k = arith::AddIOp::create(e.b, e.loc, split.k, f.select(isTiny, f.integer(-23), f.integer(0)));
+  Value result = logarithmOf(f, f.sub(split.mantissa, f.constant(1.0)),
+                             arith::SIToFPOp::create(e.b, e.loc, f.type, k), false);
+  result = f.select(f.less(x, f.constant(INFINITY)), result, x);
+  result = f.select(f.equal(x, f.constant(0)), f.constant(-INFINITY), result);
+  return f.select(f.less(x, f.constant(0)), f.constant(NAN), result);
 }
 
-Value hyperbolicTangent(Floats f, Value x) {
-  Value clamped = f.clamp(x, -9.0, 9.0), square = f.mul(clamped, clamped);
-  Value p = f.polynomial(square, {1.0, 0.13681350648403168, 0.0038701200392097235, 2.8043192287441343e-05,
-                                  3.066919163074999e-08, -1.2264282471530219e-11});
-  Value q = f.polynomial(
-      square, {1.0, 0.4701468348503113, 0.02725241519510746, 0.00039417759398929775, 1.2898398153993185e-06});
-  return f.div(f.mul(clamped, p), q);
-}
-
-Value errorFunction(Floats f, Value x) {
-  Value clamped = f.clamp(x, -3.92, 3.92), square = f.mul(clamped, clamped);
-  Value p = f.polynomial(square, {1.1283791065216064, 0.1900702267885208, 0.05270510911941528,
-                                  0.0037514998111873865, 0.00028461901820264757, 2.0533325368887745e-06});
-  Value q = f.polynomial(square, {1.0, 0.5017781853675842, 0.11397091299295425, 0.014940819703042507,
-                                  0.0011592177907004952, 3.811164424405433e-05});
-  return f.div(f.mul(clamped, p), q);
-}
-
-/// sin, or cos by a quarter turn. The reduction runs in f64, where n * pi / 2 is exact enough for any f32
-/// that has a meaningful phase.
-Value sine(ValueEmitter &e, Value x, bool cosine) {
-  Floats single(e, x.getType()), wide(e, withElement(x.getType(), e.b.getF64Type()));
-  Value big = arith::ExtFOp::create(e.b, e.loc, wide.type, x);
-  Value magic = wide.constant(6755399441055744.0); // 1.5 * 2^52
-  Value shifted = wide.fma(big, wide.constant(0.63661977236758134308), magic), n = wide.sub(shifted, magic);
-  Value r64 = wide.fma(n, wide.constant(-1.57079632679489655800e+00), big);
-  r64 = wide.fma(n, wide.constant(-6.12323399573676603587e-17), r64);
-  Value r = arith::TruncFOp::create(e.b, e.loc, x.getType(), r64), z = single.mul(r, r);
-  Value s = single.polynomial(z, {-1.6666654611e-1, 8.3321608736e-3, -1.9515295891e-4});
-  s = single.fma(single.mul(z, r), s, r);
-  Value c = single.polynomial(z, {4.166664568298827e-2, -1.388731625493765e-3, 2.443315711809948e-5});
-  c = single.fma(single.mul(z, z), c, single.fma(z, single.constant(-0.5), single.constant(1.0)));
-  Type ints = single.integers();
-  Value quadrant = arith::TruncIOp::create(e.b, e.loc, ints, wide.bits(shifted));
-  if (cosine)
-    quadrant = arith::AddIOp::create(e.b, e.loc, quadrant, splatInteger(e, ints, 1));
-  auto has = [&](int64_t bit) -> Value {
-    Value masked = arith::AndIOp::create(e.b, e.loc, quadrant, splatInteger(e, ints, bit));
-    return arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ne, masked, splatInteger(e, ints, 0));
-  };
-  Value result = single.select(has(1), c, s);
-  result = single.select(has(2), arith::NegFOp::create(e.b, e.loc, result), result);
-  return single.add(result, single.mul(x, single.constant(0.0))); // infinities and NaN give NaN
-}
-
-/// log(1 + x) with the rounding of 1 + x put right: log(u) * x / (u - 1).
+/// log(1 + x): of u = 1 + x rounded, with what rounding took away added to the mantissa's distance from 1.
 Value logOnePlus(Floats f, Value x) {
-  Value one = f.constant(1.0), u = f.add(x, one), spread = f.sub(u, one), zero = f.constant(0.0);
-  Value exact = f.equal(spread, zero), finite = f.less(u, f.constant(INFINITY));
-  Value ratio = f.div(x, f.select(exact, one, spread)), value = logarithm(f, u);
-  Value result = f.select(finite, f.mul(value, ratio), value);
-  return f.select(exact, x, result);
+  auto &e = f.e;
+  Value one = f.constant(1.0), u = f.add(x, one), lost = f.sub(x, f.sub(u, one));
+  Split split(f, f.bits(u));
+  Value bounded = arith::MinSIOp::create(e.b, e.loc, split.k, f.integer(127)); // 2^-128 has other bits
+  Value shrink =
+      f.fromBits(arith::SubIOp::create(e.b, e.loc, f.integer(0x3f800000), Split::exponentBits(f, bounded)));
+  Value m = f.fma(lost, shrink, f.sub(split.mantissa, one));
+  Value result = logarithmOf(f, m, arith::SIToFPOp::create(e.b, e.loc, f.type, split.k), false);
+  result = f.select(f.less(x, f.constant(INFINITY)), f.withSignOf(x, result), x);
+  result = f.select(f.equal(x, f.constant(-1.0)), f.constant(-INFINITY), result);
+  return f.select(f.less(x, f.constant(-1.0)), f.constant(NAN), result);
 }
 
-/// e^x - 1: the series near 0, else directly.
-Value expMinusOne(Floats f, Value x) {
-  Value p = f.polynomial(x, {0.5, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320});
-  Value near = f.fma(f.mul(x, x), p, x), far = f.sub(exponential(f, x), f.constant(1.0));
-  Value magnitude = math::AbsFOp::create(f.e.b, f.e.loc, x);
-  return f.select(f.less(magnitude, f.constant(0.5)), near, far);
-}
+//===- Functions of the host --------------------------------------------------------------===//
 
 int hostFunction(UnaryKind kind) {
   switch (kind) {
@@ -262,15 +290,17 @@ Value callHostMath(ValueEmitter &e, int index, Value x, Value y) {
   return result;
 }
 
+/// f64: at x < -40 the 1 in 1 / (1 + e^-x) adds nothing.
+static Value wideSigmoid(Floats f, Value x) {
+  Value isSmall = f.less(x, f.constant(-40.0));
+  Value power = callHostMath(f.e, TW_MATH_EXP, f.select(isSmall, x, f.neg(x))), one = f.constant(1.0);
+  return f.select(isSmall, power, f.div(one, f.add(one, power)));
+}
+
 Value emitMath(ValueEmitter &e, UnaryKind kind, Value x) {
   Floats f(e, x.getType());
-  auto sigmoid = [&](Value exponential) {
-    return f.div(f.constant(1.0), f.add(f.constant(1.0), exponential));
-  };
-  Value negative = kind == UnaryKind::sigmoid ? Value(arith::NegFOp::create(e.b, e.loc, x)) : Value();
   if (scalarType(x.getType()).isF64())
-    return negative ? sigmoid(callHostMath(e, TW_MATH_EXP, negative))
-                    : callHostMath(e, hostFunction(kind), x);
+    return kind == UnaryKind::sigmoid ? wideSigmoid(f, x) : callHostMath(e, hostFunction(kind), x);
   switch (kind) {
   case UnaryKind::exp:
     return exponential(f, x);
@@ -281,10 +311,10 @@ Value emitMath(ValueEmitter &e, UnaryKind kind, Value x) {
   case UnaryKind::erf:
     return errorFunction(f, x);
   case UnaryKind::sigmoid:
-    return sigmoid(exponential(f, negative));
+    return sigmoid(f, x);
   case UnaryKind::sin:
   case UnaryKind::cos:
-    return sine(e, x, kind == UnaryKind::cos);
+    return emitSine(e, x, kind == UnaryKind::cos);
   case UnaryKind::log1p:
     return logOnePlus(f, x);
   case UnaryKind::expm1:
@@ -293,6 +323,8 @@ Value emitMath(ValueEmitter &e, UnaryKind kind, Value x) {
     return callHostMath(e, hostFunction(kind), x);
   }
 }
+
+//===- Powers -----------------------------------------------------------------------------===//
 
 /// The constant that all lanes of `v` hold.
 static std::optional<double> splatOf(Value v) {
@@ -309,30 +341,40 @@ static std::optional<double> splatOf(Value v) {
   return std::nullopt;
 }
 
+/// x to the power of a constant for which a few instructions do, or null.
+static Value knownPower(Floats f, Value x, double exponent) {
+  auto inverse = [&](Value v) { return f.div(f.constant(1.0), v); };
+  auto square = [&](Value v) { return f.mul(v, v); };
+  auto root = [&]() -> Value { // of -infinity and -0 as a power: infinity and 0
+    Value sqrt = math::SqrtOp::create(f.e.b, f.e.loc, x);
+    return f.select(f.equal(x, f.constant(-INFINITY)), f.constant(INFINITY), f.add(sqrt, f.constant(0.0)));
+  };
+  if (exponent == 0)
+    return f.constant(1.0);
+  if (exponent == 1)
+    return x;
+  if (exponent == 2)
+    return square(x);
+  if (exponent == 3)
+    return f.mul(square(x), x);
+  if (exponent == 4)
+    return square(square(x));
+  if (exponent == -1)
+    return inverse(x);
+  if (exponent ==
+      -2) // the square of the inverse: that of x overflows and underflows where the power does not
+    return square(inverse(x));
+  if (exponent == 0.5)
+    return root();
+  if (exponent == -0.5)
+    return inverse(root());
+  return {};
+}
+
 Value emitPower(ValueEmitter &e, Value x, Value y) {
-  Floats f(e, x.getType());
-  auto root = [&](Value v) -> Value { return math::SqrtOp::create(e.b, e.loc, v); };
-  if (auto exponent = splatOf(y)) {
-    if (*exponent == 0)
-      return f.constant(1.0);
-    if (*exponent == 1)
-      return x;
-    if (*exponent == 2)
-      return f.mul(x, x);
-    if (*exponent == 3)
-      return f.mul(f.mul(x, x), x);
-    if (*exponent == 4)
-      return f.mul(f.mul(x, x), f.mul(x, x));
-    if (*exponent == -1)
-      return f.div(f.constant(1.0), x);
-    if (*exponent == -2)
-      return f.div(f.constant(1.0), f.mul(x, x));
-    if (*exponent == 0.5) // pow(-inf, 0.5) is +inf and pow(-0, 0.5) is +0, unlike sqrt
-      return f.select(f.equal(x, f.constant(-INFINITY)), f.constant(INFINITY),
-                      f.add(root(x), f.constant(0.0)));
-    if (*exponent == -0.5)
-      return f.div(f.constant(1.0), root(x));
-  }
+  if (auto exponent = splatOf(y))
+    if (Value known = knownPower(Floats(e, x.getType()), x, *exponent))
+      return known;
   return callHostMath(e, TW_MATH_POW, x, y);
 }
 

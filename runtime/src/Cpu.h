@@ -52,16 +52,17 @@ inline uint64_t readNanoseconds() {
   return static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
 }
 
-/// While it lives, the calling thread computes as generated code expects: subnormal numbers flushed to zero,
-/// round to nearest, no traps. The former mode, sticky flags included, comes back at the end.
+/// While it lives, the calling thread computes as generated code expects, which is as IEEE 754 says: subnormal
+/// numbers are numbers, round to nearest, no traps. The former mode, sticky flags included, comes back at the
+/// end.
 class FloatMode {
 public:
 #if defined(__x86_64__)
-  FloatMode() : former(_mm_getcsr()) { _mm_setcsr(masked | flushToZero | denormalsAreZero); }
+  FloatMode() : former(_mm_getcsr()) { _mm_setcsr(masked); }
   ~FloatMode() { _mm_setcsr(former); }
 
 private:
-  static constexpr unsigned masked = 0x1f80, flushToZero = 0x8000, denormalsAreZero = 0x0040;
+  static constexpr unsigned masked = 0x1f80;
   unsigned former;
 #else
   FloatMode() {}

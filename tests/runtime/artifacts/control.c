@@ -86,7 +86,7 @@ static void markLaunches(tw_frame *frame, int32_t thread) {
 static void computeSubnormal(tw_frame *frame, int32_t thread) {
   volatile double small = 2.3e-308, subnormal = 1e-310, half = 0.5, large = 1e300;
   int64_t *out = (int64_t *)frame->buffers[1];
-  out[thread] = small * half != 0 || subnormal * large != 0;
+  out[thread] = small * half != 0 && subnormal * large != 0;
 }
 
 static void callMath(tw_frame *frame) {

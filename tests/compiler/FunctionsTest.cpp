@@ -1,0 +1,115 @@
+// Elementary functions of compiled code, value by value: within a bound of the true value, inside the
+// function's range, monotone where the function is, and exact where the true value is a float. All values of
+// f16 and bf16; a sample of f32 and f64, of which TILEWRIGHT_SWEEP_BITS=28 makes 2^28 floats (32: all of
+// them).
+#include "tests/compiler/Functions.h"
+#include <gtest/gtest.h>
+
+using namespace mlir;
+using namespace tilewright;
+using namespace tilewright::tests;
+using graph::BinaryKind;
+using graph::UnaryKind;
+
+namespace {
+
+std::unique_ptr<CompiledProgram> compiled(const std::string &target, llvm::StringRef type,
+                                          const Function &function) {
+  auto program = std::make_unique<CompiledProgram>(target);
+  GraphProgram p(program->compilation.mlirContext());
+  Value x = p.input({p.symbols.input("n")}, p.type(type));
+  EXPECT_TRUE(p.finish(function.build(p.g, x)));
+  EXPECT_EQ(program->compile(std::move(p.module)), "");
+  return program;
+}
+
+Tensor run(CompiledProgram &program, const Tensor &inputs) {
+  RunResult result = program.run(inputs, 1);
+  EXPECT_EQ(result.problem, "");
+  return result.outputs.front();
+}
+
+using Parameters = std::tuple<std::string, llvm::StringRef>; ///< target and element type
+class Functions : public ::testing::TestWithParam<Parameters> {};
+
+TEST_P(Functions, StayWithinTheirBounds) {
+  auto [target, type] = GetParam();
+  for (const Function &function : allFunctions()) {
+    auto program = compiled(target, type, function);
+    Checker checker(function, elementType(program->compilation.mlirContext(), type));
+    for (Sweep sweep(checker.type()); !sweep.atEnd();) {
+      Tensor inputs = sweep.next();
+      checker.check(inputs, run(*program, inputs));
+    }
+    EXPECT_EQ(checker.problems(), "") << function.name << " of " << type.str() << " on " << target;
+    if (std::getenv("TILEWRIGHT_SWEEP_BITS"))
+      llvm::outs() << checker.summary() << "\n";
+  }
+}
+
+TEST_P(Functions, AreExactAtSpecialValuesAlsoInTheInterpreter) {
+  auto [target, type] = GetParam();
+  for (const Function &function : allFunctions()) {
+    auto program = compiled(target, type, function);
+    Checker checker(function, elementType(program->compilation.mlirContext(), type));
+    Tensor inputs = specialValues(checker.type());
+    Tensor interpreted = program->interpret(inputs).outputs.front();
+    EXPECT_EQ(checker.differenceFromRounded(inputs, interpreted), "") << function.name << ", interpreted";
+    EXPECT_EQ(checker.differenceWhereExact(inputs, run(*program, inputs)), "")
+        << function.name << " of " << type.str() << " on " << target;
+  }
+}
+
+/// Tails are masked lanes: a value does not depend on where it stands.
+TEST_P(Functions, DependOnNoOtherElement) {
+  auto [target, type] = GetParam();
+  for (const Function &function : allFunctions()) {
+    auto program = compiled(target, type, function);
+    Tensor all = specialValues(elementType(program->compilation.mlirContext(), type));
+    Tensor expected = run(*program, all);
+    for (int64_t size = 1; size <= 40; ++size)
+      EXPECT_TRUE(identical(run(*program, part(all, size)), part(expected, size)))
+          << function.name << " of " << type.str() << " at size " << size;
+  }
+}
+
+/// Results of the C library, as IEEE 754 wants them, for all pairs of special values.
+TEST_P(Functions, OfTwoOperandsAreTheInterpreters) {
+  auto [target, name] = GetParam();
+  for (BinaryKind kind : {BinaryKind::pow, BinaryKind::rem, BinaryKind::mod, BinaryKind::atan2}) {
+    CompiledProgram program(target);
+    GraphProgram p(program.compilation.mlirContext());
+    Type type = p.type(name);
+    AffineExpr n = p.symbols.input("n");
+    Value x = p.input({n}, type), y = p.input({n}, type);
+    ASSERT_TRUE(p.finish(p.g.binary(kind, x, y)));
+    ASSERT_EQ(program.compile(std::move(p.module)), "");
+    auto [lhs, rhs] = allPairs(specialValues(type));
+    RunResult got = program.run({lhs, rhs}, 1), want = program.interpret({lhs, rhs});
+    ASSERT_EQ(got.problem, "");
+    const bool isNarrow = type.getIntOrFloatBitWidth() < 32; // rounded to f32 before
+    std::string difference = differenceBeyond(isNarrow ? 1 : 0, got.outputs.front(), want.outputs.front());
+    EXPECT_EQ(difference, "") << graph::stringifyBinaryKind(kind).str() << " of " << name.str() << " on "
+                              << target;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Targets, Functions,
+                         ::testing::Combine(::testing::ValuesIn(testedTargets()),
+                                            ::testing::Values("f32", "f16", "bf16", "f64")),
+                         [](const auto &info) {
+                           return testName(std::get<0>(info.param), std::get<1>(info.param));
+                         });
+
+/// A new kind of unary function is swept as soon as it is registered.
+TEST(FunctionCoverage, EveryUnaryKindOfFloatsIsSwept) {
+  for (uint64_t value = 0; value <= graph::getMaxEnumValForUnaryKind(); ++value) {
+    std::string name = graph::stringifyUnaryKind(UnaryKind(value)).str();
+    bool isNoFunctionOfFloats =
+        llvm::is_contained({UnaryKind::bitnot, UnaryKind::isnan, UnaryKind::isinf}, UnaryKind(value));
+    bool isSwept = llvm::any_of(allFunctions(), [&](const Function &f) { return f.name == name; });
+    EXPECT_NE(isNoFunctionOfFloats, isSwept) << name;
+  }
+}
+
+} // namespace
