@@ -10,6 +10,7 @@
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/IntrinsicsX86.h"
 #include "llvm/IR/MDBuilder.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Transforms/Utils/BasicBlockUtils.h"
@@ -174,7 +175,8 @@ Error FunctionChecks::collectIntrinsic(IntrinsicInst &call) {
   case Intrinsic::memset:
     accesses.push_back({&call, operand(0), true, nullptr, nullptr, operand(2)});
     return Error::success();
-  case Intrinsic::prefetch: // reads nothing
+  case Intrinsic::prefetch:        // reads nothing
+  case Intrinsic::x86_sse_ldmxcsr: // reads a constant that the emitter made
   case Intrinsic::assume:
   case Intrinsic::lifetime_start:
   case Intrinsic::lifetime_end:

@@ -1,5 +1,6 @@
 // One kernel.func to one function of loop IR: the parameters, and the choice of root loop.
 #include "codegen/emit/Ops.h"
+#include "codegen/emit/Subnormals.h"
 
 using namespace mlir;
 using namespace tilewright::graph;
@@ -84,8 +85,13 @@ FailureOr<EmittedKernel> emitKernel(kernel::FuncOp kernel, ModuleOp module, cons
   e.enterFunction();
   EmittedKernel result;
   Operation *root = rootOf(kernel);
+  const bool flush = mayFlushSubnormals(kernel);
+  if (flush)
+    emitFlushMode(e, true);
   if (failed(emitterOf(root)(e, root, result)))
     return failure();
+  if (flush)
+    emitFlushMode(e, false);
   func::ReturnOp::create(b, loc);
   result.scratchBytes = knowledge.scratchBytes;
   result.sites = knowledge.sites;

@@ -15,6 +15,21 @@ struct Remainder {
   Value quadrant; ///< i32
 };
 
+/// The low half of each 64-bit word. A shuffle is one instruction where truncation of 16 words takes three.
+Value lowHalves(Floats f, Value words) {
+  auto &e = f.e;
+  auto vector = llvm::dyn_cast<VectorType>(f.type);
+  if (!vector)
+    return arith::TruncIOp::create(e.b, e.loc, f.integers(), words);
+  const int64_t lanes = vector.getNumElements();
+  auto halves = VectorType::get({2 * lanes}, e.b.getI32Type());
+  Value split = vector::BitCastOp::create(e.b, e.loc, halves, words);
+  llvm::SmallVector<int64_t> even(lanes);
+  for (int64_t i = 0; i < lanes; ++i)
+    even[i] = 2 * i;
+  return vector::ShuffleOp::create(e.b, e.loc, split, split, even);
+}
+
 Remainder ofModerate(Floats f, Value x) {
   auto &e = f.e;
   Floats wide(e, withElement(f.type, e.b.getF64Type()));
@@ -23,8 +38,7 @@ Remainder ofModerate(Floats f, Value x) {
   Value shifted = wide.fma(big, wide.constant(0.63661977236758134308), magic), n = wide.sub(shifted, magic);
   Value r = wide.fma(n, wide.constant(-1.57079632679489655800e+00), big);
   r = wide.fma(n, wide.constant(-6.12323399573676603587e-17), r);
-  return {arith::TruncFOp::create(e.b, e.loc, f.type, r),
-          arith::TruncIOp::create(e.b, e.loc, f.integers(), wide.bits(shifted))};
+  return {arith::TruncFOp::create(e.b, e.loc, f.type, r), lowHalves(f, wide.bits(shifted))};
 }
 
 /// 2 / pi = 0.A2F9836E 4E441529 ... in base 2^32.
@@ -82,6 +96,7 @@ Remainder ofLarge(Floats f, Value x) {
       doubles.mul(arith::SIToFPOp::create(e.b, e.loc, doubles.type, rest), 1.57079632679489661923 * 0x1p-62);
   // What is found is |x|'s.
   Value magnitude = arith::TruncFOp::create(e.b, e.loc, f.type, r), negative = f.less(x, f.constant(0));
+  magnitude = f.add(magnitude, f.sub(x, x)); // NaN for infinities
   Value count = arith::TruncIOp::create(e.b, e.loc, narrow.type, quadrant);
   return {f.select(negative, f.neg(magnitude), magnitude),
           arith::SelectOp::create(e.b, e.loc, negative, narrow.sub(narrow.constant(0), count), count)};
@@ -110,7 +125,7 @@ Value emitSine(ValueEmitter &e, Value x, bool cosine) {
   auto [r, quadrant] = overQuarterTurns(f, x);
   Value z = f.mul(r, r);
   Value s = f.polynomial(z, {-1.6666654611e-1, 8.3321608736e-3, -1.9515295891e-4});
-  s = f.fma(f.mul(z, r), s, r);
+  s = f.withSignOf(r, f.fma(f.mul(z, r), s, r)); // also of zero
   Value c = f.polynomial(z, {4.166664568298827e-2, -1.388731625493765e-3, 2.443315711809948e-5});
   // What rounding 1 - z / 2 takes away comes back: else cos is not monotone.
   Value one = f.constant(1.0), minusHalf = f.constant(-0.5), top = f.fma(z, minusHalf, one);
@@ -124,8 +139,7 @@ Value emitSine(ValueEmitter &e, Value x, bool cosine) {
   };
   Value result = f.select(has(1), c, s);
   result = f.select(has(2), f.neg(result), result);
-  result = f.add(result, f.mul(x, 0.0)); // infinities and NaN give NaN
-  return cosine ? result : f.select(f.equal(x, f.constant(0)), x, result);
+  return result;
 }
 
 } // namespace tilewright::codegen

@@ -193,10 +193,10 @@ TW_API tw_status tw_session_reserve(tw_session *session, const tw_tensor *inputs
 /// dense buffer with room for the result (its dtype and shape must match what the model computes); when null,
 /// it is set to memory of the session, valid until the next run, tw_session_reserve or tw_session_free.
 /// dtype, rank and shape are filled in either way. An output buffer may overlap inputs (the result is then
-/// copied there at the end), but not other outputs. The caller is thread 0 of the team: it
-/// computes as IEEE 754 says meanwhile (subnormal numbers kept, round to nearest, no traps), and its
-/// floating-point mode is restored after. After a failure the contents of output buffers are undefined, and the
-/// session can be used again.
+/// copied there at the end), but not other outputs. The caller is thread 0 of the team: its
+/// floating-point mode is the program's meanwhile (round to nearest, no traps; subnormal numbers are kept,
+/// but count as zero in products), and restored after. After a failure the contents of output buffers are
+/// undefined, and the session can be used again.
 TW_API tw_status tw_session_run(tw_session *session, const tw_tensor *inputs, uint32_t input_count,
                                 tw_tensor *outputs, uint32_t output_count, tw_error *error);
 

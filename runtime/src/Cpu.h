@@ -52,9 +52,9 @@ inline uint64_t readNanoseconds() {
   return static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
 }
 
-/// While it lives, the calling thread computes as generated code expects, which is as IEEE 754 says: subnormal
-/// numbers are numbers, round to nearest, no traps. The former mode, sticky flags included, comes back at the
-/// end.
+/// While it lives, the calling thread computes as generated code expects, which is as IEEE 754 says:
+/// subnormal numbers are numbers, round to nearest, no traps. The former mode, sticky flags included, comes
+/// back at the end.
 class FloatMode {
 public:
 #if defined(__x86_64__)

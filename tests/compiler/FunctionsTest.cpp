@@ -101,6 +101,56 @@ INSTANTIATE_TEST_SUITE_P(Targets, Functions,
                            return testName(std::get<0>(info.param), std::get<1>(info.param));
                          });
 
+//===- Subnormal numbers --------------------------------------------------------------------===//
+
+constexpr double tiny = 1e-40;
+
+/// x W and functions of it, x of one subnormal number, W of ones; and a sign taken after the product.
+class Subnormals : public ::testing::TestWithParam<std::string> {
+protected:
+  using Build = llvm::function_ref<llvm::SmallVector<Value>(GraphProgram &, Value x, Value product)>;
+
+  llvm::SmallVector<Tensor> run(double x, Build build) {
+    CompiledProgram program(GetParam());
+    GraphProgram p(program.compilation.mlirContext());
+    Value in = p.input({4, 64}, p.type("f32")), weight = p.input({64, 32}, p.type("f32"));
+    EXPECT_TRUE(p.finish(build(p, in, p.g.matmul(in, weight))));
+    EXPECT_EQ(program.compile(std::move(p.module)), "");
+    Tensor lhs(elementType(program.compilation.mlirContext(), "f32"), {4, 64});
+    Tensor ones(lhs.elementType, {64, 32});
+    for (int64_t row = 0; row < 4; ++row)
+      lhs.setNumber(row * 64, x);
+    for (int64_t i = 0; i < ones.size(); ++i)
+      ones.setNumber(i, 1);
+    RunResult result = program.run({lhs, ones}, 2);
+    EXPECT_EQ(result.problem, "");
+    return result.outputs;
+  }
+};
+
+TEST_P(Subnormals, CountInProductsWhereASignIsTakenOfThem) {
+  auto outputs = run(-tiny, [](GraphProgram &p, Value, Value product) -> llvm::SmallVector<Value> {
+    return {p.g.unary(UnaryKind::sign, product)};
+  });
+  EXPECT_EQ(outputs[0].number(5), -1);
+}
+
+TEST_P(Subnormals, AreZeroInPlainProductsAndNumbersAgainAfter) {
+  auto outputs = run(1, [](GraphProgram &p, Value x, Value product) -> llvm::SmallVector<Value> {
+    Value one = p.g.reduce(graph::ReduceKind::rmax, product, {0, 1}); // after the product
+    Value small = p.g.mul(p.g.broadcastTo(one, dimsOf(x)), p.g.broadcastTo(p.g.like(x, tiny), dimsOf(x)));
+    return {product, p.g.unary(UnaryKind::sign, small), small};
+  });
+  EXPECT_EQ(outputs[0].number(0), 1);
+  EXPECT_EQ(outputs[1].number(7), 1);
+  EXPECT_EQ(outputs[2].number(7), double(float(tiny)));
+  outputs = run(tiny, [](GraphProgram &, Value, Value product) { return llvm::SmallVector<Value>{product}; });
+  EXPECT_EQ(outputs[0].number(0), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Targets, Subnormals, ::testing::ValuesIn(testedTargets()),
+                         [](const auto &info) { return testName(info.param, "f32"); });
+
 /// A new kind of unary function is swept as soon as it is registered.
 TEST(FunctionCoverage, EveryUnaryKindOfFloatsIsSwept) {
   for (uint64_t value = 0; value <= graph::getMaxEnumValForUnaryKind(); ++value) {

@@ -59,8 +59,7 @@ private:
   std::vector<std::unique_ptr<CompiledProgram>> programs; ///< element types of results live in theirs
 };
 
-/// Whole numbers, random bits, and what arithmetic on the way could lose: without subnormal numbers, which
-/// threads flush.
+/// Whole numbers, random bits, and what arithmetic on the way could lose, among the normal numbers.
 template <class T> std::vector<T> dividends() {
   std::vector<T> values{0,
                         T(-0.0),

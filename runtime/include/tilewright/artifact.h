@@ -102,7 +102,7 @@ enum { TW_MATH_POW, TW_MATH_ATAN2, TW_MATH_FMOD, TW_MATH2_COUNT };
 ///
 /// Arena buffers, growable buffers, scratch and weights start on cache lines (or as aligned as asked for) and
 /// have 64 readable bytes of slack behind them, whose contents are undefined. Input and output buffers may be
-/// the caller's: any alignment, no slack. Threads run with subnormals kept, rounding to nearest.
+/// the caller's: any alignment, no slack. Threads start with subnormals kept, rounding to nearest.
 struct tw_frame {
   const tw_host_table *host;
   uint8_t **buffers; ///< [buffer_count] base addresses

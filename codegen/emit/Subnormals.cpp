@@ -1,0 +1,81 @@
+#include "codegen/emit/Subnormals.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace tilewright::graph;
+
+namespace tilewright::codegen {
+namespace {
+
+bool isFloatValue(Value v) {
+  return llvm::isa<FloatType>(llvm::cast<RankedTensorType>(v.getType()).getElementType());
+}
+
+/// What a divisor is made of, when it surely is no tiny number: a constant, or softmax's sum of powers of e.
+bool isFarFromZero(Value divisor) {
+  while (isa_and_present<BroadcastOp, ReshapeOp, TransposeOp>(divisor.getDefiningOp()))
+    divisor = divisor.getDefiningOp()->getOperand(0);
+  if (divisor.getDefiningOp<ConstantOp>())
+    return true;
+  auto sum = divisor.getDefiningOp<ReduceOp>();
+  auto power =
+      sum && sum.getKind() == ReduceKind::sum ? sum.getOperand().getDefiningOp<UnaryOp>() : UnaryOp();
+  return power && power.getKind() == UnaryKind::exp;
+}
+
+/// x < 0 ? f(x) : x and the like do not jump at 0.
+bool onlyChoosesItsOperand(CompareOp compare) {
+  return llvm::all_of(compare->getUsers(), [&](Operation *user) {
+    return isa<SelectOp>(user) && llvm::is_contained(user->getOperands(), compare.getLhs());
+  });
+}
+
+bool tellsFromZero(Operation *op) {
+  return llvm::TypeSwitch<Operation *, bool>(op)
+      .Case([](UnaryOp unary) {
+        return llvm::is_contained({UnaryKind::sign, UnaryKind::log, UnaryKind::sqrt, UnaryKind::rsqrt,
+                                   UnaryKind::reciprocal, UnaryKind::floor, UnaryKind::ceil,
+                                   UnaryKind::lgamma},
+                                  unary.getKind());
+      })
+      .Case([](BinaryOp binary) {
+        return llvm::is_contained({BinaryKind::pow, BinaryKind::rem, BinaryKind::mod, BinaryKind::atan2},
+                                  binary.getKind()) ||
+               (binary.getKind() == BinaryKind::div && !isFarFromZero(binary.getRhs()));
+      })
+      .Case(
+          [](CompareOp compare) { return isFloatValue(compare.getLhs()) && !onlyChoosesItsOperand(compare); })
+      .Case([](CastOp cast) {
+        return isFloatValue(cast.getOperand()) &&
+               llvm::cast<RankedTensorType>(cast.getType()).getElementType().isInteger(1);
+      })
+      .Case([](BitcastOp) { return true; })
+      .Default(false);
+}
+
+} // namespace
+
+bool mayFlushSubnormals(kernel::FuncOp kernel) {
+  Operation *root = rootOf(kernel);
+  return isa_and_present<ContractOp, ConvOp>(root) && isFloatValue(root->getResult(0)) &&
+         llvm::none_of(kernel.getBody().front().without_terminator(),
+                       [](Operation &op) { return tellsFromZero(&op); });
+}
+
+void emitFlushMode(ValueEmitter &e, bool flush) {
+  constexpr int masked = 0x1f80, flushToZero = 0x8000, denormalsAreZero = 0x0040;
+  llvm::StringRef name = flush ? "mode_flush" : "mode_keep";
+  auto module = e.b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
+  auto global = module.lookupSymbol<LLVM::GlobalOp>(name);
+  if (!global) {
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPointToStart(module.getBody());
+    int mode = flush ? masked | flushToZero | denormalsAreZero : masked;
+    global = LLVM::GlobalOp::create(e.b, e.loc, e.b.getI32Type(), /*isConstant=*/true,
+                                    LLVM::Linkage::Internal, name, e.b.getI32IntegerAttr(mode));
+  }
+  Value address = LLVM::AddressOfOp::create(e.b, e.loc, global);
+  LLVM::CallIntrinsicOp::create(e.b, e.loc, e.b.getStringAttr("llvm.x86.sse.ldmxcsr"), ValueRange{address});
+}
+
+} // namespace tilewright::codegen
