@@ -191,7 +191,7 @@ Index padSource(ValueEmitter &e, PadMode mode, const Index &p, Value size) {
   if (mode == PadMode::edge) {
     result = arith::MinSIOp::create(e.b, e.loc, arith::MaxSIOp::create(e.b, e.loc, x, wide(0)), last);
   } else if (mode == PadMode::wrap) {
-    result = wrapped(x, n);
+    result = wrapped(x, arith::MaxSIOp::create(e.b, e.loc, n, wide(1))); // an empty operand must not trap
   } else {
     Value period =
         arith::MaxSIOp::create(e.b, e.loc, arith::MulIOp::create(e.b, e.loc, last, wide(2)), wide(1));

@@ -131,7 +131,8 @@ private:
   Index divide(const Index &index, Value by) {
     if (index.uniform())
       return e.uniform(e.divide(index.base, by));
-    return {e.constant(0), 0, arith::DivUIOp::create(e.b, e.loc, e.lanesOf(index), e.lanesOf(e.uniform(by)))};
+    Value divisor = e.lanesOf(e.uniform(e.maximum(by, e.constant(1)))); // an empty filter must not trap
+    return {e.constant(0), 0, arith::DivUIOp::create(e.b, e.loc, e.lanesOf(index), divisor)};
   }
 
   SmallVector<Value> tap(size_t dim, ValueRange carried, Value inside) {

@@ -48,6 +48,18 @@ Type withElement(Type like, Type element) {
 
 //===- Dimensions and indices -----------------------------------------------------------===//
 
+/// Quotient rounded down, and remainder of it, of numbers of either sign: sizes computed from sizes may be
+/// negative before a check refuses them, and what the program computes for them must be computed here.
+static std::pair<Value, Value> floorDivide(Builder &e, Value x, Value y) {
+  if (auto known = e.constantOf(x); known && *known >= 0)
+    return {e.divide(x, y), e.remainder(x, y)};
+  Value negative = e.less(x, e.constant(0)), minusOne = e.constant(-1);
+  Value magnitude = e.select(negative, e.sub(minusOne, x), x); // ~x: floor(x / y) is ~(~x / y)
+  Value quotient = e.divide(magnitude, y), rest = e.remainder(magnitude, y);
+  return {e.select(negative, e.sub(minusOne, quotient), quotient),
+          e.select(negative, e.sub(e.sub(y, e.constant(1)), rest), rest)};
+}
+
 Value ValueEmitter::dim(AffineExpr expr) {
   if (auto value = tilewright::constantOf(expr))
     return constant(*value);
@@ -61,13 +73,11 @@ Value ValueEmitter::dim(AffineExpr expr) {
   case AffineExprKind::Mul:
     return mul(x, y);
   case AffineExprKind::Mod:
-    return remainder(x, y);
+    return floorDivide(*this, x, y).second;
   case AffineExprKind::CeilDiv:
-    return divide(add(x, sub(y, constant(1))), y);
-  default: { // floordiv of a possibly negative number (window sizes of empty inputs)
-    Value bias = mul(y, int64_t(1) << 20);
-    return sub(divide(add(x, bias), y), constant(int64_t(1) << 20));
-  }
+    return floorDivide(*this, add(x, sub(y, constant(1))), y).first;
+  default:
+    return floorDivide(*this, x, y).first;
   }
 }
 
