@@ -1,4 +1,5 @@
 #include "tests/compiler/Support.h"
+#include "tests/support/GuardedMemory.h"
 #include "llvm/ADT/StringExtras.h"
 #include <cmath>
 #include <fstream>
@@ -68,8 +69,13 @@ std::string CompiledProgram::finish() {
 RunResult CompiledProgram::run(llvm::ArrayRef<Tensor> inputs, int threads) {
   auto main = original().lookupSymbol<func::FuncOp>("main");
   std::vector<tw_tensor> arguments(inputs.size()), results(main.getNumResults());
+  const auto where = threads == 1 ? GuardedMemory::AtPageEnd : GuardedMemory::AtPageStart;
+  std::vector<GuardedMemory> memory;
   for (auto [argument, tensor] : llvm::zip(arguments, inputs)) {
-    argument.data = const_cast<std::byte *>(tensor.data());
+    memory.emplace_back(tensor.bytes(), where);
+    if (tensor.bytes())
+      std::memcpy(memory.back().data(), tensor.data(), tensor.bytes());
+    argument.data = memory.back().data();
     argument.dtype = tw_dtype(compiler::dtypeOf(tensor.elementType));
     argument.rank = int32_t(tensor.rank());
     llvm::copy(tensor.shape, argument.shape);
@@ -80,6 +86,7 @@ RunResult CompiledProgram::run(llvm::ArrayRef<Tensor> inputs, int threads) {
                                  results.size(), &error);
   if (result.status) {
     result.problem = std::string(error.code) + ": " + error.message;
+    result.op = error.op;
     return result;
   }
   for (auto [output, type] : llvm::zip(results, main.getResultTypes())) {
@@ -89,6 +96,19 @@ RunResult CompiledProgram::run(llvm::ArrayRef<Tensor> inputs, int threads) {
       std::memcpy(copy.mutableData(), output.data, copy.bytes());
     result.outputs.push_back(copy);
   }
+  for (auto [output, tensor] : llvm::zip(results, result.outputs)) {
+    memory.emplace_back(tensor.bytes(), where);
+    output.data = memory.back().data();
+  }
+  result.status = tw_session_run(sessions[threads - 1], arguments.data(), arguments.size(), results.data(),
+                                 results.size(), &error);
+  if (result.status)
+    result.problem = std::string("into the caller's memory: ") + error.message;
+  for (auto [output, tensor] : llvm::zip(results, result.outputs))
+    if (!result.status && tensor.bytes() && std::memcmp(output.data, tensor.data(), tensor.bytes()) != 0) {
+      result.status = TW_INTERNAL;
+      result.problem = "another result in the caller's memory";
+    }
   return result;
 }
 

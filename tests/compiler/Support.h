@@ -15,6 +15,7 @@ struct RunResult {
   llvm::SmallVector<Tensor> outputs;
   tw_status status = TW_OK;
   std::string problem;
+  std::string op; ///< the ONNX operator that a failure names
 };
 
 /// One compilation and the artifact that it leaves. Build or import graph IR in `compilation`, keep a copy
@@ -35,7 +36,8 @@ public:
   std::string compileModel(const std::string &onnxBytes);
   /// Graph IR before the passes.
   mlir::ModuleOp original() { return *reference; }
-  /// By a team of `threads`.
+  /// By a team of `threads`. Inputs, and outputs in a second run that must give the same, lie between guard
+  /// pages: at the end of a page for one thread, at the start for two.
   RunResult run(llvm::ArrayRef<Tensor> inputs, int threads);
   /// By the interpreter, on the IR before the passes.
   RunResult interpret(llvm::ArrayRef<Tensor> inputs);
