@@ -70,6 +70,8 @@ compiler::Options translate(const twc_options *from, Reporter &reporter) {
   to.threads = std::max(0, from->threads);
   to.maxMemory = from->max_memory;
   to.fold = !(from->flags & TWC_NO_FOLDING);
+  if (from->struct_size >= sizeof(twc_options))
+    to.maxSeconds = from->max_seconds;
   for (uint32_t i = 0; i < from->dim_count; ++i)
     to.dims.push_back({from->dims[i].name, from->dims[i].lo, from->dims[i].hi});
   if (from->cache_dir)

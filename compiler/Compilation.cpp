@@ -53,8 +53,38 @@ bool Compilation::resolveTarget() {
   return true;
 }
 
+/// Nodes of a graph and the graphs inside.
+static size_t nodesIn(const onnx::Graph &graph) {
+  size_t count = graph.nodes.size();
+  for (const onnx::Node &node : graph.nodes)
+    for (const onnx::Attribute &attribute : node.attributes)
+      for (const onnx::Graph &inner : attribute.graphs)
+        count += nodesIn(inner);
+  return count;
+}
+
+static uint64_t weightBytesIn(const onnx::Graph &graph) {
+  uint64_t bytes = 0;
+  for (const onnx::Tensor &tensor : graph.initializers)
+    bytes += tensor.byteSize();
+  return bytes;
+}
+
+void Compilation::setBudget() {
+  constexpr uint64_t defaultBytes = uint64_t(2) << 30,
+                     copiesOfWeights = 3; // the largest is read, permuted, packed
+  constexpr double defaultSeconds = 60, secondsPerNode = 0.1, bytesPerSecond = 10e6;
+  const uint64_t weights = model ? weightBytesIn(model->graph) : 0;
+  const double nodes = model ? double(nodesIn(model->graph)) : 0;
+  budget = std::make_unique<Budget>(std::max(options.maxMemory, defaultBytes) + copiesOfWeights * weights,
+                                    options.maxSeconds ? options.maxSeconds
+                                                       : defaultSeconds + nodes * secondsPerNode +
+                                                             double(weights) / bytesPerSecond);
+}
+
 bool Compilation::adopt(OwningOpRef<ModuleOp> graph) {
   module = std::move(graph);
+  setBudget();
   return resolveTarget();
 }
 
@@ -100,7 +130,9 @@ bool Compilation::import(const std::string &modelPath) {
     report(problem);
   if (!problems.empty())
     return false;
+  setBudget();
   frontend::ImportOptions how;
+  how.budget = budget.get();
   how.dims = options.dims;
   how.strict = options.precision == "strict";
   ScopedDiagnosticHandler quiet(
@@ -134,7 +166,11 @@ bool Compilation::lower(bool graphOnly) {
   how.strict = options.precision == "strict";
   how.verify = options.verify;
   how.fold = options.fold;
-  if (failed(passes::runPipeline(*module, target, how)))
+  how.budget = budget.get();
+  const bool lowered = succeeded(passes::runPipeline(*module, target, how));
+  if (budget->exhausted())
+    return fail(codegen::makeError(3502, codegen::Fault::Unsupported, budget->reason(), budgetHint));
+  if (!lowered)
     return fail(Problem::Internal, "TW9101", "a pass failed: " + complaint, "please report this model");
   main = module->lookupSymbol<func::FuncOp>("main");
   if (!graphOnly) {

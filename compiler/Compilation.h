@@ -20,7 +20,8 @@ struct Options {
   bool fold = true;      ///< false: kernels compute constants, so that they can be compared with the folder
   bool compiles = false; ///< to an artifact or to text, not only to look at the model
   unsigned threads = 0;
-  uint64_t maxMemory = 0;
+  uint64_t maxMemory = 0; ///< of a run, bytes; 0: no limit
+  double maxSeconds = 0;  ///< 0: the default
   std::vector<frontend::DimRange> dims;
   std::optional<std::string> cacheDir;
   std::function<void(const frontend::Diagnostic &)> diagnostic;
@@ -66,6 +67,8 @@ private:
   using Binding = codegen::KernelBinding;
   bool resolveTarget();
   bool sparesInputs(); ///< whether no output is a file that the model is read from
+  /// What the compilation may take, from the options and from what was read.
+  void setBudget();
   bool fail(llvm::Error error);
   bool fail(frontend::Diagnostic::Kind kind, llvm::StringRef code, const llvm::Twine &message,
             llvm::StringRef hint = "");
@@ -89,6 +92,7 @@ private:
   Options options;
   CallersThread callersThread;
   mlir::MLIRContext context{mlir::MLIRContext::Threading::DISABLED};
+  std::unique_ptr<Budget> budget;
   std::unique_ptr<onnx::Model> model; ///< the module's weights are read from its file
   mlir::OwningOpRef<mlir::ModuleOp> module;
   codegen::TargetInfo target;

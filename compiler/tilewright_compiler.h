@@ -41,7 +41,8 @@ typedef struct twc_options {
   const char *precision; ///< "default" or "strict"; null: "default"
   const char *weights;   ///< "embed" or "side"; null: "embed"
   const char *emit;      ///< null: an artifact; else "graph", "tensor", "loops", "llvm", "asm", "ptx": text
-  uint64_t max_memory;   ///< refuse models whose planned run memory is above this; 0: no limit
+  uint64_t max_memory;   ///< bytes: refuse models whose planned run memory is above this; 0: no limit. A
+                         ///< compilation may take as much beyond the weights, and 2 GB at least
   const twc_dim *dims;
   uint32_t dim_count;
   uint32_t flags;        ///< TWC_NO_FOLDING, or 0
@@ -57,6 +58,9 @@ typedef struct twc_options {
   /// Above 0: an empty file, open for writing, that takes the artifact; it stays open, `out_path` is for
   /// messages only, and the weights are embedded.
   int32_t out_descriptor;
+  /// Seconds after which a compilation or a check is stopped (TW_UNSUPPORTED); 0: 60, and more for what large
+  /// models need: 0.1 for each node and one for each 10 MB of the model's files.
+  double max_seconds;
 } twc_options;
 
 /// Compile `model_path` into `out_path`, which appears when it is whole; with weights "side", also its

@@ -3,6 +3,8 @@
 #include "frontend/GraphImporter.h"
 #include "frontend/reader/MappedFile.h"
 #include "ir/WeightFiles.h"
+#include "ir/Graph.h"
+#include "ir/interpreter/Work.h"
 #include "llvm/ADT/APFloat.h"
 #include "llvm/Support/Path.h"
 
@@ -11,6 +13,8 @@ namespace tilewright::frontend {
 
 /// Constants of more bytes stay in their file.
 constexpr uint64_t largestEmbedded = 1024;
+/// Sparse tensors are made dense, in memory: a few bytes of the model may not become gigabytes.
+constexpr uint64_t largestSparse = 128 << 20;
 
 static Type floatType(MLIRContext *c, onnx::ElementType type) {
   using Element = onnx::ElementType;
@@ -175,7 +179,7 @@ Value GraphImporter::sparse(const onnx::SparseTensor &tensor, Location location)
             name});
     return {};
   }
-  auto bytes = tensor.read();
+  auto bytes = tensor.read(largestSparse);
   if (bytes)
     return embedded(RankedTensorType::get(tensor.dims, element), tensor.values.elementType,
                     {reinterpret_cast<const char *>(bytes->data()), bytes->size()}, location);
@@ -187,6 +191,8 @@ Value GraphImporter::sparse(const onnx::SparseTensor &tensor, Location location)
 static bool isSmallRecipe(Value value) {
   constexpr size_t mostOps = 128;
   constexpr int64_t mostElements = 1 << 16;
+  constexpr double mostWork = 1 << 22;
+  double work = 0;
   llvm::SmallDenseSet<Operation *> seen;
   SmallVector<Value> pending{value};
   while (!pending.empty()) {
@@ -196,9 +202,11 @@ static bool isSmallRecipe(Value value) {
     if (!op || op->getNumRegions() || !isMemoryEffectFree(op) || !type.hasStaticShape() ||
         type.getNumElements() > mostElements || isa<graph::DimsOp>(op))
       return false;
-    if (seen.insert(op).second)
+    if (seen.insert(op).second) {
       llvm::append_range(pending, op->getOperands());
-    if (seen.size() > mostOps)
+      work += interpreter::workOf(op);
+    }
+    if (seen.size() > mostOps || work > mostWork)
       return false;
   }
   return true;

@@ -1,5 +1,6 @@
 /// GraphImporter.cpp - the main function, scopes, nodes in order, and calls of model-local functions inlined.
 #include "frontend/GraphImporter.h"
+#include "frontend/reader/Substitute.h"
 #include "mlir/IR/Verifier.h"
 #include "tilewright.h"
 #include "llvm/ADT/ScopeExit.h"
@@ -64,8 +65,10 @@ ImportResult GraphImporter::run() {
 }
 
 void GraphImporter::report(Diagnostic diagnostic) {
-  if (diagnostics.size() < std::max<size_t>(options.maxDiagnostics, 1))
+  const size_t most = std::max<size_t>(options.maxDiagnostics, 1);
+  if (diagnostics.size() < most)
     diagnostics.push_back(std::move(diagnostic));
+  stopped |= diagnostics.size() >= most; // no more would be reported
 }
 
 //===- The main function --------------------------------------------------------===//
@@ -134,6 +137,55 @@ bool GraphImporter::fitsInterface(size_t rank, StringRef kind, StringRef name) {
   return false;
 }
 
+/// Whether a tensor could be in some memory: the sizes that are known give at most 2^47 bytes (what
+/// processors address), even where another dimension is 0, and the number of bytes can be calculated for the
+/// others. Then no place in it, no stride and no sum of a few sizes overflows in anything that is generated.
+static bool bytesFit(Type type) {
+  constexpr int64_t mostBytes = int64_t(1) << 47;
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor)
+    return true;
+  int64_t known = graph::byteWidth(tensor.getElementType());
+  AffineExpr bytes = constantDim(type.getContext(), known);
+  for (AffineExpr size : dimsOf(tensor)) {
+    bytes = bytes * size;
+    if (auto value = constantOf(size); value && llvm::MulOverflow(known, std::max<int64_t>(*value, 1), known))
+      return false;
+  }
+  return known <= mostBytes && !isOversized(bytes);
+}
+
+static std::string shapeText(Type type, const SymbolTable &symbols) {
+  std::string text;
+  for (AffineExpr size : dimsOf(type))
+    text += (text.empty() ? "[" : ", ") + toText(size, symbols.names());
+  constexpr size_t longest = 200;
+  return (text.size() > longest ? text.substr(0, longest) + "..." : text) + "]";
+}
+
+bool GraphImporter::sizesFit(NodeImporter &n, Block &block, Operation *last) {
+  for (Operation &op : llvm::make_range(last ? std::next(last->getIterator()) : block.begin(), block.end())) {
+    Operation *unfit = nullptr;
+    op.walk([&](Operation *inner) {
+      bool fits = llvm::all_of(inner->getResultTypes(), bytesFit);
+      for (NamedAttribute attribute : inner->getAttrs())
+        if (auto map = dyn_cast<AffineMapAttr>(attribute.getValue()))
+          fits = fits && llvm::none_of(map.getValue().getResults(), isOversized);
+      unfit = fits ? nullptr : inner;
+      return fits ? WalkResult::advance() : WalkResult::interrupt();
+    });
+    if (!unfit)
+      continue;
+    std::string shape = unfit->getNumResults() && isa<RankedTensorType>(unfit->getResult(0).getType())
+                            ? shapeText(unfit->getResult(0).getType(), symbols)
+                            : "";
+    n.fail("TW2008", "it needs a tensor that is larger than any memory: " + shape,
+           "sizes must fit in 63 bits, and tensors of known size in 2^47 bytes");
+    return false;
+  }
+  return true;
+}
+
 Type GraphImporter::inputType(const onnx::ValueInfo &input) {
   std::string name(input.name);
   if (input.type.kind != onnx::TypeInfo::Kind::Tensor) {
@@ -164,7 +216,13 @@ Type GraphImporter::inputType(const onnx::ValueInfo &input) {
   Dims dims;
   for (size_t axis = 0; axis < input.type.shape.size(); ++axis)
     dims.push_back(inputDim(input, axis));
-  return tensorType(dims, element);
+  RankedTensorType type = tensorType(dims, element);
+  if (bytesFit(type))
+    return type;
+  report({Diagnostic::Invalid, "TW2008",
+          "input '" + name + "' is larger than any memory: " + shapeText(type, symbols),
+          "is a dimension damaged? a large one is given by its name, or with --dim", "", "", name});
+  return {};
 }
 
 AffineExpr GraphImporter::inputDim(const onnx::ValueInfo &input, size_t axis) {
@@ -305,11 +363,11 @@ void GraphImporter::importNodes(const onnx::Graph &graph, Scope &scope) {
     }
     // In a function body attributes may be references to the caller's. Subgraphs were substituted with their
     // node.
-    if (scope.parent) {
+    if (scope.parent || !onnx::refersToAttributes(node)) {
       importNode(node, scope);
       continue;
     }
-    auto substituted = onnx::substituteAttributes(node, *scope.call, *scope.function);
+    auto substituted = onnx::substituteAttributes(node, *scope.call, *scope.function, attributeBytes);
     if (substituted) {
       importNode(*substituted, scope);
       continue;
@@ -319,7 +377,25 @@ void GraphImporter::importNodes(const onnx::Graph &graph, Scope &scope) {
   }
 }
 
+bool GraphImporter::admitNode(const onnx::Node &node) {
+  if (stopped)
+    return false;
+  const bool many = ++importedNodes > options.maxNodes;
+  if (!many && !(options.budget && options.budget->exhausted()))
+    return true;
+  stopped = true;
+  report({Diagnostic::Unsupported, "TW2009",
+          many ? "the model has more than " + std::to_string(options.maxNodes) +
+                     " nodes when its functions and subgraphs are expanded"
+               : options.budget->reason() + "; it got to this node",
+          many ? "do its functions call each other again and again?" : budgetHint, std::string(node.name),
+          std::string(node.opType), ""});
+  return false;
+}
+
 void GraphImporter::importNode(const onnx::Node &node, Scope &scope) {
+  if (!admitNode(node))
+    return poison(node, scope);
   bool poisoned = false;
   if (!operandsUsable(node, poisoned) || poisoned)
     return poison(node, scope);
@@ -398,7 +474,7 @@ void GraphImporter::importOperator(const onnx::Node &node, Scope &scope, int ops
     return poison(node, scope);
   NodeImporter importer(*this, node, builder, locationOf(node), symbols, opset);
   Block *block = builder.getBlock();
-  Operation *before = block->empty() ? nullptr : &block->back();
+  Operation *last = block->empty() ? nullptr : &block->back();
   if (tensorsOnly)
     noteSuspect(importer);
   std::optional<uint64_t> squeezed = squeezedOperands(importer);
@@ -407,7 +483,9 @@ void GraphImporter::importOperator(const onnx::Node &node, Scope &scope, int ops
     keepSqueezed(importer, *squeezed);
   }
   builder.setInsertionPointToEnd(block); // wherever a failed If or Loop left off
-  refuseImpossible(importer, before ? std::next(before->getIterator()) : block->begin(), block->end());
+  if (!importer.failed)
+    importer.failed = !sizesFit(importer, *block, last);
+  refuseImpossible(importer, last ? std::next(last->getIterator()) : block->begin(), block->end());
   for (size_t index = 0; index < node.outputs.size(); ++index) {
     std::string_view name = node.outputs[index];
     if (name.empty())

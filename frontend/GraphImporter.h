@@ -71,6 +71,8 @@ private:
   void importInitializers(const onnx::Graph &graph, Scope &scope);
   void importNodes(const onnx::Graph &graph, Scope &scope);
   void importNode(const onnx::Node &node, Scope &scope);
+  /// Whether there is time and room for one more; where not, nothing more is imported.
+  bool admitNode(const onnx::Node &node);
   bool operandsUsable(const onnx::Node &node, bool &poisoned);
   /// False, with a diagnostic about the user, where the value is a sequence or an empty optional.
   bool requireTensor(mlir::Value value, std::string_view name, const onnx::Node *user);
@@ -88,6 +90,8 @@ private:
   std::string unknownRank(NodeImporter &n, mlir::Value squeezed);
   void keepSqueezed(NodeImporter &n, uint64_t dims);
   void markOutputs(mlir::func::FuncOp function, llvm::ArrayRef<mlir::Value> outputs);
+  /// False, with a diagnostic, where an op behind `last` in the block has a size that does not fit.
+  bool sizesFit(NodeImporter &n, mlir::Block &block, mlir::Operation *last);
   void unknownOperator(const onnx::Node &node, int64_t opset);
   mlir::Value embedded(mlir::RankedTensorType type, onnx::ElementType elementType, llvm::ArrayRef<char> bytes,
                        mlir::Location location);
@@ -110,7 +114,10 @@ private:
   llvm::DenseMap<mlir::Value, uint64_t> squeezedDims; ///< see NodeImporter::squeezeAtRunTime
   llvm::StringMap<const onnx::Function *> functions;  ///< "domain:name:overload"
   llvm::StringSet<> usedOverrides;
-  size_t sequenceElements = 0; ///< of all sequences
+  bool stopped = false;                ///< nothing more is imported, and that has been said
+  uint64_t attributeBytes = 512 << 20; ///< that may still be copied into the bodies of functions
+  size_t importedNodes = 0;            ///< of graphs and of functions wherever they are called
+  size_t sequenceElements = 0;         ///< of all sequences
   Scope *current = nullptr;
   friend class NodeImporter;
 };

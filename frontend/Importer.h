@@ -6,6 +6,7 @@
 #pragma once
 #include "frontend/reader/OnnxModel.h"
 #include "ir/Constraints.h"
+#include "ir/Budget.h"
 #include "ir/GraphBuilder.h"
 #include "mlir/IR/OwningOpRef.h"
 #include <functional>
@@ -28,6 +29,9 @@ struct ImportOptions {
   std::vector<DimRange> dims; ///< overrides of input dimension names
   bool strict = false;        ///< no value-changing decompositions
   size_t maxDiagnostics = 1000;
+  /// Nodes after calls of functions are expanded.
+  size_t maxNodes = 1 << 18;
+  Budget *budget = nullptr; ///< of the compilation; must outlive the import
 };
 
 struct ImportResult {

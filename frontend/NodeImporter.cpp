@@ -32,7 +32,7 @@ void NodeImporter::alignSecondOperand() {
 //===- Operands and results -------------------------------------------------------===//
 
 bool NodeImporter::holdSequence(size_t elements) {
-  constexpr size_t most = 1 << 19; // hundreds of lists of a thousand
+  constexpr size_t most = 1 << 16; // dozens of lists of a thousand
   graph.sequenceElements += std::min(elements, most + 1);
   if (graph.sequenceElements <= most)
     return true;

@@ -14,9 +14,13 @@
 
 namespace tilewright {
 
+/// What to do about a budget that is used up.
+inline constexpr char budgetHint[] = "raise --max-time or --max-memory, or make the model smaller";
+
 class Budget {
 public:
-  /// `bytes` of memory beyond what the process has now, and `seconds` from now.
+  /// `bytes` of memory beyond what the process has now, and `seconds` from now: of the clock, and of the
+  /// processors as well, so that a busy machine refuses nothing.
   Budget(uint64_t bytes, double seconds);
   /// Whether anything is used up. Cheap enough for every node: the clock is read each time, memory now and
   /// then.
@@ -34,6 +38,7 @@ private:
   uint64_t mostBytes;
   double mostSeconds;
   std::chrono::steady_clock::time_point start;
+  double processorAtStart;
   uint64_t bytesAtStart;
   std::atomic<uint64_t> asked = 0;
   std::atomic<bool> refused = false;

@@ -37,26 +37,25 @@ bool isElementwise(Operation *op) {
   return isa<UnaryOp, BinaryOp, CompareOp, SelectOp, CastOp, BitcastOp>(op);
 }
 
-/// Each value once: recipes may share operands.
-static bool isConstantExpression(Value value, llvm::DenseMap<Value, bool> &memo) {
-  auto [it, fresh] = memo.try_emplace(value, false);
-  if (!fresh)
-    return it->second;
-  Operation *op = value.getDefiningOp();
-  auto isStatic = [](Type type) { return llvm::cast<RankedTensorType>(type).hasStaticShape(); };
-  bool result = op && isa_and_present<GraphDialect>(op->getDialect()) && isPure(op) &&
-                op->getNumRegions() == 0 && llvm::all_of(op->getResultTypes(), isStatic);
-  if (result && !isa<ConstantOp, WeightOp, IotaOp>(op)) {
-    result = op->getNumOperands() > 0;
-    for (Value operand : op->getOperands())
-      result = result && isConstantExpression(operand, memo);
-  }
-  return memo[value] = result;
-}
-
 bool isConstantExpression(Value value) {
-  llvm::DenseMap<Value, bool> memo;
-  return isConstantExpression(value, memo);
+  auto isStatic = [](Type type) { return llvm::cast<RankedTensorType>(type).hasStaticShape(); };
+  // Each value once: recipes may share operands. The first that is none decides.
+  llvm::SmallDenseSet<Value> seen{value};
+  llvm::SmallVector<Value> pending{value};
+  while (!pending.empty()) {
+    Operation *op = pending.pop_back_val().getDefiningOp();
+    if (!op || !isa_and_present<GraphDialect>(op->getDialect()) || !isPure(op) || op->getNumRegions() ||
+        !llvm::all_of(op->getResultTypes(), isStatic))
+      return false;
+    if (isa<ConstantOp, WeightOp, IotaOp>(op))
+      continue;
+    if (op->getNumOperands() == 0)
+      return false;
+    for (Value operand : op->getOperands())
+      if (seen.insert(operand).second)
+        pending.push_back(operand);
+  }
+  return true;
 }
 
 unsigned byteWidth(Type elementType) { return llvm::divideCeil(elementType.getIntOrFloatBitWidth(), 8); }

@@ -242,9 +242,19 @@ Value GraphBuilder::sliceAxis(Value x, int64_t axis, AffineExpr start, AffineExp
 Value GraphBuilder::concat(ArrayRef<Value> values, int64_t axis) {
   if (values.size() == 1)
     return values[0];
-  Dims shape = dimsOf(values[0]);
-  for (Value value : values.drop_front())
-    shape[axis] = shape[axis] + dimsOf(value)[axis];
+  // Of very many: by groups, so that each kernel has a bounded number of pieces, and groups that look the
+  // same share their code.
+  constexpr size_t mostPieces = 64;
+  if (values.size() > mostPieces) {
+    SmallVector<Value> groups;
+    for (; !values.empty(); values = values.drop_front(std::min(values.size(), mostPieces)))
+      groups.push_back(concat(values.take_front(mostPieces), axis));
+    return concat(groups, axis);
+  }
+  Dims shape = dimsOf(values[0]), along;
+  for (Value value : values)
+    along.push_back(dimsOf(value)[axis]);
+  shape[axis] = sum(along, b.getContext());
   return ConcatOp::create(b, loc, tensorType(shape, elementType(values[0])), values, axis);
 }
 
@@ -374,7 +384,7 @@ Value GraphBuilder::matmul(Value lhs, Value rhs, Type resultElement) {
 
 AffineExpr GraphBuilder::windowSize(AffineExpr size, int64_t kernel, int64_t stride, int64_t dilation,
                                     AffineExpr low, AffineExpr high, bool ceil) {
-  AffineExpr span = size + low + high - ((kernel - 1) * dilation + 1);
+  AffineExpr span = size + low + high - ((dim(kernel) - 1) * dilation + 1);
   return canonical((ceil ? (span + (stride - 1)).floorDiv(stride) : span.floorDiv(stride)) + 1);
 }
 

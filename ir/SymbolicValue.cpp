@@ -13,6 +13,7 @@ namespace {
 
 constexpr int64_t maxElements = 64; ///< larger tensors are data, not shapes
 constexpr int maxDepth = 64;
+constexpr size_t maxNodes = 256; ///< of an expression: what is longer is cheaper to compute when it runs
 
 class SymbolicEvaluator {
 public:
@@ -105,7 +106,8 @@ private:
     auto x = value(op.getOperand(), depth);
     if (x)
       for (AffineExpr &e : *x)
-        e = canonical(-e);
+        if (e = -e; isOversized(e))
+          return std::nullopt;
     return x;
   }
 
@@ -114,11 +116,11 @@ private:
     bool natural = symbols.lowerBound(a) >= 0 && positive(b);
     switch (kind) {
     case BinaryKind::add:
-      return canonical(a + b);
+      return a + b;
     case BinaryKind::sub:
-      return canonical(a - b);
+      return a - b;
     case BinaryKind::mul:
-      return canonical(a * b);
+      return a * b;
     case BinaryKind::div:
       if (auto exact = divideExactly(a, b); exact && positive(b))
         return exact;
@@ -164,7 +166,7 @@ private:
     Dims result;
     for (auto [a, b] : llvm::zip(*x, *y)) {
       auto e = combine(op.getKind(), a, b);
-      if (!e)
+      if (!e || isOversized(*e) || symbols.isLongerThan(*e, maxNodes))
         return std::nullopt;
       result.push_back(*e);
     }
@@ -172,7 +174,7 @@ private:
   }
 
   std::optional<bool> decide(CompareKind kind, AffineExpr a, AffineExpr b) {
-    AffineExpr difference = canonical(a - b);
+    AffineExpr difference = a - b;
     int64_t lo = symbols.lowerBound(difference), hi = symbols.upperBound(difference);
     switch (kind) {
     case CompareKind::eq:
@@ -284,7 +286,7 @@ private:
     AffineExpr total = (*x)[0];
     for (AffineExpr e : llvm::drop_begin(*x)) {
       auto next = combine(kinds[unsigned(op.getKind())], total, e);
-      if (!next)
+      if (!next || isOversized(*next) || symbols.isLongerThan(*next, maxNodes))
         return std::nullopt;
       total = *next;
     }

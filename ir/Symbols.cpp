@@ -1,5 +1,5 @@
 // Symbolic dimensions. Expressions are normalised through a polynomial whose variables are symbols and opaque
-// floordiv / mod terms.
+// floordiv / mod terms. All arithmetic on their numbers is checked here, in Polynomial.
 #include "ir/Symbols.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -13,9 +13,7 @@ using llvm::ArrayRef;
 using llvm::SmallVector;
 
 namespace tilewright {
-namespace {
 
-/// A total order on expressions that does not depend on addresses, so that canonical forms are reproducible.
 int compareExprs(AffineExpr a, AffineExpr b) {
   if (a == b)
     return 0;
@@ -35,6 +33,11 @@ int compareExprs(AffineExpr a, AffineExpr b) {
   return compareExprs(x.getRHS(), y.getRHS());
 }
 
+namespace {
+
+constexpr size_t mostNodes = 3 << 14;    ///< of an expression: its depth is that of recursions
+constexpr size_t mostProducts = 1 << 16; ///< of terms, in one multiplication
+
 using Monomial = SmallVector<AffineExpr, 4>; ///< sorted atoms; empty: the constant term
 
 struct MonomialLess {
@@ -50,18 +53,22 @@ struct MonomialLess {
 
 struct Polynomial {
   std::map<Monomial, int64_t, MonomialLess> terms;
+  bool oversized = false; ///< the terms mean nothing
 
   void add(const Monomial &monomial, int64_t coefficient) {
     auto [it, fresh] = terms.try_emplace(monomial, 0);
-    it->second = int64_t(uint64_t(it->second) + uint64_t(coefficient));
+    oversized |= llvm::AddOverflow(it->second, coefficient, it->second);
     if (it->second == 0)
       terms.erase(it);
   }
   void add(const Polynomial &other) {
+    oversized |= other.oversized;
     for (auto &[monomial, coefficient] : other.terms)
       add(monomial, coefficient);
   }
   std::optional<int64_t> constant() const {
+    if (oversized)
+      return std::nullopt;
     if (terms.empty())
       return 0;
     if (terms.size() == 1 && terms.begin()->first.empty())
@@ -70,27 +77,51 @@ struct Polynomial {
   }
 };
 
+Polynomial oversizedPolynomial() {
+  Polynomial result;
+  result.oversized = true;
+  return result;
+}
+
 Polynomial multiply(const Polynomial &a, const Polynomial &b) {
+  if (a.oversized || b.oversized || a.terms.size() * b.terms.size() > mostProducts)
+    return oversizedPolynomial();
   Polynomial result;
   for (auto &[m, c] : a.terms)
     for (auto &[n, d] : b.terms) {
       Monomial product(m);
       product.append(n.begin(), n.end());
       llvm::sort(product, [](AffineExpr x, AffineExpr y) { return compareExprs(x, y) < 0; });
-      result.add(product, int64_t(uint64_t(c) * uint64_t(d)));
+      int64_t coefficient;
+      if (product.size() > mostNodes || llvm::MulOverflow(c, d, coefficient))
+        return oversizedPolynomial();
+      result.add(product, coefficient);
     }
   return result;
 }
 
+/// AffineExpr's own operators: only here, where nothing is left to be merged.
+AffineExpr joined(AffineExprKind kind, AffineExpr a, AffineExpr b) {
+  return getAffineBinaryOpExpr(kind, a, b);
+}
+
 AffineExpr toExpr(const Polynomial &polynomial, MLIRContext *context) {
+  size_t nodes = 0;
+  for (auto &[monomial, coefficient] : polynomial.terms)
+    nodes += 2 + 2 * monomial.size();
+  if (polynomial.oversized || nodes > 2 * mostNodes)
+    return oversized(context);
   AffineExpr sum;
   for (auto &[monomial, coefficient] : polynomial.terms) {
     AffineExpr product;
     for (AffineExpr atom : monomial)
-      product = product ? product * atom : atom;
-    AffineExpr term = product ? product * coefficient : getAffineConstantExpr(coefficient, context);
-    sum = sum ? sum + term : term;
+      product = product ? joined(AffineExprKind::Mul, product, atom) : atom;
+    AffineExpr number = getAffineConstantExpr(coefficient, context),
+               term = product ? joined(AffineExprKind::Mul, product, number) : number;
+    sum = sum ? joined(AffineExprKind::Add, sum, term) : term;
   }
+  if (sum && isLongerThan(sum, mostNodes))
+    return oversized(context);
   return sum ? sum : getAffineConstantExpr(0, context);
 }
 
@@ -101,7 +132,7 @@ std::optional<Polynomial> divideByMonomial(const Polynomial &a, const Polynomial
   auto &[divisor, divisorCoefficient] = *b.terms.begin();
   Polynomial quotient;
   for (auto &[monomial, coefficient] : a.terms) {
-    if (coefficient % divisorCoefficient != 0)
+    if ((coefficient == INT64_MIN && divisorCoefficient == -1) || coefficient % divisorCoefficient != 0)
       return std::nullopt;
     Monomial rest(monomial);
     for (AffineExpr atom : divisor) {
@@ -117,7 +148,7 @@ std::optional<Polynomial> divideByMonomial(const Polynomial &a, const Polynomial
 
 /// Exact division of polynomials: long division by the leading term, kept when nothing remains.
 std::optional<Polynomial> dividePolynomials(Polynomial a, const Polynomial &b) {
-  if (b.terms.empty())
+  if (b.terms.empty() || a.oversized || b.oversized)
     return std::nullopt;
   if (auto quotient = divideByMonomial(a, b))
     return quotient;
@@ -134,7 +165,7 @@ std::optional<Polynomial> dividePolynomials(Polynomial a, const Polynomial &b) {
     minus.add({}, -1);
     a.add(multiply(minus, multiply(*part, b)));
   }
-  return a.terms.empty() ? std::optional(quotient) : std::nullopt;
+  return a.terms.empty() && !a.oversized ? std::optional(quotient) : std::nullopt;
 }
 
 Polynomial toPolynomial(AffineExpr expr);
@@ -146,6 +177,8 @@ Polynomial atom(AffineExpr expr) {
 }
 
 Polynomial floorDivide(const Polynomial &num, const Polynomial &den, MLIRContext *context) {
+  if (num.oversized || den.oversized)
+    return oversizedPolynomial();
   if (auto exact = dividePolynomials(num, den))
     return *exact;
   auto divisor = den.constant();
@@ -168,6 +201,8 @@ Polynomial floorDivide(const Polynomial &num, const Polynomial &den, MLIRContext
 }
 
 Polynomial modulo(const Polynomial &num, const Polynomial &den, MLIRContext *context) {
+  if (num.oversized || den.oversized)
+    return oversizedPolynomial();
   if (dividePolynomials(num, den))
     return {};
   auto divisor = den.constant();
@@ -193,14 +228,20 @@ Polynomial toPolynomial(AffineExpr expr) {
       result.add({}, constant.getValue());
     return result;
   }
+  if (isOversized(expr))
+    return oversizedPolynomial();
+  if (expr.getKind() == AffineExprKind::Add) { // long sums lean to the left: no recursion along them
+    Polynomial total;
+    for (; expr.getKind() == AffineExprKind::Add; expr = llvm::cast<AffineBinaryOpExpr>(expr).getLHS())
+      total.add(toPolynomial(llvm::cast<AffineBinaryOpExpr>(expr).getRHS()));
+    total.add(toPolynomial(expr));
+    return total;
+  }
   auto binary = llvm::dyn_cast<AffineBinaryOpExpr>(expr);
   if (!binary)
     return atom(expr);
   Polynomial lhs = toPolynomial(binary.getLHS()), rhs = toPolynomial(binary.getRHS());
   switch (expr.getKind()) {
-  case AffineExprKind::Add:
-    lhs.add(rhs);
-    return lhs;
   case AffineExprKind::Mul:
     return multiply(lhs, rhs);
   case AffineExprKind::FloorDiv:
@@ -217,10 +258,46 @@ Polynomial toPolynomial(AffineExpr expr) {
 
 } // namespace
 
+/// Over a dimension, which sizes otherwise never have.
+AffineExpr oversized(MLIRContext *context) { return getAffineDimExpr(0, context); }
+bool isOversized(AffineExpr expr) { return expr.getKind() == AffineExprKind::DimId; }
+
+bool isLongerThan(AffineExpr expr, size_t nodes) {
+  SmallVector<AffineExpr> pending{expr};
+  for (size_t seen = 0; !pending.empty();) {
+    if (++seen > nodes)
+      return true;
+    if (auto binary = llvm::dyn_cast<AffineBinaryOpExpr>(pending.pop_back_val()))
+      pending.append({binary.getLHS(), binary.getRHS()});
+  }
+  return false;
+}
+
 AffineExpr canonical(AffineExpr expr) {
-  if (llvm::isa<AffineConstantExpr, AffineSymbolExpr>(expr))
+  if (llvm::isa<AffineConstantExpr, AffineSymbolExpr, AffineDimExpr>(expr))
     return expr;
+  if (isLongerThan(expr, 4 * mostNodes)) // operations on what fits: they double it and a little more
+    return oversized(expr.getContext());
   return toExpr(toPolynomial(expr), expr.getContext());
+}
+
+AffineExpr sum(AffineExpr a, AffineExpr b) { return sum({a, b}, a.getContext()); }
+
+AffineExpr sum(ArrayRef<AffineExpr> terms, MLIRContext *context) {
+  Polynomial total;
+  for (AffineExpr term : terms)
+    total.add(toPolynomial(term));
+  return toExpr(total, context);
+}
+
+AffineExpr difference(AffineExpr a, AffineExpr b) {
+  if (a == b && !isOversized(a))
+    return getAffineConstantExpr(0, a.getContext());
+  return sum(a, product(b, getAffineConstantExpr(-1, a.getContext())));
+}
+
+AffineExpr product(AffineExpr a, AffineExpr b) {
+  return toExpr(multiply(toPolynomial(a), toPolynomial(b)), a.getContext());
 }
 
 AffineExpr constantDim(MLIRContext *context, int64_t value) { return getAffineConstantExpr(value, context); }
@@ -241,10 +318,10 @@ std::optional<AffineExpr> divideExactly(AffineExpr a, AffineExpr b) {
 }
 
 AffineExpr productOf(ArrayRef<AffineExpr> dims, MLIRContext *context) {
-  AffineExpr product = getAffineConstantExpr(1, context);
+  AffineExpr result = getAffineConstantExpr(1, context);
   for (AffineExpr dim : dims)
-    product = product * dim;
-  return canonical(product);
+    result = product(result, dim);
+  return result;
 }
 
 Dims dimsOf(Type type) {
@@ -266,7 +343,7 @@ AffineMap mapOf(ArrayRef<AffineExpr> exprs, MLIRContext *context) {
   for (AffineExpr expr : exprs)
     for (unsigned symbol : symbolsIn(expr))
       count = std::max(count, symbol + 1);
-  return AffineMap::get(0, count, exprs, context);
+  return AffineMap::get(llvm::any_of(exprs, isOversized), count, exprs, context);
 }
 
 AffineMap mapOf(ArrayRef<int64_t> values, MLIRContext *context) {
@@ -335,244 +412,79 @@ SmallVector<unsigned> symbolsIn(Type type) {
   return result;
 }
 
-int64_t evaluate(AffineExpr expr, ArrayRef<int64_t> symbols) {
+static std::optional<int64_t> evaluateBinary(AffineExprKind kind, int64_t a, int64_t b) {
+  int64_t result;
+  switch (kind) {
+  case AffineExprKind::Add:
+    return llvm::AddOverflow(a, b, result) ? std::nullopt : std::optional(result);
+  case AffineExprKind::Mul:
+    return llvm::MulOverflow(a, b, result) ? std::nullopt : std::optional(result);
+  default:
+    break;
+  }
+  if (b == 0)
+    return 0;
+  if (b == -1) // the least number has no counterpart
+    return kind == AffineExprKind::Mod                ? std::optional<int64_t>(0)
+           : llvm::SubOverflow<int64_t>(0, a, result) ? std::nullopt
+                                                      : std::optional(result);
+  if (kind == AffineExprKind::FloorDiv)
+    return llvm::divideFloorSigned(a, b);
+  if (kind == AffineExprKind::CeilDiv)
+    return llvm::divideCeilSigned(a, b);
+  int64_t rest = a % b;
+  return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
+}
+
+std::optional<int64_t> evaluate(AffineExpr expr, ArrayRef<int64_t> symbols) {
   if (auto constant = llvm::dyn_cast<AffineConstantExpr>(expr))
     return constant.getValue();
   if (auto symbol = llvm::dyn_cast<AffineSymbolExpr>(expr))
     return symbol.getPosition() < symbols.size() ? symbols[symbol.getPosition()] : 0;
+  if (isOversized(expr))
+    return std::nullopt;
   auto binary = llvm::cast<AffineBinaryOpExpr>(expr);
-  int64_t a = evaluate(binary.getLHS(), symbols), b = evaluate(binary.getRHS(), symbols);
-  switch (expr.getKind()) {
-  case AffineExprKind::Add:
-    return int64_t(uint64_t(a) + uint64_t(b));
-  case AffineExprKind::Mul:
-    return int64_t(uint64_t(a) * uint64_t(b));
-  case AffineExprKind::FloorDiv:
-    return b ? llvm::divideFloorSigned(a, b) : 0;
-  case AffineExprKind::CeilDiv:
-    return b ? llvm::divideCeilSigned(a, b) : 0;
-  default:
-    return b ? a - llvm::divideFloorSigned(a, b) * b : 0;
-  }
+  auto a = evaluate(binary.getLHS(), symbols), b = evaluate(binary.getRHS(), symbols);
+  return a && b ? evaluateBinary(expr.getKind(), *a, *b) : std::nullopt;
 }
 
-std::string toText(AffineExpr expr, ArrayRef<std::string> names) {
-  if (auto constant = llvm::dyn_cast<AffineConstantExpr>(expr))
-    return std::to_string(constant.getValue());
+static void appendText(std::string &text, AffineExpr expr, ArrayRef<std::string> names) {
+  if (auto constant = llvm::dyn_cast<AffineConstantExpr>(expr)) {
+    text += std::to_string(constant.getValue());
+    return;
+  }
   if (auto symbol = llvm::dyn_cast<AffineSymbolExpr>(expr)) {
     unsigned position = symbol.getPosition();
-    return position < names.size() ? names[position] : "s" + std::to_string(position);
+    text += position < names.size() ? names[position] : "s" + std::to_string(position);
+    return;
+  }
+  if (isOversized(expr)) {
+    text += "(beyond 2^63)";
+    return;
   }
   auto binary = llvm::cast<AffineBinaryOpExpr>(expr);
   auto operand = [&](AffineExpr side) {
-    std::string text = toText(side, names);
-    bool sum = side.getKind() == AffineExprKind::Add;
-    return sum && expr.getKind() != AffineExprKind::Add ? "(" + text + ")" : text;
+    bool wrapped = side.getKind() == AffineExprKind::Add && expr.getKind() != AffineExprKind::Add;
+    text += wrapped ? "(" : "";
+    appendText(text, side, names);
+    text += wrapped ? ")" : "";
   };
-  const char *sign = expr.getKind() == AffineExprKind::Add        ? "+"
-                     : expr.getKind() == AffineExprKind::Mul      ? "*"
-                     : expr.getKind() == AffineExprKind::FloorDiv ? "/"
-                     : expr.getKind() == AffineExprKind::Mod      ? "%"
-                                                                  : "/^";
-  std::string rhs = operand(binary.getRHS());
-  if (*sign == '+' && rhs[0] == '-')
-    return operand(binary.getLHS()) + rhs;
-  return operand(binary.getLHS()) + sign + rhs;
+  operand(binary.getLHS());
+  size_t behind = text.size();
+  text += expr.getKind() == AffineExprKind::Add        ? "+"
+          : expr.getKind() == AffineExprKind::Mul      ? "*"
+          : expr.getKind() == AffineExprKind::FloorDiv ? "/"
+          : expr.getKind() == AffineExprKind::Mod      ? "%"
+                                                       : "/^";
+  operand(binary.getRHS());
+  if (text[behind] == '+' && text[behind + 1] == '-')
+    text.erase(behind, 1);
 }
 
-//===- SymbolTable -------------------------------------------------------------===//
-
-/// Names are for people: one that would repeat half the program is cut.
-constexpr size_t longestName = 96;
-
-void SymbolTable::load() const {
-  loaded = true;
-  auto list = module->getAttrOfType<ArrayAttr>("graph.symbols");
-  if (!list)
-    return;
-  for (Attribute entry : list) {
-    auto dict = llvm::cast<DictionaryAttr>(entry);
-    Symbol symbol;
-    symbol.name = dict.getAs<StringAttr>("name").str();
-    symbol.lo = dict.getAs<IntegerAttr>("lo").getInt();
-    symbol.hi = dict.getAs<IntegerAttr>("hi").getInt();
-    symbol.origin = Symbol::Origin(dict.getAs<IntegerAttr>("origin").getInt());
-    if (auto rule = dict.getAs<IntegerAttr>("rule")) {
-      symbol.rule = Symbol::Rule(rule.getInt());
-      auto map = dict.getAs<AffineMapAttr>("of").getValue();
-      symbol.a = map.getResult(0);
-      symbol.b = map.getResult(1);
-    }
-    append(std::move(symbol));
-  }
+std::string toText(AffineExpr expr, ArrayRef<std::string> names) {
+  std::string text;
+  appendText(text, expr, names);
+  return text;
 }
-
-void SymbolTable::append(Symbol symbol) const {
-  unsigned index = symbols.size();
-  if (symbol.origin == Symbol::Input)
-    inputs.try_emplace(symbol.name, index);
-  if (symbol.rule != Symbol::None)
-    derivedSymbols.try_emplace({symbol.rule, {symbol.a, symbol.b}}, index);
-  symbolNames.push_back(symbol.name);
-  symbols.push_back(std::move(symbol));
-}
-
-void SymbolTable::save() {
-  if (!std::exchange(changed, false))
-    return;
-  Builder builder(module.getContext());
-  SmallVector<Attribute> list;
-  for (const Symbol &symbol : symbols) {
-    NamedAttrList dict;
-    dict.set("name", builder.getStringAttr(symbol.name));
-    dict.set("lo", builder.getI64IntegerAttr(symbol.lo));
-    dict.set("hi", builder.getI64IntegerAttr(symbol.hi));
-    dict.set("origin", builder.getI64IntegerAttr(symbol.origin));
-    if (symbol.rule != Symbol::None) {
-      dict.set("rule", builder.getI64IntegerAttr(symbol.rule));
-      dict.set("of",
-               AffineMapAttr::get(mapOf(ArrayRef<AffineExpr>{symbol.a, symbol.b}, module.getContext())));
-    }
-    list.push_back(dict.getDictionary(module.getContext()));
-  }
-  module->setAttr("graph.symbols", builder.getArrayAttr(list));
-}
-
-AffineExpr SymbolTable::add(Symbol symbol) {
-  all();
-  append(std::move(symbol));
-  changed = true;
-  return getAffineSymbolExpr(symbols.size() - 1, module.getContext());
-}
-
-AffineExpr SymbolTable::input(llvm::StringRef name, int64_t lo, int64_t hi) {
-  all();
-  if (!name.empty() && name != "?")
-    if (auto known = inputs.find(name); known != inputs.end())
-      return getAffineSymbolExpr(known->second, module.getContext());
-  return add({name.empty() ? "?" : name.str(), lo, hi, Symbol::Input, Symbol::None, {}, {}});
-}
-
-AffineExpr SymbolTable::defined(llvm::StringRef name, int64_t lo, int64_t hi) {
-  std::string unique = name.str() + "#" + std::to_string(size());
-  return add({unique, lo, hi, Symbol::Defined, Symbol::None, {}, {}});
-}
-
-AffineExpr SymbolTable::derived(Symbol::Rule rule, AffineExpr a, AffineExpr b, int64_t lo, int64_t hi) {
-  if (compareExprs(a, b) > 0)
-    std::swap(a, b);
-  all();
-  if (auto known = derivedSymbols.find({rule, {a, b}}); known != derivedSymbols.end())
-    return getAffineSymbolExpr(known->second, module.getContext());
-  static constexpr const char *prefix[] = {"", "min", "max", "broadcast"};
-  std::string name = std::string(prefix[rule]) + "(" + toText(a, names()) + "," + toText(b, names()) + ")";
-  if (name.size() > longestName)
-    name = std::string(prefix[rule]) + "#" + std::to_string(size());
-  return add({name, lo, hi, Symbol::Derived, rule, a, b});
-}
-
-AffineExpr SymbolTable::minimum(AffineExpr a, AffineExpr b) {
-  a = canonical(a), b = canonical(b);
-  AffineExpr difference = canonical(a - b);
-  if (upperBound(difference) <= 0)
-    return a;
-  if (lowerBound(difference) >= 0)
-    return b;
-  return derived(Symbol::Min, a, b, std::min(lowerBound(a), lowerBound(b)),
-                 std::min(upperBound(a), upperBound(b)));
-}
-
-AffineExpr SymbolTable::maximum(AffineExpr a, AffineExpr b) {
-  a = canonical(a), b = canonical(b);
-  AffineExpr difference = canonical(a - b);
-  if (lowerBound(difference) >= 0)
-    return a;
-  if (upperBound(difference) <= 0)
-    return b;
-  return derived(Symbol::Max, a, b, std::max(lowerBound(a), lowerBound(b)),
-                 std::max(upperBound(a), upperBound(b)));
-}
-
-/// Whether `size` broadcast with `other` is `size` whenever the two fit together: `other` is what `size` was
-/// made of, or smaller but never 1 unless `size` is.
-bool SymbolTable::absorbs(AffineExpr size, AffineExpr other) const {
-  auto derivedOf = [&](AffineExpr expr) -> const Symbol * {
-    auto symbol = llvm::dyn_cast<AffineSymbolExpr>(expr);
-    return symbol && symbol.getPosition() < symbols.size() ? &symbols[symbol.getPosition()] : nullptr;
-  };
-  if (const Symbol *whole = derivedOf(size); whole && whole->rule == Symbol::Broadcast)
-    if (whole->a == other || whole->b == other)
-      return true;
-  const Symbol *part = derivedOf(other);
-  if (!part || part->rule != Symbol::Min || (part->a != size && part->b != size))
-    return false;
-  return lowerBound(part->a == size ? part->b : part->a) >= 2;
-}
-
-AffineExpr SymbolTable::broadcast(AffineExpr a, AffineExpr b) {
-  a = canonical(a), b = canonical(b);
-  if (a == b || constantOf(b) == 1)
-    return a;
-  if (constantOf(a) == 1)
-    return b;
-  // A constant other than 1 decides: the other side is it, or 1.
-  if (constantOf(a))
-    return a;
-  if (constantOf(b))
-    return b;
-  if (absorbs(a, b))
-    return a;
-  if (absorbs(b, a))
-    return b;
-  return derived(Symbol::Broadcast, a, b, std::min(lowerBound(a), lowerBound(b)),
-                 std::max(upperBound(a), upperBound(b)));
-}
-
-void SymbolTable::setRange(unsigned index, int64_t lo, int64_t hi) {
-  all();
-  symbols[index].lo = lo;
-  symbols[index].hi = hi;
-  changed = true;
-}
-
-std::pair<int64_t, int64_t> SymbolTable::bounds(AffineExpr expr) const {
-  constexpr int64_t infinity = INT64_MAX;
-  auto clamp = [](__int128 value) {
-    return value > infinity ? infinity : value < -infinity ? -infinity : int64_t(value);
-  };
-  if (auto value = constantOf(expr))
-    return {*value, *value};
-  if (auto symbol = llvm::dyn_cast<AffineSymbolExpr>(expr)) {
-    if (symbol.getPosition() >= size())
-      return {0, infinity};
-    return {symbols[symbol.getPosition()].lo, symbols[symbol.getPosition()].hi};
-  }
-  auto binary = llvm::cast<AffineBinaryOpExpr>(expr);
-  auto [al, ah] = bounds(binary.getLHS());
-  auto [bl, bh] = bounds(binary.getRHS());
-  switch (expr.getKind()) {
-  case AffineExprKind::Add: { // an infinite bound stays infinite whatever is added
-    int64_t lo = al == -infinity || bl == -infinity ? -infinity : clamp(__int128(al) + bl);
-    int64_t hi = ah == infinity || bh == infinity ? infinity : clamp(__int128(ah) + bh);
-    return {lo, hi};
-  }
-  case AffineExprKind::Mul: {
-    __int128 corners[] = {__int128(al) * bl, __int128(al) * bh, __int128(ah) * bl, __int128(ah) * bh};
-    return {clamp(*std::min_element(corners, corners + 4)), clamp(*std::max_element(corners, corners + 4))};
-  }
-  case AffineExprKind::FloorDiv:
-  case AffineExprKind::CeilDiv:
-    if (bl == bh && bl > 0)
-      return {al == -infinity ? al : llvm::divideFloorSigned(al, bl),
-              ah == infinity ? ah : llvm::divideCeilSigned(ah, bl)};
-    return al >= 0 && bl >= 1 ? std::pair<int64_t, int64_t>{0, ah}
-                              : std::pair<int64_t, int64_t>{-infinity, infinity};
-  default:
-    return {0, bh == infinity ? infinity : std::max<int64_t>(bh - 1, 0)};
-  }
-}
-
-int64_t SymbolTable::lowerBound(AffineExpr expr) const { return bounds(canonical(expr)).first; }
-int64_t SymbolTable::upperBound(AffineExpr expr) const { return bounds(canonical(expr)).second; }
 
 } // namespace tilewright

@@ -18,6 +18,22 @@ namespace tilewright {
 
 using Dims = llvm::SmallVector<mlir::AffineExpr, 6>;
 
+/// What stands for a size whose numbers do not fit in 63 bits, or whose expression is beyond all bounds (more
+/// than 49,152 numbers, symbols and operations). Whatever is computed from it is it again, so that nobody
+/// needs to ask on the way: the importer refuses nodes that lead to one. It has no value and no bounds.
+mlir::AffineExpr oversized(mlir::MLIRContext *context);
+bool isOversized(mlir::AffineExpr expr);
+/// Whether an expression has more than `nodes` numbers, symbols and operations.
+bool isLongerThan(mlir::AffineExpr expr, size_t nodes);
+/// The only way to calculate with sizes (the operators below are these): canonical, and oversized where the
+/// result does not fit. Lists are summed at once: one by one takes quadratic time.
+mlir::AffineExpr sum(mlir::AffineExpr a, mlir::AffineExpr b);
+mlir::AffineExpr sum(llvm::ArrayRef<mlir::AffineExpr> terms, mlir::MLIRContext *context);
+mlir::AffineExpr difference(mlir::AffineExpr a, mlir::AffineExpr b);
+mlir::AffineExpr product(mlir::AffineExpr a, mlir::AffineExpr b);
+
+/// A total order on expressions that does not depend on addresses, so that canonical forms are reproducible.
+int compareExprs(mlir::AffineExpr a, mlir::AffineExpr b);
 /// Canonical form: a sum of products with sorted terms, common factors of floordiv and mod taken out.
 /// Structural equality of canonical expressions is equality of polynomials (floordiv and mod terms are
 /// compared as opaque atoms).
@@ -47,8 +63,8 @@ mlir::Type substitute(mlir::Type type, llvm::ArrayRef<mlir::AffineExpr> replacem
 /// The symbols that occur, ascending.
 llvm::SmallVector<unsigned> symbolsIn(mlir::AffineExpr expr);
 llvm::SmallVector<unsigned> symbolsIn(mlir::Type type);
-/// Value for given symbol values.
-int64_t evaluate(mlir::AffineExpr expr, llvm::ArrayRef<int64_t> symbols);
+/// Value for given symbol values; nothing where the arithmetic leaves 64 bits.
+std::optional<int64_t> evaluate(mlir::AffineExpr expr, llvm::ArrayRef<int64_t> symbols);
 /// "batch*12+1", with the module's names.
 std::string toText(mlir::AffineExpr expr, llvm::ArrayRef<std::string> names);
 
@@ -62,6 +78,9 @@ struct Symbol {
   Origin origin = Input;
   Rule rule = None;
   mlir::AffineExpr a, b;
+  // What `a` and `b` make of it.
+  bool atRunTime = false; ///< its value is known only while the program runs
+  unsigned weight = 1;    ///< symbols written out when everything it is derived from is
 };
 
 /// The symbols of a module, kept in its attribute `graph.symbols`: read from it on first use, and written to
@@ -84,7 +103,7 @@ public:
   /// A new symbol that the program defines.
   mlir::AffineExpr defined(llvm::StringRef name, int64_t lo = 0, int64_t hi = INT64_MAX);
   /// min, max and broadcast of two dimensions: folded where bounds decide, else a derived symbol (one for
-  /// equal arguments).
+  /// equal arguments). Oversized where that would be derived from too much.
   mlir::AffineExpr minimum(mlir::AffineExpr a, mlir::AffineExpr b);
   mlir::AffineExpr maximum(mlir::AffineExpr a, mlir::AffineExpr b);
   mlir::AffineExpr broadcast(mlir::AffineExpr a, mlir::AffineExpr b);
@@ -92,6 +111,8 @@ public:
   /// Interval bounds from the symbols' ranges (saturating).
   int64_t lowerBound(mlir::AffineExpr expr) const;
   int64_t upperBound(mlir::AffineExpr expr) const;
+  /// Whether an expression, with all that its symbols are derived from, has more than `nodes` parts.
+  bool isLongerThan(mlir::AffineExpr expr, size_t nodes) const;
   mlir::MLIRContext *context() const { return ctx; }
 
 private:
@@ -106,6 +127,7 @@ private:
   }
   void load() const;
   void append(Symbol symbol) const;
+  unsigned weightOf(mlir::AffineExpr expr) const;
   mlir::ModuleOp module;
   mlir::MLIRContext *ctx;
   bool changed = false;
@@ -119,3 +141,35 @@ private:
 };
 
 } // namespace tilewright
+
+/// Sizes are not added and multiplied unchecked: these are better matches than AffineExpr's own operators,
+/// which wrap around. For a const AffineExpr both match equally well and the compiler complains: copy it.
+namespace mlir {
+inline AffineExpr operator+(AffineExpr &a, AffineExpr b) { return tilewright::sum(a, b); }
+inline AffineExpr operator+(AffineExpr &&a, AffineExpr b) { return tilewright::sum(a, b); }
+inline AffineExpr operator+(const AffineExpr &a, AffineExpr b) = delete;
+inline AffineExpr operator-(AffineExpr &a, AffineExpr b) { return tilewright::difference(a, b); }
+inline AffineExpr operator-(AffineExpr &&a, AffineExpr b) { return tilewright::difference(a, b); }
+inline AffineExpr operator-(const AffineExpr &a, AffineExpr b) = delete;
+inline AffineExpr operator*(AffineExpr &a, AffineExpr b) { return tilewright::product(a, b); }
+inline AffineExpr operator*(AffineExpr &&a, AffineExpr b) { return tilewright::product(a, b); }
+inline AffineExpr operator*(const AffineExpr &a, AffineExpr b) = delete;
+inline AffineExpr operator+(AffineExpr &a, int64_t b) { return a + getAffineConstantExpr(b, a.getContext()); }
+inline AffineExpr operator+(AffineExpr &&a, int64_t b) {
+  return a + getAffineConstantExpr(b, a.getContext());
+}
+inline AffineExpr operator+(const AffineExpr &a, int64_t b) = delete;
+inline AffineExpr operator-(AffineExpr &a, int64_t b) { return a - getAffineConstantExpr(b, a.getContext()); }
+inline AffineExpr operator-(AffineExpr &&a, int64_t b) {
+  return a - getAffineConstantExpr(b, a.getContext());
+}
+inline AffineExpr operator-(const AffineExpr &a, int64_t b) = delete;
+inline AffineExpr operator*(AffineExpr &a, int64_t b) { return a * getAffineConstantExpr(b, a.getContext()); }
+inline AffineExpr operator*(AffineExpr &&a, int64_t b) {
+  return a * getAffineConstantExpr(b, a.getContext());
+}
+inline AffineExpr operator*(const AffineExpr &a, int64_t b) = delete;
+inline AffineExpr operator-(AffineExpr &a) { return a * -1; }
+inline AffineExpr operator-(AffineExpr &&a) { return a * -1; }
+inline AffineExpr operator-(const AffineExpr &a) = delete;
+} // namespace mlir

@@ -161,7 +161,7 @@ Value beforeTranspose(PatternRewriter &b, Value v, ArrayRef<int64_t> perm) {
 struct SinkThroughElementwise : RewritePattern {
   SinkThroughElementwise(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
   LogicalResult matchAndRewrite(Operation *op, PatternRewriter &b) const override {
-    if (!isElementwise(op) || !mayTurn(op) || isConstantExpression(op->getResult(0)))
+    if (!isElementwise(op) || !mayTurn(op))
       return failure();
     TransposeOp first;
     for (Value operand : op->getOperands())
@@ -170,7 +170,7 @@ struct SinkThroughElementwise : RewritePattern {
     if (!first)
       return failure();
     SmallVector<int64_t> perm(first.getPerm());
-    if (!isLayout(perm))
+    if (!isLayout(perm) || isConstantExpression(op->getResult(0)))
       return failure();
     unsigned transposes = 0, others = 0;
     for (Value operand : op->getOperands()) {

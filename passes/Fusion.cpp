@@ -9,6 +9,7 @@
 //   exactly the shape the kernel runs over
 //   - nothing dear is computed again for every element of a larger result it is repeated over
 #include "passes/Fusion.h"
+#include "ir/interpreter/Work.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
@@ -25,6 +26,8 @@ constexpr double largestGrowth = 8;     ///< of constants computed from constant
 constexpr double smallTable = 64 << 10; ///< bytes: constants from nothing, such as masks
 constexpr double largestTable =
     8 << 20; ///< bytes: the same, where they are dear, such as the factors of a DFT
+constexpr double largestWork = 1 << 24; ///< elements computed for a constant, however small it is
+constexpr double workPerByte = 64;      ///< the same, for each byte of it and its sources
 constexpr int64_t tinyElements =
     4096; ///< cheap work on tensors up to this size is repeated rather than stored
 
@@ -97,35 +100,63 @@ static double bytesOf(Value value) {
 }
 
 const FusionPlanner::Constness &FusionPlanner::constnessOf(Value value) const {
-  auto [it, fresh] = constants.try_emplace(value);
-  if (!fresh)
-    return it->second;
-  Constness c;
+  // Operands before their users, without recursion: chains may be long.
+  SmallVector<Value> pending{value};
+  while (!pending.empty()) {
+    Value next = pending.back();
+    const size_t before = pending.size();
+    if (!constants.contains(next) && mayBeConstant(next))
+      for (Value operand : next.getDefiningOp()->getOperands())
+        if (!constants.contains(operand))
+          pending.push_back(operand);
+    if (pending.size() != before)
+      continue;
+    pending.pop_back();
+    if (!constants.contains(next))
+      constants[next] = computeConstness(next);
+  }
+  return constants.find(value)->second;
+}
+
+/// But for its operands.
+bool FusionPlanner::mayBeConstant(Value value) const {
   Operation *op = value.getDefiningOp();
   auto isStatic = [](Type t) { return llvm::cast<RankedTensorType>(t).hasStaticShape(); };
-  c.isConstant = op && isa_and_present<GraphDialect>(op->getDialect()) && isPure(op) &&
-                 !op->getNumRegions() && llvm::all_of(op->getResultTypes(), isStatic);
+  return op && isa_and_present<GraphDialect>(op->getDialect()) && isPure(op) && !op->getNumRegions() &&
+         llvm::all_of(op->getResultTypes(), isStatic);
+}
+
+/// Those of the operands are known.
+FusionPlanner::Constness FusionPlanner::computeConstness(Value value) const {
+  Constness c;
+  Operation *op = value.getDefiningOp();
+  c.isConstant = mayBeConstant(value);
   if (c.isConstant && isa<ConstantOp, WeightOp>(op)) {
     c.sourceBytes = bytesOf(value);
   } else if (c.isConstant && !isa<IotaOp>(op)) {
     c.isConstant = op->getNumOperands() > 0;
     c.dear = isDear(op);
+    c.work = interpreter::workOf(op);
     for (Value operand : op->getOperands()) {
-      const Constness of = constnessOf(operand);
+      const Constness &of = constants.find(operand)->second;
       c.isConstant &= of.isConstant;
       c.dear |= of.dear;
       c.sourceBytes += of.sourceBytes;
+      c.work += of.work;
     }
   }
-  return constants[value] = c;
+  return c;
 }
 
 /// Whether `value` is computed when the artifact is written, and stored in it. What only repeats or counts is
-/// made where it is used, and so is what is cheap and much larger than the constants it comes from.
+/// made where it is used, and so is what is cheap and much larger than the constants it comes from, or takes
+/// far more work than it and they have bytes: a corner of a huge mask is made element by element.
 bool FusionPlanner::isConstant(Value value) const {
   const Constness &c = constnessOf(value);
   if (!c.isConstant || isa<BroadcastOp, IotaOp>(value.getDefiningOp()) ||
       (!fold && !isa<ConstantOp, WeightOp>(value.getDefiningOp())))
+    return false;
+  if (c.work > largestWork + workPerByte * (c.sourceBytes + bytesOf(value)))
     return false;
   return bytesOf(value) <= std::max(largestGrowth * c.sourceBytes, c.dear ? largestTable : smallTable);
 }

@@ -49,8 +49,11 @@ private:
     bool isConstant = false;
     bool dear = false;      ///< some op on the way to it is
     double sourceBytes = 0; ///< of the constants it is computed from
+    double work = 0;        ///< elements that computing it takes
   };
   const Constness &constnessOf(mlir::Value value) const;
+  bool mayBeConstant(mlir::Value value) const;
+  Constness computeConstness(mlir::Value value) const;
 
   mlir::Block &block;
   bool fold;

@@ -28,21 +28,23 @@ std::string nodeName(Location loc) {
   return "";
 }
 
+/// Expressions of more parts are one symbol to a kernel, so that a sum of thousands does not make thousands
+/// of parameters.
+constexpr size_t longestExpression = 64;
+
 /// Gives each symbol of a kernel a small number.
 class SymbolNumbering {
 public:
   explicit SymbolNumbering(MLIRContext *context) : context(context) {}
   AffineExpr local(AffineExpr expr) {
-    SmallVector<AffineExpr> full;
+    if (isLongerThan(expr, longestExpression))
+      return numbered(expr);
+    llvm::DenseMap<AffineExpr, AffineExpr> replacements;
     for (unsigned symbol : symbolsIn(expr)) {
-      auto [it, fresh] = numbers.try_emplace(symbol, numbers.size());
-      if (fresh)
-        order.push_back(getAffineSymbolExpr(symbol, context));
-      if (full.size() <= symbol)
-        full.resize(symbol + 1, getAffineConstantExpr(0, context));
-      full[symbol] = getAffineSymbolExpr(it->second, context);
+      AffineExpr outer = getAffineSymbolExpr(symbol, context);
+      replacements[outer] = numbered(outer);
     }
-    return canonical(expr.replaceDimsAndSymbols({}, full));
+    return canonical(expr.replace(replacements));
   }
   Type local(Type type) {
     auto tensor = llvm::dyn_cast<RankedTensorType>(type);
@@ -56,8 +58,14 @@ public:
   AffineMap map() { return mapOf(order, context); }
 
 private:
+  AffineExpr numbered(AffineExpr outer) {
+    auto [it, fresh] = numbers.try_emplace(outer, numbers.size());
+    if (fresh)
+      order.push_back(outer);
+    return getAffineSymbolExpr(it->second, context);
+  }
   MLIRContext *context;
-  std::map<unsigned, unsigned> numbers;
+  llvm::DenseMap<AffineExpr, unsigned> numbers;
   Dims order;
 };
 

@@ -7,6 +7,7 @@
 // Nothing puts back what an earlier number counts.
 #include "ir/GraphBuilder.h"
 #include "ir/interpreter/Interpreter.h"
+#include "ir/interpreter/Work.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -45,6 +46,9 @@ std::optional<double> splatValue(Value value) {
   return isSigned ? double(number.getSExtValue()) : double(number.getZExtValue());
 }
 
+/// Elements that folding one op may take; what needs more is left to the recipes of constants or the run.
+constexpr double mostWork = 1 << 20;
+
 /// A pure op over constants becomes a constant when that is small. Splats are folded at any size through
 /// their scalar.
 struct FoldConstants : RewritePattern {
@@ -61,6 +65,8 @@ struct FoldConstants : RewritePattern {
     for (Value operand : op->getOperands())
       if (!operand.getDefiningOp<ConstantOp>())
         return failure();
+    if (interpreter::workOf(op) > mostWork)
+      return failure();
     interpreter::ConstantEvaluator constants;
     auto folded = interpreter::fold(op, limit, constants);
     if (failed(folded))

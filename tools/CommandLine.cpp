@@ -155,6 +155,21 @@ void CommandLine::addCommon(CLI::App *sub, CommonOptions &common, bool artifacts
       common.dims.push_back(*dim);
     }
   };
+  auto parseMemory = [&common](const std::string &text) {
+    auto bytes = parseBytes(text);
+    if (!bytes)
+      throw RefusedValue{bytes.problem()};
+    common.maxMemory = *bytes;
+  };
+  sub->add_option_function<std::string>(
+         "--max-memory", parseMemory,
+         "refuse a model whose runs need more memory than this (suffixes K, M, G); "
+         "compiling may take as much beyond the weights, and 2G at least")
+      ->type_name("BYTES");
+  sub->add_option("--max-time", common.maxSeconds,
+                  "refuse a model that takes longer to compile than this [60, and more for large models]")
+      ->check(CLI::PositiveNumber)
+      ->type_name("SECONDS");
   sub->add_option_function<std::vector<std::string>>(
          "--dim", parse, "NAME=N fixes a dynamic dimension, NAME=LO..HI bounds it; may be repeated")
       ->expected(1)
@@ -206,15 +221,6 @@ void CommandLine::addCompile() {
                   "where the weights go: embed (in the artifact) or side (a file beside it) [embed]")
       ->check(oneOf({"embed", "side"}))
       ->type_name("WHERE");
-  auto parse = [this](const std::string &text) {
-    auto bytes = parseBytes(text);
-    if (!bytes)
-      throw RefusedValue{bytes.problem()};
-    compile.maxMemory = *bytes;
-  };
-  sub->add_option_function<std::string>(
-         "--max-memory", parse, "refuse a model whose runs need more memory than this (suffixes K, M, G)")
-      ->type_name("BYTES");
 }
 
 void CommandLine::addRun() {

@@ -27,6 +27,8 @@ struct CommonOptions {
   std::vector<DimensionRange> dims;
   bool noFolding = false;
   bool verify = false; ///< compare an artifact's weights with their digests, whatever their size
+  uint64_t maxMemory = 0; ///< bytes; 0: the compiler's default
+  double maxSeconds = 0;  ///< to compile; 0: the compiler's default
 };
 
 struct CheckOptions {
@@ -39,7 +41,6 @@ struct CompileOptions {
   std::string output;
   std::string emit; ///< empty: an artifact
   std::string weights = "embed";
-  uint64_t maxMemory = 0; ///< bytes; 0: no limit
 };
 
 /// Where the inputs of a run come from; random when nothing is given.

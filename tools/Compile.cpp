@@ -35,7 +35,6 @@ ExitCode compileCommand(const CompileOptions &options) {
   bool text = !options.emit.empty();
   call.options().emit = text ? options.emit.c_str() : nullptr;
   call.options().weights = options.weights.c_str();
-  call.options().max_memory = options.maxMemory;
   // The text is written here, but only the compiler knows all that the model is read from.
   call.options().result_path = text ? options.output.c_str() : nullptr;
   double start = monotonicSeconds();

@@ -65,6 +65,8 @@ CompilerCall::CompilerCall(const CommonOptions &common, bool quiet)
   settings.threads = common.threads;
   settings.target = common.target.c_str();
   settings.precision = common.precision.c_str();
+  settings.max_memory = common.maxMemory;
+  settings.max_seconds = common.maxSeconds;
   settings.dims = dims.data();
   settings.dim_count = static_cast<uint32_t>(dims.size());
   settings.flags = common.noFolding ? TWC_NO_FOLDING : 0;

@@ -11,9 +11,9 @@ BlockOperands::BlockOperands(ValueEmitter &e, const MicroKernel &kernel, RowTile
   auto function = e.kernel.kernel;
   if (auto argument = scheduleInteger(function.getScheduleAttr(), "panel_argument"))
     panelArgument = argument;
-  steps = canonical((dims.k + (kernel.group() - 1)).floorDiv(kernel.group()));
+  steps = canonical((AffineExpr(dims.k) + (kernel.group() - 1)).floorDiv(kernel.group()));
   k = e.dim(steps);
-  panelCount = canonical((dims.n + (schedule.columns - 1)).floorDiv(schedule.columns));
+  panelCount = canonical((AffineExpr(dims.n) + (schedule.columns - 1)).floorDiv(schedule.columns));
 }
 
 void BlockOperands::reserve(AffineExpr panelsPerBlock, AffineExpr rowLength) {
@@ -30,7 +30,8 @@ void BlockOperands::reserve(AffineExpr panelsPerBlock, AffineExpr rowLength) {
   }
   AffineExpr panelDepth = steps;
   if (!panelArgument) {
-    panelDepth = canonical((dims.k + (kernel.lanes() - 1)).floorDiv(kernel.lanes()) * kernel.lanes());
+    panelDepth =
+        canonical((AffineExpr(dims.k) + (kernel.lanes() - 1)).floorDiv(kernel.lanes()) * kernel.lanes());
     rightScratch = e.reserveScratch(canonical(panelsPerBlock * panelDepth * (schedule.columns * bytes)));
   }
   panelPitch = e.dim(canonical(panelDepth * kernel.panelStride(schedule.columns)));

@@ -24,7 +24,7 @@ ConvStage::ConvStage(ValueEmitter &e, const MicroKernel &kernel, const ConvGeome
   for (int64_t d = 0; d < g.rank; ++d) {
     const int64_t reach = (g.taps[d] - 1) * g.rhsDilation[d] + 1;
     if (d == g.rank - 1)
-      sizes[d] = canonical((g.out[d] - 1) * g.strides[d] + reach);
+      sizes[d] = (AffineExpr(g.out[d]) - 1) * g.strides[d] + reach;
     else
       sizes[d] = constantDim(context, d == g.rank - 2 ? (rows - 1) * g.strides[d] + reach : reach);
   }

@@ -94,7 +94,7 @@ static AffineExpr blocksOf(const ConvGeometry &g, int64_t rows) {
 }
 
 AffineExpr RowBlock::count(const ConvGeometry &g, int64_t rows) {
-  AffineExpr count = canonical(g.images * blocksOf(g, rows));
+  AffineExpr count = product(g.images, blocksOf(g, rows));
   for (int64_t d = 0; d + 2 < g.rank; ++d)
     count = canonical(count * g.out[d]);
   return count;

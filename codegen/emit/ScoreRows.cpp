@@ -26,7 +26,7 @@ ScoreRows::ScoreRows(ValueEmitter &e, ContractOp scores, RowTiles &tiles, const 
     : e(e), op(scores), dims(scores), schedule(innerSchedule(outer, dims)), kernel(microKernelOf(e, scores)),
       tiles(tiles), operands(e, kernel, tiles, dims, schedule) {}
 
-AffineExpr ScoreRows::rowLength() const { return canonical(operands.panelCount * schedule.columns); }
+AffineExpr ScoreRows::rowLength() const { return AffineExpr(operands.panelCount) * schedule.columns; }
 
 void ScoreRows::reserve() { operands.reserve(operands.panelCount, dims.k); }
 

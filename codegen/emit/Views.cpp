@@ -23,7 +23,7 @@ std::optional<AffineExpr> collapse(ArrayRef<AffineExpr> sizes, ArrayRef<AffineEx
       inner = strides[i];
     else if (!provablyEqual(strides[i], next))
       return std::nullopt;
-    next = canonical(strides[i] * sizes[i]);
+    next = product(strides[i], sizes[i]);
   }
   return inner ? inner : constantDim(context, 0);
 }
@@ -138,7 +138,7 @@ std::optional<StridedView> viewOfSlice(SliceOp op) {
   if (!view)
     return std::nullopt;
   for (auto [i, start] : llvm::enumerate(op.getStarts().getResults())) {
-    view->offset = canonical(view->offset + start * view->strides[i]);
+    view->offset = view->offset + product(start, view->strides[i]);
     view->strides[i] = canonical(view->strides[i] * op.getSteps()[i]);
   }
   return view;

@@ -233,8 +233,8 @@ void Emission::emitRows(const Rows &rows) {
     result.launch.threads = blockThreads;
   }
   if (!threads)
-    result.launch.rowParts = canonical((rows.length + (4 * lanes - 1)).floorDiv(4 * lanes));
-  result.launch.blocks = canonical((rows.rows + (teams - 1)).floorDiv(teams));
+    result.launch.rowParts = canonical((AffineExpr(rows.length) + (4 * lanes - 1)).floorDiv(4 * lanes));
+  result.launch.blocks = canonical((AffineExpr(rows.rows) + (teams - 1)).floorDiv(teams));
   Value row = e.add(e.mul(e.special("ctaid.x"), teams), team.number()), rowExists;
   if (teams > 1 && !(tilewright::constantOf(rows.rows) && *tilewright::constantOf(rows.rows) % teams == 0)) {
     Value count = e.dim(rows.rows); // teams without a row take part in shuffles

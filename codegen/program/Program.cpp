@@ -16,6 +16,7 @@ namespace tilewright::codegen {
 namespace {
 
 constexpr unsigned launchesPerFunction = 64;
+constexpr size_t storesPerFunction = 256; ///< of sizes and dimensions
 
 class ProgramEmitter {
 public:
@@ -137,24 +138,38 @@ private:
     return s.select(bad, s.i64(-1), bytes);
   }
 
+  /// Sizes of buffers, and then the scratch's. One that does not fit is enough to refuse the run: it makes
+  /// all that follow -1 as well.
   void emitSizes() {
+    const size_t count = in.plan.buffers.size() + 1;
+    SmallVector<std::string> parts;
+    for (size_t first = 0; first < count; first += storesPerFunction)
+      parts.push_back(emitSizesPart(first, std::min(count, first + storesPerFunction)));
     auto op = function("tilewright_sizes", {s.pointer(), s.pointer()}, {});
-    s.symbolArray = op.getArgument(0);
-    Value sizes = op.getArgument(1);
-    // One size that does not fit is enough to refuse the run: it makes all that follow -1 as well.
-    s.overflow = arith::ConstantOp::create(b, loc, b.getBoolAttr(false));
-    // A negative size is refused by the program, which can name the node, before anything runs.
-    auto store = [&](Value bytes, size_t index) {
-      bytes = arith::MaxSIOp::create(b, loc, bytes, s.i64(0));
-      s.store(s.select(s.overflow, s.i64(-1), bytes), s.offset(sizes, int64_t(index) * 8));
-    };
-    for (auto [i, buffer] : llvm::enumerate(in.plan.buffers)) {
-      AffineExpr bytes = isGrowable(i) ? getAffineConstantExpr(0, b.getContext()) : buffer.bytes;
-      store(s.value(bytes), i);
-    }
-    store(mostScratch(), in.plan.buffers.size());
-    s.overflow = Value();
+    Value overflow = arith::ConstantOp::create(b, loc, b.getBoolAttr(false));
+    for (const std::string &part : parts)
+      overflow = func::CallOp::create(b, loc, part, TypeRange{b.getI1Type()},
+                                      ValueRange{op.getArgument(0), op.getArgument(1), overflow})
+                     .getResult(0);
     func::ReturnOp::create(b, loc);
+  }
+
+  /// i1 part(symbols, sizes, i1): whether any size so far does not fit. The back end takes more than linear
+  /// time for long functions.
+  std::string emitSizesPart(size_t first, size_t end) {
+    std::string name = "tilewright_sizes_part" + std::to_string(first / storesPerFunction);
+    auto op = function(name, {s.pointer(), s.pointer(), b.getI1Type()}, {b.getI1Type()});
+    s.symbolArray = op.getArgument(0);
+    s.overflow = op.getArgument(2);
+    for (size_t i = first; i < end; ++i) {
+      const bool isScratch = i == in.plan.buffers.size();
+      Value bytes = isScratch ? mostScratch() : isGrowable(i) ? s.i64(0) : s.value(in.plan.buffers[i].bytes);
+      // A negative size is refused by the program, which can name the node, before anything runs.
+      bytes = arith::MaxSIOp::create(b, loc, bytes, s.i64(0));
+      s.store(s.select(s.overflow, s.i64(-1), bytes), s.offset(op.getArgument(1), int64_t(i) * 8));
+    }
+    func::ReturnOp::create(b, loc, ValueRange{std::exchange(s.overflow, Value())});
+    return name;
   }
 
   bool hasOwnScratch(kernel::LaunchOp launch, const KernelBinding &kernel) {
@@ -180,13 +195,22 @@ private:
   }
 
   void emitOutputDims() {
-    auto op = function("tilewright_output_dims", {s.pointer(), s.pointer()}, {});
-    s.symbolArray = op.getArgument(0);
-    int64_t at = 0;
+    Dims dims;
     for (Value output : in.main.getBody().front().getTerminator()->getOperands())
-      for (AffineExpr dim : dimsOf(output))
-        s.store(arith::MaxSIOp::create(b, loc, s.value(dim), s.i64(0)), // as tilewright_sizes
-                s.offset(op.getArgument(1), 8 * at++));
+      dims.append(dimsOf(output));
+    SmallVector<std::string> parts;
+    for (size_t first = 0; first < dims.size(); first += storesPerFunction) {
+      parts.push_back("tilewright_dims_part" + std::to_string(parts.size()));
+      auto op = function(parts.back(), {s.pointer(), s.pointer()}, {});
+      s.symbolArray = op.getArgument(0);
+      for (size_t i = first; i < std::min(dims.size(), first + storesPerFunction); ++i)
+        s.store(arith::MaxSIOp::create(b, loc, s.value(dims[i]), s.i64(0)), // as tilewright_sizes
+                s.offset(op.getArgument(1), 8 * int64_t(i)));
+      func::ReturnOp::create(b, loc);
+    }
+    auto op = function("tilewright_output_dims", {s.pointer(), s.pointer()}, {});
+    for (const std::string &part : parts)
+      func::CallOp::create(b, loc, part, TypeRange{}, op.getArguments());
     func::ReturnOp::create(b, loc);
   }
 

@@ -10,15 +10,7 @@ using llvm::SmallVector;
 namespace tilewright::codegen {
 
 bool definedByProgram(AffineExpr expr, const SymbolTable &symbols) {
-  for (unsigned index : symbolsIn(expr)) {
-    const Symbol &symbol = symbols[index];
-    if (symbol.origin == Symbol::Defined)
-      return true;
-    if (symbol.origin == Symbol::Derived &&
-        (definedByProgram(symbol.a, symbols) || definedByProgram(symbol.b, symbols)))
-      return true;
-  }
-  return false;
+  return llvm::any_of(symbolsIn(expr), [&](unsigned index) { return symbols[index].atRunTime; });
 }
 
 Place ProgramPlan::placeOf(Value value) const {

@@ -415,7 +415,7 @@ static LoopValues scanStep(NodeImporter &n, const onnx::Graph &graph, const Scan
   LoopValues failed{SmallVector<Value>(states), {}};
   SmallVector<Value> arguments(states);
   for (auto [value, axis, reversed] : llvm::zip_equal(s.sequences, s.inputAxes, s.inputReversed)) {
-    Value at = reversed ? n.sub(dimValue(n, s.length - 1, si64(n)), index) : index;
+    Value at = reversed ? n.sub(dimValue(n, difference(s.length, n.dim(1)), si64(n)), index) : index;
     arguments.push_back(n.gather(value, at, axis));
   }
   unsigned before = n.symbols.size();

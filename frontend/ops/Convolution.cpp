@@ -78,11 +78,11 @@ static std::optional<TransposedSizes> transposedSizes(NodeImporter &n, const Spa
   TransposedSizes result;
   for (size_t i = 0; i < count; ++i) {
     AffineExpr extent = windowExtent(s, i);
-    AffineExpr full = canonical((s.input[i] - 1) * s.strides[i] + extent + (*extra)[i]);
+    AffineExpr full = difference(s.input[i], n.dim(1)) * s.strides[i] + extent + (*extra)[i];
     AffineExpr size = full - s.low[i] - s.high[i], low = s.low[i];
     if (given || same) {
       // SAME wants input * stride elements, but pads cannot be negative: there may be fewer.
-      AffineExpr target = given ? n.dim((*wanted)[i]) : s.input[i] * s.strides[i];
+      AffineExpr target = given ? n.dim((*wanted)[i]) : product(s.input[i], n.dim(s.strides[i]));
       AffineExpr total = n.symbols.maximum(canonical(full - target), n.dim(0)), half = total.floorDiv(2);
       low = mode == "SAME_UPPER" ? half : total - half;
       size = given ? target : full - total;

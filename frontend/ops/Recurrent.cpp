@@ -76,7 +76,7 @@ SmallVector<Value> GruCell::operator()(Value xt, ArrayRef<Value> state) const {
   NodeImporter &n = layer.n;
   Value h = state[0], product, candidate;
   auto rows = [&](int64_t first, int64_t count) {
-    return n.sliceAxis(weights, 0, canonical(layer.hidden * first), canonical(layer.hidden * count));
+    return n.sliceAxis(weights, 0, AffineExpr(layer.hidden) * first, AffineExpr(layer.hidden) * count);
   };
   product = recur(n, h, linearBeforeReset ? weights : rows(0, 2));
   Value update = layer.activate(n.add(layer.gate(xt, 0), layer.gate(product, 0)), direction, 0);

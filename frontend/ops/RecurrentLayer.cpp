@@ -164,8 +164,8 @@ Value RecurrentLayer::part(size_t operand, int64_t direction) const {
 }
 
 Value RecurrentLayer::gate(Value value, int64_t gate, int64_t count) const {
-  return n.sliceAxis(value, GraphBuilder::rank(value) - 1, canonical(hidden * gate),
-                     canonical(hidden * count));
+  return n.sliceAxis(value, GraphBuilder::rank(value) - 1, product(hidden, n.dim(gate)),
+                     product(hidden, n.dim(count)));
 }
 
 Value RecurrentLayer::initialState(size_t operand, int64_t direction) const {
@@ -188,7 +188,7 @@ Value projectInput(NodeImporter &n, Value x, Value weights, Value bias) {
 LoopValues RecurrentLayer::run(int64_t direction, Value projected, ArrayRef<Value> initial, Step step) const {
   bool reverse = firstIsReverse || direction == 1;
   auto body = [&](Value index, ArrayRef<Value> state) {
-    Value time = reverse ? n.sub(dimValue(n, steps - 1, signedType(n, 64)), index) : index;
+    Value time = reverse ? n.sub(dimValue(n, difference(steps, n.dim(1)), signedType(n, 64)), index) : index;
     SmallVector<Value> next = step(n.gather(projected, time, 0), state);
     Value output = next[0];
     if (lengths) { // past its length a sequence keeps its state and puts out zeros; read in reverse it has

@@ -191,7 +191,7 @@ static Taps tapsOf(NodeImporter &n, Value x, const Axis &a, const Settings &s) {
   Value positions = n.add(n.broadcastTo(base, shape), n.iota(shape, n.elementType(x), 1));
   Value weights = weightAt(n, positions, column, s, shrink);
   if (s.excludeOutside) {
-    Value last = dimValue(n, a.in - 1, n.elementType(x)), zero = n.like(x, 0);
+    Value last = dimValue(n, difference(a.in, n.dim(1)), n.elementType(x)), zero = n.like(x, 0);
     Value inside = n.binary(BinaryKind::iand, n.compare(CompareKind::ge, positions, zero),
                             n.compare(CompareKind::le, positions, last));
     weights = n.select(inside, weights, zero);
@@ -237,8 +237,9 @@ static bool repeats(const Axis &a, const Settings &s, int64_t &factor) {
   factor = static_cast<int64_t>(*a.scale.known);
   bool centred = s.coordinates == "half_pixel" || s.coordinates == "half_pixel_symmetric" ||
                  (s.coordinates == "pytorch_half_pixel" && factor > 1);
-  return provablyEqual(a.out, a.in * factor) && ((s.coordinates == "asymmetric" && s.nearest == "floor") ||
-                                                 (centred && s.nearest.rfind("round_prefer", 0) == 0));
+  return provablyEqual(a.out, product(a.in, constantDim(a.in.getContext(), factor))) &&
+         ((s.coordinates == "asymmetric" && s.nearest == "floor") ||
+          (centred && s.nearest.rfind("round_prefer", 0) == 0));
 }
 
 /// A gather rather than a broadcast and a reshape: layouts pass through it, and its index costs nothing where
@@ -266,7 +267,7 @@ static Value resizedAlong(NodeImporter &n, Value data, const Axis &a, const Sett
   }
   if (!result || s.coordinates != "tf_crop_and_resize")
     return result;
-  Value last = dimValue(n, a.in - 1, n.elementType(x));
+  Value last = dimValue(n, difference(a.in, n.dim(1)), n.elementType(x));
   Value outside = n.binary(BinaryKind::ior, n.compare(CompareKind::lt, x, n.like(x, 0)),
                            n.compare(CompareKind::gt, x, last));
   return n.select(alongAxis(n, outside, a.axis, n.rank(data)), n.like(result, s.extrapolation), result);

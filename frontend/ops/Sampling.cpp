@@ -244,7 +244,7 @@ static std::optional<SmallVector<Patches>> patchesOf(NodeImporter &n, ArrayRef<A
   }
   SmallVector<Patches> dims;
   for (size_t dim = 0; dim < rank; ++dim) {
-    AffineExpr padded = canonical(image[dim] + (pads[dim] + pads[rank + dim]));
+    AffineExpr padded = sum({image[dim], n.dim(pads[dim]), n.dim(pads[rank + dim])}, n.b.getContext());
     AffineExpr blocks = n.windowSize(padded, block[dim], strides[dim], dilations[dim], n.dim(0), n.dim(0));
     if (!n.requireAtMost(n.dim((block[dim] - 1) * dilations[dim] + 1), padded,
                          "a block and the padded image"))

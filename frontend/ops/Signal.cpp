@@ -211,7 +211,8 @@ struct ShortTime {
 Value ShortTime::byConvolution(int64_t step) const {
   Dims shape = dimsOf(signal);
   AffineExpr frames = canonical((shape[1] - length).floorDiv(step) + 1);
-  Value kernel = n.reshape(n.transpose(table, {2, 3, 1, 0}), {canonical(frequencies * 2), shape[2], length});
+  Value kernel =
+      n.reshape(n.transpose(table, {2, 3, 1, 0}), {product(frequencies, n.dim(2)), shape[2], length});
   Value y = n.conv(n.transpose(signal, {0, 2, 1}), kernel, step, {n.dim(0)}, {1}, {1}, 1, {frames});
   return n.reshape(n.transpose(y, {0, 2, 1}), {shape[0], frames, frequencies, n.dim(2)});
 }

@@ -14,7 +14,9 @@ Dims spatialDims(Value x) {
   return Dims(shape.begin() + 2, shape.end());
 }
 
-AffineExpr windowExtent(const Spatial &s, size_t dim) { return (s.kernel[dim] - 1) * s.dilations[dim] + 1; }
+AffineExpr windowExtent(const Spatial &s, size_t dim) {
+  return (AffineExpr(s.kernel[dim]) - 1) * s.dilations[dim] + 1;
+}
 
 std::optional<SmallVector<int64_t>> spatialInts(NodeImporter &n, llvm::StringRef name, size_t count,
                                                 int64_t fallback) {
@@ -99,11 +101,11 @@ std::optional<Spatial> spatialAttributes(NodeImporter &n, ArrayRef<AffineExpr> i
 std::optional<Dims> outputSizes(NodeImporter &n, const Spatial &s, bool ceil) {
   Dims result;
   for (size_t i = 0; i < s.input.size(); ++i) {
-    AffineExpr span = s.input[i] + s.low[i] + s.high[i] - windowExtent(s, i);
+    AffineExpr span = sum({s.input[i], s.low[i], s.high[i]}, n.b.getContext()) - windowExtent(s, i);
     AffineExpr size = canonical((ceil ? span + (s.strides[i] - 1) : span).floorDiv(s.strides[i]) + 1);
     if (ceil) // windows that would begin in the padding at the end are dropped
-      size = n.symbols.minimum(size, canonical((s.input[i] + s.low[i] - 1).floorDiv(s.strides[i]) + 1));
-    if (!n.requireAtMost(windowExtent(s, i), s.input[i] + s.low[i] + s.high[i],
+      size = n.symbols.minimum(size, (sum(s.input[i], s.low[i]) - 1).floorDiv(s.strides[i]) + 1);
+    if (!n.requireAtMost(windowExtent(s, i), sum({s.input[i], s.low[i], s.high[i]}, n.b.getContext()),
                          "the window's extent and the padded input in spatial dimension " + llvm::Twine(i)))
       return std::nullopt;
     result.push_back(size);

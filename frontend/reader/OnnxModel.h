@@ -87,7 +87,7 @@ struct ReadLimits {
   uint64_t maxStructureBytes =
       4ull << 30; ///< memory for the decoded structure (nodes, names, attribute lists; never weights)
   uint64_t maxCalledNodes =
-      16ull << 20; ///< nodes after all calls of model-local functions are inlined (checkModel)
+      1ull << 18; ///< nodes after all calls of model-local functions are inlined (checkModel)
 };
 
 /// A constant: shape, type, and where its bytes are. Nothing is decoded before it is asked for.
@@ -312,12 +312,6 @@ Result<std::unique_ptr<Model>> readModel(std::span<const std::byte> bytes, const
 ///   are within oldestOpset..newestOpset, calls expand to at most maxCalledNodes nodes.
 /// Inner graphs may reuse outer names (the inner definition wins), as exporters do.
 std::vector<Error> checkModel(Model &model, const ReadLimits &limits = {});
-
-/// A copy of `node` (of a function body) in which every attribute reference, also inside its subgraphs, is
-/// replaced by the attribute of the calling node, else by the function's default; references to attributes
-/// that neither gives are dropped, as ONNX says. Fails when the kinds disagree, or the reference names no
-/// attribute of the function.
-Result<Node> substituteAttributes(const Node &node, const Node &call, const Function &function);
 
 /// A tensor, or a sequence or optional of them, as ONNX's test data files (input_0.pb) hold them.
 struct ValueFile {

@@ -290,10 +290,13 @@ Result<std::vector<int64_t>> Tensor::readInts(uint64_t maxCount) const {
 Result<std::vector<std::byte>> SparseTensor::read(uint64_t limit) const {
   unsigned bits = elementBits(values.elementType);
   if (bits == 0 || bits % 8 || elementCount > limit / (bits / 8))
-    return tensorError(values, 1018,
-                       "the sparse tensor of type " + std::string(elementTypeName(values.elementType)) +
-                           " with " + std::to_string(elementCount) + " elements cannot be made dense",
-                       "Store it as a dense tensor.");
+    return Error{.code = 1018,
+                 .status = Status::Unsupported,
+                 .message = "the sparse tensor of type " + std::string(elementTypeName(values.elementType)) +
+                            " with " + std::to_string(elementCount) +
+                            " elements is too large to be made dense",
+                 .hint = "Store it as a dense tensor.",
+                 .tensor = std::string(values.name)};
   Result<std::vector<std::byte>> elements = values.read(limit);
   if (!elements)
     return elements.error();

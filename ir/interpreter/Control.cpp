@@ -29,8 +29,11 @@ static bool bindFrom(AffineExpr expr, int64_t size, llvm::SmallVectorImpl<int64_
     symbols[symbol] = value;
     return tilewright::evaluate(expr, symbols);
   };
-  int64_t offset = at(0), slope = at(1) - offset;
-  if (slope != 0 && (size - offset) % slope == 0 && at((size - offset) / slope) == size)
+  auto offset = at(0), next = at(1);
+  int64_t slope, rest;
+  if (offset && next && !llvm::SubOverflow(*next, *offset, slope) &&
+      !llvm::SubOverflow(size, *offset, rest) && slope != 0 && (slope != -1 || rest != INT64_MIN) &&
+      rest % slope == 0 && at(rest / slope) == size)
     return true; // the symbol has its value now; checkDims has the last word on the expression
   symbols[symbol] = unboundSymbol;
   return false;
@@ -44,12 +47,14 @@ static llvm::Error checkDims(llvm::ArrayRef<Dims> dims, llvm::ArrayRef<Tensor> t
         return llvm::make_error<Failure>(Failure::Unsupported, location,
                                          "the size of dimension " + llvm::Twine(dim) + " of input " +
                                              llvm::Twine(index) + " does not determine its symbols");
-      int64_t expected = tilewright::evaluate(expr, symbols);
-      if (expected != tensor.shape[dim])
+      auto expected = tilewright::evaluate(expr, symbols);
+      if (!expected)
+        return llvm::make_error<Failure>(Failure::Memory, location, "a size does not fit in 63 bits");
+      if (*expected != tensor.shape[dim])
         return llvm::make_error<Failure>(Failure::ShapeMismatch, location,
                                          "dimension " + llvm::Twine(dim) + " of input " + llvm::Twine(index) +
                                              " has size " + llvm::Twine(tensor.shape[dim]) + " where " +
-                                             llvm::Twine(expected) + " is needed");
+                                             llvm::Twine(*expected) + " is needed");
     }
   return llvm::Error::success();
 }
@@ -91,13 +96,15 @@ static void derive(const SymbolTable &table, llvm::MutableArrayRef<int64_t> symb
     symbols[index] = unboundSymbol;
     if (!isBound(symbol.a, symbols) || !isBound(symbol.b, symbols))
       continue;
-    int64_t a = tilewright::evaluate(symbol.a, symbols), b = tilewright::evaluate(symbol.b, symbols);
+    auto a = tilewright::evaluate(symbol.a, symbols), b = tilewright::evaluate(symbol.b, symbols);
+    if (!a || !b)
+      continue;
     if (symbol.rule == Symbol::Min)
-      symbols[index] = std::min(a, b);
+      symbols[index] = std::min(*a, *b);
     else if (symbol.rule == Symbol::Max)
-      symbols[index] = std::max(a, b);
+      symbols[index] = std::max(*a, *b);
     else
-      symbols[index] = a == b || b == 1 ? a : a == 1 ? b : mismatchedSymbol;
+      symbols[index] = *a == *b || *b == 1 ? *a : *a == 1 ? *b : mismatchedSymbol;
   }
 }
 

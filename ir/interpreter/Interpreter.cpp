@@ -33,7 +33,9 @@ llvm::Expected<int64_t> Evaluation::value(AffineExpr expr) const {
                   "two dimensions that are broadcast together have different sizes, neither of them 1");
     else if (symbol >= symbols.size() || symbols[symbol] == unboundSymbol)
       return fail(Failure::Unsupported, "symbol " + llvm::Twine(symbol) + " has no value yet");
-  return tilewright::evaluate(expr, symbols);
+  if (auto number = tilewright::evaluate(expr, symbols))
+    return *number;
+  return fail(Failure::Memory, "a size does not fit in 63 bits");
 }
 
 llvm::Expected<Shape> Evaluation::values(AffineMap map) const {

@@ -99,7 +99,7 @@ public:
     for (const gpu::Kernel &entry : entries) {
       SCOPED_TRACE(entry.entry);
       prepare(symbols);
-      ASSERT_TRUE(simulation.launch(entry.entry, evaluate(entry.launch.blocks, symbols),
+      ASSERT_TRUE(simulation.launch(entry.entry, *evaluate(entry.launch.blocks, symbols),
                                     threadsOf(entry.launch, symbols), parametersOf(entry, symbols)))
           << "threads wait for ever";
       compare(tolerance);
@@ -115,7 +115,7 @@ private:
   static unsigned threadsOf(const gpu::Launch &launch, ArrayRef<int64_t> symbols) {
     if (!launch.rowParts)
       return launch.threads;
-    const uint64_t parts = evaluate(launch.rowParts, symbols);
+    const uint64_t parts = *evaluate(launch.rowParts, symbols);
     return std::clamp<uint64_t>(llvm::alignTo(parts, 32), 32, launch.threads);
   }
 
@@ -123,7 +123,7 @@ private:
     std::vector<uint64_t> values;
     for (const gpu::Parameter &parameter : entry.parameters) {
       if (parameter.kind == gpu::Parameter::Size)
-        values.push_back(evaluate(parameter.size, symbols));
+        values.push_back(*evaluate(parameter.size, symbols));
       else
         values.push_back(reinterpret_cast<uint64_t>(
             (parameter.kind == gpu::Parameter::Result ? outputBuffers : inputBuffers)[parameter.index]

@@ -147,7 +147,7 @@ void KernelCase::prepare(ArrayRef<int64_t> symbols) {
   for (auto [argument, operand] : llvm::zip(kernel.getBody().getArguments(), launch.getOperands())) {
     interpreter::Shape shape;
     for (AffineExpr dim : dimsOf(argument))
-      shape.push_back(evaluate(dim, symbolValues));
+      shape.push_back(*evaluate(dim, symbolValues));
     const bool constant = graph::isConstantExpression(operand);
     inputs.push_back(
         constant ? llvm::cantFail(evaluator.evaluate(operand))
@@ -157,15 +157,15 @@ void KernelCase::prepare(ArrayRef<int64_t> symbols) {
   for (Value value : kernel.getBody().front().getTerminator()->getOperands()) {
     int64_t count = graph::byteWidth(llvm::cast<RankedTensorType>(value.getType()).getElementType());
     for (AffineExpr dim : dimsOf(value))
-      count *= evaluate(dim, symbolValues);
+      count *= *evaluate(dim, symbolValues);
     outputBuffers.emplace_back(count + 64, std::byte(0x5a));
   }
   if (emitted.scratchBytes)
-    scratch.resize(evaluate(emitted.scratchBytes, symbolValues) + 128);
+    scratch.resize(*evaluate(emitted.scratchBytes, symbolValues) + 128);
 }
 
 void KernelCase::run(int64_t threads) {
-  const int64_t extent = evaluate(emitted.extent, symbolValues);
+  const int64_t extent = *evaluate(emitted.extent, symbolValues);
   std::vector<uint64_t> parameters;
   for (auto &buffer : outputBuffers)
     parameters.push_back(reinterpret_cast<uint64_t>(buffer.data()));

@@ -57,7 +57,7 @@ bool isShape(ModuleOp module, llvm::ArrayRef<int64_t> symbols, const tilewright:
   auto negative = [&](AffineExpr dim) {
     auto used = symbolsIn(dim);
     return llvm::all_of(used, [&](unsigned s) { return table[s].origin == Symbol::Input; }) &&
-           evaluate(dim, symbols) < 0;
+           *evaluate(dim, symbols) < 0;
   };
   return !module
               .walk([&](Operation *op) {
@@ -91,7 +91,7 @@ std::optional<llvm::SmallVector<Tensor>> atOtherSizes(ModuleOp module, llvm::Arr
   for (auto [type, tensor] : llvm::zip(types, inputs)) {
     interpreter::Shape shape;
     for (AffineExpr dim : dimsOf(type))
-      shape.push_back(evaluate(dim, symbols));
+      shape.push_back(*evaluate(dim, symbols));
     if (interpreter::elementCount(shape) > 100000)
       return std::nullopt;
     result.push_back(resized(tensor, shape));

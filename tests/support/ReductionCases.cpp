@@ -69,7 +69,7 @@ Taps anyTaps(CaseBuilder &c, const Sized &spatial, bool spreads) {
   for (int64_t dim = 0; dim < spatial.rank(); ++dim) {
     int64_t spread = spreads && c.chance(20) ? 2 : 1, kernel = c.pick<int64_t>({1, 2, 3, 3, 5}),
             dilation = c.chance(25) ? 2 : 1;
-    AffineExpr size = canonical((spatial.dims[dim] - 1) * spread + 1);
+    AffineExpr size = canonical((AffineExpr(spatial.dims[dim]) - 1) * spread + 1);
     int64_t reach = (kernel - 1) * dilation; // enough padding for one window at least
     int64_t before = c.below(reach + 1), stride = c.pick<int64_t>({1, 1, 2, 3});
     taps.kernel.push_back(kernel);
