@@ -352,6 +352,7 @@ llvm::Expected<std::string> Compilation::compileProgram(std::string *text, Strin
       sites.push_back(op < nodes.size() ? siteOf(llvm::cast<StringAttr>(nodes[op]).getValue())
                                         : codegen::SiteDescription{});
   }
+  SymbolTable symbols(*module);
   llvm::DenseMap<Operation *, unsigned> controlSites;
   main.walk([&](Operation *op) {
     auto name = llvm::dyn_cast<NameLoc>(op->getLoc());
@@ -360,7 +361,6 @@ llvm::Expected<std::string> Compilation::compileProgram(std::string *text, Strin
     controlSites[op] = sites.size();
     sites.push_back(siteOf(name.getName()));
   });
-  SymbolTable symbols(*module);
   OwningOpRef<ModuleOp> loops = ModuleOp::create(UnknownLoc::get(&context));
   codegen::emitProgram({main, *plan, symbols, bindings, constantOffsets, firstSites, checks, controlSites,
                         target.checksBounds},

@@ -612,24 +612,28 @@ void GraphImporter::keepBranch(Operation *op, Region &region) {
   Block *outer = op->getBlock(), *inner = &region.front();
   inner->getTerminator()->erase();
   outer->getOperations().splice(op->getIterator(), inner->getOperations());
-  // Nothing may be remembered about values and blocks that go: others will have their addresses.
-  SmallVector<Value> forgotten;
-  for (auto &[value, definition] : definitions) {
+  for (auto &[value, definition] : definitions)
     if (definition.block == inner)
       definition.block = outer;
-    else if (op->isAncestor(definition.block->getParentOp()))
+  for (Region &gone : op->getRegions())
+    forget(gone);
+  op->erase();
+}
+
+void GraphImporter::forget(Region &region) {
+  SmallVector<Value> forgotten;
+  for (auto &[value, definition] : definitions)
+    if (definition.block->getParent() && region.isAncestor(definition.block->getParent()))
       forgotten.push_back(value);
-  }
   for (Value value : forgotten)
     definitions.erase(value);
-  op->walk([&](Operation *gone) {
+  region.walk([&](Operation *gone) {
     for (Value value : gone->getResults()) {
       weights.erase(value);
       squeezedDims.erase(value);
     }
   });
   evaluator.clear();
-  op->erase();
 }
 
 bool GraphImporter::bindCall(const onnx::Node &node, const onnx::Function &function, const Scope &caller,

@@ -39,6 +39,8 @@ public:
   subgraph(const onnx::Graph &graph, llvm::ArrayRef<mlir::Value> arguments, const onnx::Node &owner);
   /// See NodeImporter::keepBranch.
   void keepBranch(mlir::Operation *op, mlir::Region &region);
+  /// Nothing may be remembered about values and blocks that go: others will have their addresses.
+  void forget(mlir::Region &region);
   void report(Diagnostic diagnostic);
   const ImportOptions &options;
 

@@ -48,6 +48,9 @@ struct ImportResult {
 /// invalid node is reported; `module` is set only when there were none.
 ImportResult importModel(const onnx::Model &model, mlir::MLIRContext &context, const ImportOptions &options);
 
+/// Whether a problem is one of shapes and sizes that do not fit, and goes where they are others.
+bool isAboutShapes(const Diagnostic &problem);
+
 class GraphImporter;
 
 /// What the import function of one node sees: checked access to operands and attributes, and the builder.
@@ -118,6 +121,14 @@ public:
   /// Makes room for a sequence of so many tensors; false, with a diagnostic, when all sequences together have
   /// too many.
   bool holdSequence(size_t elements);
+
+  /// What has been reported so far, and what was reported since: taken back, and given back after all. For
+  /// subgraphs that are imported again with other shapes, or that may turn out not to run.
+  size_t problemCount() const;
+  llvm::SmallVector<Diagnostic> takeProblems(size_t since);
+  void giveBack(llvm::SmallVector<Diagnostic> problems);
+  /// Empty a region, with all that is remembered about its values.
+  void forgetBody(mlir::Region &region);
 
   /// The rank that the model declares for a result; nothing where it declares none.
   std::optional<int64_t> declaredRank(size_t index) const;

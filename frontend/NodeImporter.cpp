@@ -292,6 +292,36 @@ std::optional<int64_t> NodeImporter::declaredRank(size_t index) const {
   return std::nullopt;
 }
 
+bool isAboutShapes(const Diagnostic &problem) {
+  return problem.kind == Diagnostic::Invalid && llvm::StringRef(problem.code).starts_with("TW2") &&
+         problem.code != "TW2003";
+}
+
+size_t NodeImporter::problemCount() const { return graph.diagnostics.size(); }
+
+SmallVector<Diagnostic> NodeImporter::takeProblems(size_t since) {
+  failed = false;
+  auto first = graph.diagnostics.begin() + since;
+  SmallVector<Diagnostic> taken(std::make_move_iterator(first),
+                                std::make_move_iterator(graph.diagnostics.end()));
+  graph.diagnostics.erase(first, graph.diagnostics.end());
+  return taken;
+}
+
+void NodeImporter::giveBack(SmallVector<Diagnostic> problems) {
+  failed |= !problems.empty();
+  for (Diagnostic &problem : problems)
+    graph.report(std::move(problem));
+}
+
+void NodeImporter::forgetBody(Region &region) {
+  graph.forget(region);
+  for (Block &block : region)
+    block.dropAllDefinedValueUses();
+  region.dropAllReferences();
+  region.getBlocks().clear();
+}
+
 void NodeImporter::keepBranch(Operation *op, Region &region) { graph.keepBranch(op, region); }
 
 bool NodeImporter::strict() const { return graph.options.strict; }

@@ -259,10 +259,24 @@ def Graph_LoopOp : Graph_Op<"loop", [RecursiveMemoryEffects, SingleBlock]> {
   let summary = "counted and conditional loop with carried values and stacked outputs";
   let description = [{Runs the body for i = 0, 1, ... while i < tripCount (one si64 element; negative: no limit) and the condition (one i1 element) holds. Body arguments: i (tensor<si64>), then the carried values.
     The body yields: the next condition (tensor<i1>), the next carried values, then one slice for each stacked output. Results: final carried values, then the stacked outputs with a new leading dimension: the symbol `iterations`
-    (defined by this op; -1 when there is no stacked output), or a constant dimension. C1: carried types are loop-invariant.}];
-  let arguments = (ins Graph_Tensor:$tripCount, Graph_Tensor:$condition, Variadic<Graph_Tensor>:$initial, I64Attr:$iterations);
+    (defined by this op; -1 when there is no stacked output), or a constant dimension.
+    Dimensions may change from one iteration to the next: those of the body's arguments, and of the slices in the stacked outputs' types, that are among `symbols`. Symbol `symbols[k]` is `initialDims[k]`
+    in the first iteration (or after the loop, where there is none) and `nextDims[k]`, over the body's symbols, in the next and after the last. Those in the stacked outputs' types are 0 at first, and
+    nextDims must be the same after each iteration, or the run fails.
+    C1: the initial and the yielded types are the arguments' with `symbols` replaced by initialDims and nextDims.}];
+  let arguments = (ins Graph_Tensor:$tripCount, Graph_Tensor:$condition, Variadic<Graph_Tensor>:$initial, I64Attr:$iterations,
+                       OptionalAttr<DenseI64ArrayAttr>:$symbols, OptionalAttr<AffineMapAttr>:$initialDims, OptionalAttr<AffineMapAttr>:$nextDims);
   let results = (outs Variadic<Graph_Tensor>:$results);
   let regions = (region SizedRegion<1>:$body);
+  let builders = [OpBuilder<(ins "mlir::TypeRange":$types, "mlir::Value":$tripCount, "mlir::Value":$condition,
+                                 "mlir::ValueRange":$initial, "int64_t":$iterations), [{
+    build($_builder, $_state, types, tripCount, condition, initial, uint64_t(iterations), nullptr, nullptr, nullptr);
+  }]>];
+  let extraClassDeclaration = [{
+    llvm::ArrayRef<int64_t> symbolsThatChange() { return getSymbols().value_or(llvm::ArrayRef<int64_t>()); }
+    /// Whether the symbol is a size of the slices of a stacked output.
+    bool isSliceSize(int64_t symbol);
+  }];
 }
 def Graph_YieldOp : Graph_Op<"yield", [Pure, Terminator, ReturnLike]> {
   let arguments = (ins Variadic<Graph_Tensor>:$operands);

@@ -379,12 +379,32 @@ LogicalResult LoopOp::verify() {
   size_t carried = getInitial().size();
   if (!yield || body.getNumArguments() != carried + 1 || yield.getNumOperands() != getNumResults() + 1)
     return emitOpError("the body's arguments or yields do not match");
-  for (size_t i = 0; i < carried; ++i)
-    if (getInitial()[i].getType() != body.getArgument(i + 1).getType() ||
-        yield.getOperand(i + 1).getType() != body.getArgument(i + 1).getType())
+  size_t changing = symbolsThatChange().size();
+  if (changing != (getInitialDims() ? getInitialDims()->getNumResults() : 0) ||
+      changing != (getNextDims() ? getNextDims()->getNumResults() : 0))
+    return emitOpError("symbols, initialDims and nextDims do not match");
+  auto replaced = [&](Type type, std::optional<AffineMap> by) {
+    Dims values;
+    for (auto [index, symbol] : llvm::enumerate(symbolsThatChange())) {
+      values.resize(std::max<size_t>(values.size(), symbol + 1));
+      values[symbol] = by->getResult(index);
+    }
+    return values.empty() ? type : substitute(type, values);
+  };
+  for (size_t i = 0; i < carried; ++i) {
+    Type type = body.getArgument(i + 1).getType();
+    if (getInitial()[i].getType() != replaced(type, getInitialDims()) ||
+        yield.getOperand(i + 1).getType() != replaced(type, getNextDims()))
       return emitOpError("C1: carried value ") << i << " changes its type: " << getInitial()[i].getType()
                                                << ", " << yield.getOperand(i + 1).getType();
+  }
   return success();
+}
+
+bool LoopOp::isSliceSize(int64_t symbol) {
+  return llvm::any_of(llvm::drop_begin(getResultTypes(), getInitial().size()), [&](Type type) {
+    return llvm::is_contained(symbolsIn(type), unsigned(symbol)) && int64_t(getIterations()) != symbol;
+  });
 }
 
 } // namespace tilewright::graph

@@ -287,8 +287,8 @@ private:
     return kind == PlannedBuffer::Growable || kind == PlannedBuffer::GrowableOutput;
   }
 
-  void grow(unsigned buffer, Value bytes) {
-    callHost(offsetof(tw_host_table, grow), b.getI32Type(), {frame, s.i32(buffer), bytes});
+  void grow(unsigned buffer, Value bytes, bool keep = false) {
+    callHost(offsetof(tw_host_table, grow), b.getI32Type(), {frame, s.i32(buffer), bytes, s.i32(keep)});
   }
 
   /// begin and end of this thread's share of [0, extent).
@@ -306,9 +306,13 @@ private:
       return SmallVector<int64_t>(define.getSymbols());
     if (auto conditional = dyn_cast<IfOp>(op))
       return SmallVector<int64_t>(conditional.getSymbols());
-    if (auto loop = dyn_cast<LoopOp>(op); loop && int64_t(loop.getIterations()) >= 0)
-      return {int64_t(loop.getIterations())};
-    return {};
+    SmallVector<int64_t> symbols;
+    if (auto loop = dyn_cast<LoopOp>(op)) {
+      symbols.append(loop.symbolsThatChange().begin(), loop.symbolsThatChange().end());
+      if (int64_t(loop.getIterations()) >= 0)
+        symbols.push_back(int64_t(loop.getIterations()));
+    }
+    return symbols;
   }
 
   /// Adds the symbols of `among` that the expression depends on, directly or through a rule.
@@ -578,15 +582,7 @@ private:
     Value trips = s.load(b.getI64Type(), addressOf(op.getTripCount()));
     Value unlimited = s.compare(arith::CmpIPredicate::slt, trips, s.i64(0));
     trips = s.select(unlimited, s.i64(INT64_MAX), trips);
-    onThreadZero([&] {
-      for (auto [i, result] : llvm::enumerate(op.getResults())) {
-        unsigned buffer = in.plan.placeOf(result).index;
-        if (!isGrowable(buffer))
-          continue;
-        grow(buffer, i < carried ? checked([&] { return s.value(in.plan.buffers[buffer].bytes); })
-                                 : stackedBytes(op, yield->getOperand(i + 1), trips));
-      }
-    });
+    onThreadZero([&] { prepareLoop(op, trips); });
     barrier();
     for (size_t i = 0; i < carried; ++i)
       copyTo(in.plan.placeOf(op.getResult(i)).index, op.getInitial()[i]);
@@ -605,19 +601,17 @@ private:
     b.setInsertionPointToEnd(inside);
     size_t before = s.remembered();
     unsigned counter = in.plan.counters.lookup(op);
-    onThreadZero([&] { s.store(i, bufferAddress(counter)); });
+    onThreadZero([&] {
+      s.store(i, bufferAddress(counter));
+      for (size_t k = carried; k < op.getNumResults(); ++k)
+        if (growsAtHead(op, k))
+          growStack(op, k, s.add(i, s.i64(1)));
+    });
     barrier();
     emitRegion(op.getBody());
     barrier();
     Value next = s.load(b.getI8Type(), addressOf(yield->getOperand(0)));
-    for (size_t k = carried; k < op.getNumResults(); ++k) {
-      Value slice = yield->getOperand(k + 1), bytes = sliceBytes(slice);
-      copy(s.offset(bufferAddress(in.plan.placeOf(op.getResult(k)).index), s.mul(i, bytes)), addressOf(slice),
-           bytes);
-    }
-    for (size_t k = 0; k < carried; ++k)
-      copyTo(in.plan.placeOf(op.getResult(k)).index, yield->getOperand(k + 1));
-    barrier();
+    finishIteration(op, i);
     s.forget(before);
     cf::BranchOp::create(b, loc, head, ValueRange{s.add(i, s.i64(1)), next});
     b.setInsertionPointToEnd(after);
@@ -627,21 +621,113 @@ private:
     }
   }
 
+  /// The values of `dims`, all of them before the first is stored.
+  SmallVector<Value> valuesOf(std::optional<AffineMap> dims) {
+    SmallVector<Value> values;
+    if (dims)
+      for (AffineExpr dim : dims->getResults())
+        values.push_back(s.value(dim));
+    return values;
+  }
+
+  void storeSymbols(ArrayRef<int64_t> symbols, ArrayRef<Value> values) {
+    for (auto [symbol, value] : llvm::zip_equal(symbols, values))
+      s.store(value, s.offset(s.symbolArray, symbol * 8));
+  }
+
+  /// Thread 0, before the first iteration: the sizes that change, and room for what is carried; for stacked
+  /// outputs only where it is known how often the loop will run.
+  void prepareLoop(LoopOp op, Value trips) {
+    storeSymbols(op.symbolsThatChange(), valuesOf(op.getInitialDims()));
+    bool counts = isConstantExpression(op.getBody().front().getTerminator()->getOperand(0));
+    for (auto [i, result] : llvm::enumerate(op.getResults())) {
+      unsigned buffer = in.plan.placeOf(result).index;
+      if (!isGrowable(buffer))
+        continue;
+      if (i < op.getInitial().size())
+        grow(buffer, checked([&] { return s.value(in.plan.buffers[buffer].bytes); }));
+      else if (counts && growsAtHead(op, i))
+        growStack(op, i, trips);
+      else
+        grow(buffer, s.i64(0));
+    }
+  }
+
+  static Value sliceOf(LoopOp op, size_t result) {
+    return op.getBody().front().getTerminator()->getOperand(result + 1);
+  }
+
+  /// Whether a stacked output grows, and the size of its next slice is known before the body runs.
+  bool growsAtHead(LoopOp op, size_t result) {
+    if (!isGrowable(in.plan.placeOf(op.getResult(result)).index))
+      return false;
+    llvm::SmallDenseSet<unsigned> inner, found, seen;
+    for (int64_t symbol : op.symbolsThatChange())
+      inner.insert(unsigned(symbol));
+    op.getBody().walk([&](Operation *each) {
+      for (int64_t symbol : definedBy(*each))
+        inner.insert(unsigned(symbol));
+    });
+    for (AffineExpr dim : dimsOf(sliceOf(op, result)))
+      collectSymbols(dim, inner, found, seen);
+    return found.empty();
+  }
+
+  /// Thread 0: room for so many slices of a stacked output, of which those so far are kept.
+  void growStack(LoopOp op, size_t result, Value slices) {
+    grow(in.plan.placeOf(op.getResult(result)).index,
+         checked([&] { return s.mul(slices, sliceBytes(sliceOf(op, result))); }), /*keep=*/true);
+  }
+
+  /// What the body has left goes where the next iteration, or what follows the loop, finds it.
+  void finishIteration(LoopOp op, Value i) {
+    size_t carried = op.getInitial().size();
+    auto buffer = [&](size_t result) { return in.plan.placeOf(op.getResult(result)).index; };
+    SmallVector<size_t> growing;
+    for (size_t k = 0; k < op.getNumResults(); ++k)
+      if (isGrowable(buffer(k)) && !(k >= carried && growsAtHead(op, k)))
+        growing.push_back(k);
+    bool changes = !op.symbolsThatChange().empty();
+    if (!growing.empty()) {
+      onThreadZero([&] {
+        for (auto [symbol, dim] : llvm::zip(op.symbolsThatChange(), valuesOf(op.getNextDims())))
+          if (op.isSliceSize(symbol))
+            requireSameSlices(op, symbol, dim, i);
+        for (size_t k : growing)
+          if (k >= carried)
+            growStack(op, k, s.add(i, s.i64(1)));
+          else if (changes)
+            grow(buffer(k), checked([&] { return sliceBytes(sliceOf(op, k)); }));
+      });
+      barrier();
+    }
+    for (size_t k = carried; k < op.getNumResults(); ++k) {
+      Value slice = sliceOf(op, k), bytes = sliceBytes(slice);
+      copy(s.offset(bufferAddress(buffer(k)), s.mul(i, bytes)), addressOf(slice), bytes);
+    }
+    for (size_t k = 0; k < carried; ++k)
+      copyTo(buffer(k), sliceOf(op, k));
+    barrier();
+    if (changes) {
+      onThreadZero([&] { storeSymbols(op.symbolsThatChange(), valuesOf(op.getNextDims())); });
+      barrier();
+    }
+  }
+
+  /// Slices of all iterations have one shape.
+  void requireSameSlices(LoopOp op, int64_t symbol, Value size, Value i) {
+    Value before = s.load(b.getI64Type(), s.offset(s.symbolArray, symbol * 8));
+    Value bad = arith::AndIOp::create(b, loc, s.compare(arith::CmpIPredicate::ne, size, before),
+                                      s.compare(arith::CmpIPredicate::ne, i, s.i64(0)));
+    when(bad, [&] {
+      callHost(offsetof(tw_host_table, fail), {},
+               {frame, s.i32(TW_FAIL_SHAPE), s.i32(in.controlSites.lookup(op)), size, before});
+    });
+  }
+
   Value sliceBytes(Value slice) {
     return s.value(canonical(elementCount(slice.getType()) *
                              byteWidth(llvm::cast<RankedTensorType>(slice.getType()).getElementType())));
-  }
-
-  /// Room for every iteration that the trip count allows; a loop that only its condition ends has no such
-  /// bound.
-  Value stackedBytes(LoopOp loop, Value slice, Value trips) {
-    Value unbounded = s.compare(arith::CmpIPredicate::eq, trips, s.i64(INT64_MAX));
-    when(unbounded, [&] {
-      callHost(offsetof(tw_host_table, fail), {},
-               {frame, s.i32(TW_FAIL_UNSUPPORTED), s.i32(in.controlSites.lookup(loop)), trips, s.i64(0)});
-    });
-    Value most = s.select(unbounded, s.i64(0), trips);
-    return checked([&] { return s.mul(most, sliceBytes(slice)); });
   }
 
   ProgramInputs in;

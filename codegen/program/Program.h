@@ -39,8 +39,9 @@ struct ProgramInputs {
   llvm::ArrayRef<uint64_t> constantOffsets;      ///< from frame->weights, of each of the plan's constants
   llvm::ArrayRef<unsigned> firstSites;           ///< of each launch
   llvm::ArrayRef<ShapeCheck> checks;
-  const llvm::DenseMap<mlir::Operation *, unsigned> &controlSites; ///< failure sites of defines and loops
-  bool checksBounds = false;                                       ///< see TargetInfo
+  /// Failure sites of defines and loops.
+  const llvm::DenseMap<mlir::Operation *, unsigned> &controlSites;
+  bool checksBounds = false; ///< see TargetInfo
 };
 
 /// Defines tilewright_program, tilewright_sizes and tilewright_output_dims (tilewright/artifact.h) in

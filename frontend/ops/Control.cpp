@@ -199,26 +199,14 @@ static bool madeInside(NodeImporter &n, AffineExpr expr, unsigned before) {
   return false;
 }
 
-/// The next value of a carried one, of exactly its type.
-static Value nextCarried(NodeImporter &n, Value next, Type type, size_t index) {
-  if (n.elementType(next) != cast<RankedTensorType>(type).getElementType() ||
-      n.rank(next) != cast<RankedTensorType>(type).getRank()) {
-    n.fail("TW2003", "carried value " + llvm::Twine(index) + " changes its element type or rank");
-    return {};
-  }
-  for (auto [axis, size] : llvm::enumerate(dimsOf(type))) {
-    AffineExpr have = dimsOf(next)[axis], growth = canonical(have - size);
-    if (n.symbols.lowerBound(growth) > 0 || n.symbols.upperBound(growth) < 0) {
-      n.unsupported("TW1203",
-                    "carried value " + llvm::Twine(index) + " changes its shape: dimension " +
-                        llvm::Twine(axis) + " is " + toText(size, n.symbols.names()) + " before and " +
-                        toText(have, n.symbols.names()) + " after an iteration",
-                    "use a scan output, or a tensor of full size that is written in place");
-      return {};
-    }
-    next = withSize(n, next, axis, size);
-  }
-  return next;
+/// Whether the symbol is one of `symbols`, or follows from one.
+static bool dependsOn(NodeImporter &n, unsigned index, ArrayRef<int64_t> symbols) {
+  if (llvm::is_contained(symbols, int64_t(index)))
+    return true;
+  const Symbol &symbol = n.symbols[index];
+  auto inner = [&](unsigned each) { return dependsOn(n, each, symbols); };
+  return symbol.rule != Symbol::None &&
+         (llvm::any_of(symbolsIn(symbol.a), inner) || llvm::any_of(symbolsIn(symbol.b), inner));
 }
 
 namespace {
@@ -252,45 +240,179 @@ static std::optional<LoopInputs> loopInputs(NodeImporter &n) {
   return inputs.condition ? std::optional(inputs) : std::nullopt;
 }
 
-/// Fill the loop's body. Gives the types of the stacked slices.
-static std::optional<SmallVector<Type>> loopBody(NodeImporter &n, const onnx::Graph &graph,
-                                                 const LoopInputs &inputs, Block &body) {
+namespace {
+/// The body as it was imported for carried values of certain types.
+struct LoopBody {
+  SmallVector<Type> types;    ///< of the carried values, at the beginning of an iteration
+  SmallVector<int64_t> fresh; ///< symbols in `types` for sizes that change
+  unsigned before = 0;        ///< symbols younger than this are made inside
+  Value condition;            ///< for the next iteration
+  SmallVector<Value> carried, slices;
+};
+
+/// Sizes that change from one iteration to the next: symbols, and what they are at first and after each.
+struct ChangingSizes {
+  SmallVector<int64_t> symbols;
+  Dims initial, next;
+};
+} // namespace
+
+/// Fill the loop's body, but for its yield.
+static bool importBody(NodeImporter &n, const onnx::Graph &graph, const LoopInputs &inputs, LoopBody &loop,
+                       Block &block) {
   OpBuilder::InsertionGuard guard(n.b);
-  unsigned before = n.symbols.size();
-  body.addArgument(RankedTensorType::get({}, si64(n)), n.loc);
-  for (Value value : inputs.initial)
-    body.addArgument(value.getType(), n.loc);
-  n.b.setInsertionPointToEnd(&body);
+  loop.before = n.symbols.size();
+  block.addArgument(RankedTensorType::get({}, si64(n)), n.loc);
+  for (Type type : loop.types)
+    block.addArgument(type, n.loc);
+  n.b.setInsertionPointToEnd(&block);
   Value always = n.scalarInt(n.b.getI1Type(), 1);
-  SmallVector<Value> arguments{body.getArgument(0), always};
-  llvm::append_range(arguments, body.getArguments().drop_front());
+  SmallVector<Value> arguments{block.getArgument(0), always};
+  llvm::append_range(arguments, block.getArguments().drop_front());
   std::optional<SmallVector<Value>> values = n.subgraph(graph, arguments);
   if (!values)
-    return std::nullopt;
-  size_t carried = inputs.initial.size();
-  if (values->size() != n.resultCount() + 1 || n.resultCount() < carried) {
+    return false;
+  if (values->size() != n.resultCount() + 1 || n.resultCount() < loop.types.size()) {
     n.fail("TW1211", "the body's outputs do not match the loop's");
-    return std::nullopt;
+    return false;
   }
-  Value condition = inputs.conditional ? scalarCondition(n, values->front()) : always;
-  SmallVector<Value> yielded{condition};
-  SmallVector<Type> slices;
-  for (auto [index, value] : llvm::enumerate(llvm::drop_begin(*values))) {
-    yielded.push_back(index < carried ? nextCarried(n, value, inputs.initial[index].getType(), index)
-                                      : value);
-    if (n.hasFailed())
-      return std::nullopt;
-    if (index < carried)
-      continue;
-    slices.push_back(value.getType());
-    if (llvm::any_of(dimsOf(value), [&](AffineExpr dim) { return madeInside(n, dim, before); })) {
+  loop.condition = inputs.conditional ? scalarCondition(n, values->front()) : always;
+  loop.carried.assign(values->begin() + 1, values->begin() + 1 + loop.types.size());
+  loop.slices.assign(values->begin() + 1 + loop.types.size(), values->end());
+  for (auto [index, value] : llvm::enumerate(loop.carried)) {
+    auto type = cast<RankedTensorType>(loop.types[index]);
+    if (n.elementType(value) != type.getElementType())
+      n.fail("TW2003", "carried value " + llvm::Twine(index) + " changes its element type from " +
+                           typeName(type.getElementType()) + " to " + typeName(n.elementType(value)));
+    else if (n.rank(value) != type.getRank())
       n.unsupported("TW1203",
-                    "the slices of output " + llvm::Twine(index) + " may differ in shape between iterations");
-      return std::nullopt;
+                    "carried value " + llvm::Twine(index) + " changes its rank from " +
+                        llvm::Twine(type.getRank()) + " to " + llvm::Twine(n.rank(value)),
+                    "carry a tensor of the larger rank");
+  }
+  return !n.hasFailed();
+}
+
+/// Whether the body declares that this dimension of a carried value is what it is now.
+static bool declaresSize(const onnx::Graph &graph, size_t carried, size_t axis, AffineExpr now) {
+  if (carried + 2 >= graph.inputs.size())
+    return false;
+  const onnx::TypeInfo &type = graph.inputs[carried + 2].type;
+  return type.hasShape && axis < type.shape.size() && type.shape[axis].kind == onnx::Dimension::Kind::Value &&
+         constantOf(now) == type.shape[axis].value;
+}
+
+static bool isFresh(const LoopBody &loop, AffineExpr expr) {
+  auto symbol = llvm::dyn_cast<AffineSymbolExpr>(expr);
+  return symbol && llvm::is_contained(loop.fresh, int64_t(symbol.getPosition()));
+}
+
+/// A symbol for each size that an iteration may change, one for those that change alike. False: there were
+/// none, and `loop` holds for every iteration.
+static bool loosenChanged(NodeImporter &n, const onnx::Graph &graph, LoopBody &loop) {
+  llvm::DenseMap<AffineExpr, AffineExpr> nextOf; // of the symbols
+  llvm::DenseMap<std::pair<AffineExpr, AffineExpr>, AffineExpr> made;
+  bool changed = false;
+  for (auto [index, type] : llvm::enumerate(loop.types)) {
+    Dims now = dimsOf(type), next = dimsOf(loop.carried[index]);
+    for (auto [axis, size] : llvm::enumerate(now)) {
+      bool keeps = provablyEqual(size, next[axis]);
+      if (isFresh(loop, size))
+        keeps = provablyEqual(nextOf.try_emplace(size, next[axis]).first->second, next[axis]);
+      if (keeps || (!isFresh(loop, size) && declaresSize(graph, index, axis, size)))
+        continue;
+      AffineExpr &symbol = made[{size, next[axis]}];
+      if (!symbol) {
+        symbol = n.symbols.defined("carried");
+        loop.fresh.push_back(cast<AffineSymbolExpr>(symbol).getPosition());
+      }
+      size = symbol, changed = true;
+    }
+    type = tensorType(now, cast<RankedTensorType>(type).getElementType());
+  }
+  return changed;
+}
+
+/// Nothing but the rank of the carried values, where the body does not declare more. False: that is all that
+/// there was.
+static bool loosenAll(NodeImporter &n, const onnx::Graph &graph, LoopBody &loop) {
+  bool changed = false;
+  for (auto [index, type] : llvm::enumerate(loop.types)) {
+    Dims now = dimsOf(type);
+    for (auto [axis, size] : llvm::enumerate(now)) {
+      if (isFresh(loop, size) || declaresSize(graph, index, axis, size))
+        continue;
+      size = n.symbols.defined("carried");
+      loop.fresh.push_back(cast<AffineSymbolExpr>(size).getPosition());
+      changed = true;
+    }
+    type = tensorType(now, cast<RankedTensorType>(type).getElementType());
+  }
+  return changed;
+}
+
+/// Import the body until its carried values' types hold for every iteration. With the initial values' sizes
+/// it may be wrong: then what it says about that is forgotten.
+static bool settleBody(NodeImporter &n, const onnx::Graph &graph, const LoopInputs &inputs, LoopBody &loop,
+                       graph::LoopOp draft) {
+  SmallVector<Diagnostic> first;
+  for (size_t mark = n.problemCount();; n.forgetBody(draft.getBody())) {
+    bool imported = importBody(n, graph, inputs, loop, draft.getBody().emplaceBlock());
+    if (imported && !loosenChanged(n, graph, loop))
+      return true;
+    if (imported)
+      continue;
+    SmallVector<Diagnostic> problems = n.takeProblems(mark);
+    bool shapes = first.empty() && llvm::all_of(problems, isAboutShapes);
+    if (first.empty())
+      first = std::move(problems);
+    if (!shapes || !loosenAll(n, graph, loop)) {
+      n.giveBack(std::move(first));
+      return false;
     }
   }
-  graph::YieldOp::create(n.b, n.loc, yielded);
-  return slices;
+}
+
+/// What the symbols in the body's types are, for the loop op; carried values get exactly those types.
+static ChangingSizes changingSizes(NodeImporter &n, const LoopInputs &inputs, LoopBody &loop) {
+  ChangingSizes sizes;
+  for (auto [index, type] : llvm::enumerate(loop.types))
+    for (auto [axis, size] : llvm::enumerate(dimsOf(type))) {
+      if (!isFresh(loop, size)) {
+        loop.carried[index] = withSize(n, loop.carried[index], axis, size);
+        continue;
+      }
+      int64_t symbol = cast<AffineSymbolExpr>(size).getPosition();
+      if (llvm::is_contained(sizes.symbols, symbol))
+        continue;
+      sizes.symbols.push_back(symbol);
+      sizes.initial.push_back(dimsOf(inputs.initial[index])[axis]);
+      sizes.next.push_back(dimsOf(loop.carried[index])[axis]);
+    }
+  return sizes;
+}
+
+/// The shape of a slice as those outside may say it: a symbol for each size that is made inside.
+static Dims sliceShape(NodeImporter &n, const LoopBody &loop, Value slice, ChangingSizes &sizes,
+                       size_t firstOfSlices) {
+  Dims shape = dimsOf(slice);
+  for (AffineExpr &size : shape) {
+    bool inner = madeInside(n, size, loop.before) || llvm::any_of(symbolsIn(size), [&](unsigned symbol) {
+                   return dependsOn(n, symbol, loop.fresh);
+                 });
+    if (!inner)
+      continue;
+    auto *known = std::find(sizes.next.begin() + firstOfSlices, sizes.next.end(), size);
+    if (known == sizes.next.end()) {
+      AffineExpr symbol = n.symbols.defined("slice");
+      sizes.symbols.push_back(cast<AffineSymbolExpr>(symbol).getPosition());
+      sizes.initial.push_back(n.dim(0));
+      sizes.next.push_back(size);
+      known = sizes.next.end() - 1;
+    }
+    size = getAffineSymbolExpr(sizes.symbols[known - sizes.next.begin()], n.b.getContext());
+  }
+  return shape;
 }
 
 /// The number of iterations as a leading dimension: a constant, else a symbol that the loop defines
@@ -310,22 +432,36 @@ static void importLoop(NodeImporter &n) {
   std::optional<LoopInputs> inputs = graph ? loopInputs(n) : std::nullopt;
   if (!inputs)
     return;
+  LoopBody body;
+  for (Value value : inputs->initial)
+    body.types.push_back(value.getType());
   // As for If: filled below an op without results.
   auto draft = graph::LoopOp::create(n.b, n.loc, TypeRange(), inputs->tripCount, inputs->condition,
                                      inputs->initial, -1);
-  auto slices = loopBody(n, *graph, *inputs, draft.getBody().emplaceBlock());
-  if (!slices)
+  if (!settleBody(n, *graph, *inputs, body, draft))
     return;
+  OpBuilder::InsertPoint outside = n.b.saveInsertionPoint();
+  n.b.setInsertionPointToEnd(&draft.getBody().front());
+  ChangingSizes sizes = changingSizes(n, *inputs, body);
+  SmallVector<Value> yielded{body.condition};
+  yielded.append(body.carried);
+  yielded.append(body.slices);
+  graph::YieldOp::create(n.b, n.loc, yielded);
+  n.b.restoreInsertionPoint(outside);
+
   int64_t iterations = -1;
-  SmallVector<Type> types(llvm::map_range(inputs->initial, [](Value value) { return value.getType(); }));
-  AffineExpr size = slices->empty() ? n.dim(0) : stackedSize(n, *inputs, iterations);
-  for (Type slice : *slices) {
-    Dims shape{size};
-    llvm::append_range(shape, dimsOf(slice));
-    types.push_back(tensorType(shape, cast<RankedTensorType>(slice).getElementType()));
+  SmallVector<Type> types(body.types);
+  AffineExpr size = body.slices.empty() ? n.dim(0) : stackedSize(n, *inputs, iterations);
+  size_t firstOfSlices = sizes.symbols.size();
+  for (Value slice : body.slices) {
+    Dims shape = sliceShape(n, body, slice, sizes, firstOfSlices);
+    shape.insert(shape.begin(), size);
+    types.push_back(tensorType(shape, n.elementType(slice)));
   }
+  auto mapAttr = [&](ArrayRef<AffineExpr> dims) { return AffineMapAttr::get(mapOf(dims, n.b.getContext())); };
   auto loop = graph::LoopOp::create(n.b, n.loc, types, inputs->tripCount, inputs->condition, inputs->initial,
-                                    iterations);
+                                    iterations, n.b.getDenseI64ArrayAttr(sizes.symbols),
+                                    mapAttr(sizes.initial), mapAttr(sizes.next));
   loop.getBody().takeBody(draft.getBody());
   draft.erase();
   std::optional<Dims> trips = inputs->conditional ? std::nullopt : n.symbolicValue(inputs->tripCount);
@@ -407,6 +543,28 @@ static bool scanAxes(NodeImporter &n, ScanInputs &s) {
       s.length = size;
   }
   return !n.hasFailed();
+}
+
+/// The next value of a carried one, of exactly its type.
+static Value nextCarried(NodeImporter &n, Value next, Type type, size_t index) {
+  if (n.elementType(next) != cast<RankedTensorType>(type).getElementType() ||
+      n.rank(next) != cast<RankedTensorType>(type).getRank()) {
+    n.fail("TW2003", "carried value " + llvm::Twine(index) + " changes its element type or rank");
+    return {};
+  }
+  for (auto [axis, size] : llvm::enumerate(dimsOf(type))) {
+    AffineExpr have = dimsOf(next)[axis], growth = canonical(have - size);
+    if (n.symbols.lowerBound(growth) > 0 || n.symbols.upperBound(growth) < 0) {
+      n.unsupported("TW1203",
+                    "carried value " + llvm::Twine(index) + " changes its shape: dimension " +
+                        llvm::Twine(axis) + " is " + toText(size, n.symbols.names()) + " before and " +
+                        toText(have, n.symbols.names()) + " after an iteration",
+                    "use a scan output, or a tensor of full size that is written in place");
+      return {};
+    }
+    next = withSize(n, next, axis, size);
+  }
+  return next;
 }
 
 /// One step: the slices at `index`, the body, and what it leaves.

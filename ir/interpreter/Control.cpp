@@ -341,6 +341,20 @@ static Outcome stack(const Evaluation &e, unsigned result, llvm::ArrayRef<Tensor
   return stacked;
 }
 
+/// Give the sizes that change in a loop their next values.
+llvm::Error Evaluator::setLoopSizes(Frame &frame, graph::LoopOp op, std::optional<AffineMap> dims) {
+  if (!dims)
+    return llvm::Error::success();
+  auto values = Evaluation(op, {}, frame.symbols).values(*dims);
+  if (!values)
+    return values.takeError();
+  for (auto [symbol, value] : llvm::zip_equal(op.symbolsThatChange(), *values))
+    if (llvm::Error error = frame.setSymbol(unsigned(symbol), value, op.getLoc()))
+      return error;
+  frame.deriveSymbols();
+  return llvm::Error::success();
+}
+
 llvm::Expected<llvm::SmallVector<Tensor>> Evaluator::runLoop(Frame &frame, graph::LoopOp op) {
   Evaluation start(op, {}, frame.symbols);
   auto limit = scalarValue(start, frame.values.lookup(op.getTripCount()));
@@ -354,6 +368,8 @@ llvm::Expected<llvm::SmallVector<Tensor>> Evaluator::runLoop(Frame &frame, graph
     carried.push_back(frame.values.lookup(initial));
   size_t carriedCount = carried.size();
   llvm::SmallVector<llvm::SmallVector<Tensor>> slices(op.getNumResults() - carriedCount);
+  if (llvm::Error error = setLoopSizes(frame, op, op.getInitialDims()))
+    return std::move(error);
   int64_t iteration = 0;
   Block &body = op.getBody().front();
   Type counterType = cast<RankedTensorType>(body.getArgument(0).getType()).getElementType();
@@ -369,6 +385,8 @@ llvm::Expected<llvm::SmallVector<Tensor>> Evaluator::runLoop(Frame &frame, graph
     carried.assign(yielded->begin() + 1, yielded->begin() + 1 + carriedCount);
     for (auto [index, list] : llvm::enumerate(slices))
       list.push_back((*yielded)[1 + carriedCount + index]);
+    if (llvm::Error error = setLoopSizes(frame, op, op.getNextDims()))
+      return std::move(error);
   }
   return finishLoop(frame, op, iteration, std::move(carried), slices);
 }

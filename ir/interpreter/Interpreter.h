@@ -101,6 +101,7 @@ private:
   llvm::Error runOp(Frame &frame, mlir::Operation *op);
   llvm::Expected<llvm::SmallVector<Tensor>> runIf(Frame &frame, graph::IfOp op);
   llvm::Expected<llvm::SmallVector<Tensor>> runLoop(Frame &frame, graph::LoopOp op);
+  llvm::Error setLoopSizes(Frame &frame, graph::LoopOp op, std::optional<mlir::AffineMap> dims);
   llvm::Expected<llvm::SmallVector<Tensor>> finishLoop(Frame &frame, graph::LoopOp op, int64_t iterations,
                                                        llvm::SmallVector<Tensor> results,
                                                        llvm::ArrayRef<llvm::SmallVector<Tensor>> slices);

@@ -30,7 +30,7 @@ void tw_session::fail(int32_t code, int32_t site, int64_t a, int64_t b) {
   __atomic_store_n(&frame.failed, 1, __ATOMIC_RELEASE);
 }
 
-bool tw_session::grow(uint32_t buffer, int64_t bytes) {
+bool tw_session::grow(uint32_t buffer, int64_t bytes, bool keep) {
   const uint32_t root = buffer < descriptor.buffer_count ? model.layout.roots[buffer] : none;
   Region *region = growables.find(root);
   const int32_t site = region ? static_cast<int32_t>(descriptor.buffers[buffer].site) - 1 : -1;
@@ -40,8 +40,9 @@ bool tw_session::grow(uint32_t buffer, int64_t bytes) {
   }
   const auto wanted = static_cast<uint64_t>(bytes);
   const uint64_t doubled = region->data() ? 2 * region->capacity() : 0;
+  const auto reserve = [&](uint64_t room) { return keep ? region->extend(room) : region->reserve(room); };
   if (!region->data() || wanted > region->capacity())
-    if (!(doubled > wanted && region->reserve(doubled)) && !region->reserve(wanted)) {
+    if (!(doubled > wanted && reserve(doubled)) && !reserve(wanted)) {
       fail(TW_FAIL_MEMORY, site, bytes, 0);
       return true;
     }
@@ -90,8 +91,8 @@ void hostFail(tw_frame *frame, int32_t code, int32_t site, int64_t a, int64_t b)
   sessionOf(frame).fail(code, site, a, b);
 }
 
-int32_t hostGrow(tw_frame *frame, uint32_t buffer, int64_t bytes) {
-  return sessionOf(frame).grow(buffer, bytes);
+int32_t hostGrow(tw_frame *frame, uint32_t buffer, int64_t bytes, int32_t keep) {
+  return sessionOf(frame).grow(buffer, bytes, keep != 0);
 }
 
 void hostMark(tw_frame *frame, int32_t thread, uint32_t launch) {
@@ -147,9 +148,8 @@ void describeFailure(const Failure &failure, Text &text, tw_status &status) {
                  : text.append("%lld bytes of memory cannot be allocated", a);
   case TW_FAIL_DIVIDE:
     return text.append("integer division by zero");
-  case TW_FAIL_UNSUPPORTED:
-    status = TW_UNSUPPORTED;
-    return text.append("a value only known at run time (%lld) asks for what was not compiled", a);
+  case TW_FAIL_BRANCH:
+    return text.append("the branch that the inputs choose cannot run: shapes or sizes do not fit this node");
   case TW_FAIL_ASSUMPTION:
     status = TW_UNSUPPORTED;
     return text.append(

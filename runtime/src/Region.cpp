@@ -20,6 +20,21 @@ bool Region::reserve(uint64_t bytes) {
   return (generous > bytes && map(generous)) || map(bytes);
 }
 
+bool Region::extend(uint64_t bytes) {
+  if (!base || bytes <= usable)
+    return reserve(bytes);
+  if (bytes > largestMemory)
+    return false;
+  const uint64_t wanted = alignUp(bytes + readableSlack, pageBytes);
+  void *memory = mremap(base, mapped, wanted, MREMAP_MAYMOVE);
+  if (memory == MAP_FAILED)
+    return false;
+  base = static_cast<uint8_t *>(memory);
+  mapped = wanted;
+  usable = wanted - readableSlack;
+  return true;
+}
+
 bool Region::map(uint64_t bytes) {
   uint64_t wanted = alignUp(bytes + readableSlack, pageBytes);
   const bool huge = wanted >= hugePageBytes;

@@ -26,6 +26,9 @@ public:
   /// time; the surplus is only address space until it is touched. False when memory cannot be had; the region
   /// is then empty.
   [[nodiscard]] bool reserve(uint64_t bytes);
+  /// As reserve, but contents move with the region, and stay where memory cannot be had; it then has no huge
+  /// pages' alignment. Pages are moved, not copied.
+  [[nodiscard]] bool extend(uint64_t bytes);
   void release();
 
   uint8_t *data() const { return base; }

@@ -79,7 +79,7 @@ struct tw_session {
   /// Host functions, called by the team.
   bool meet(int32_t thread); ///< true: the run stops here
   void fail(int32_t code, int32_t site, int64_t a, int64_t b);
-  bool grow(uint32_t buffer, int64_t bytes); ///< true: failed
+  bool grow(uint32_t buffer, int64_t bytes, bool keep); ///< true: failed
 
   std::atomic<uint32_t> busy{0}; ///< guards against two threads in one session
   std::atomic<uint32_t> cancelRequested{0};

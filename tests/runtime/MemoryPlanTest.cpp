@@ -155,6 +155,22 @@ TEST(MemoryPlan, RefusesMoreThanTheAddressSpace) {
   EXPECT_FALSE(planner.plan(intervals.data(), offsets.data(), peak));
 }
 
+TEST(Region, ExtendsWithItsContents) {
+  Region region;
+  ASSERT_TRUE(region.extend(100));
+  region.data()[99] = 7;
+  for (uint64_t bytes = 1 << 14; bytes <= uint64_t(1) << 25; bytes *= 8) {
+    ASSERT_TRUE(region.extend(bytes));
+    EXPECT_GE(region.capacity(), bytes);
+    EXPECT_EQ(region.data()[99], 7);
+    EXPECT_EQ(region.data()[bytes - 1], 0) << "new memory is zero";
+  }
+  const uint8_t *before = region.data();
+  EXPECT_FALSE(region.extend(largestMemory + 1));
+  EXPECT_EQ(region.data(), before) << "what cannot grow stays";
+  EXPECT_EQ(region.data()[99], 7);
+}
+
 TEST(Region, GrowsAndKeepsItsPromises) {
   Region region;
   for (uint64_t bytes : {uint64_t(1), uint64_t(4032), uint64_t(4033), uint64_t(100000), uint64_t(3) << 20}) {

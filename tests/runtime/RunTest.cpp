@@ -80,7 +80,7 @@ TEST(Failure, IsWordedAndPlaced) {
       {TW_FAIL_SIZE, 9, 7, TW_INVALID, "TW4404", "9 is used as a size or count, the limit is 7"},
       {TW_FAIL_MEMORY, 1 << 20, 0, TW_IO, "TW4405", "1048576 bytes of memory cannot be allocated"},
       {TW_FAIL_DIVIDE, 0, 0, TW_INVALID, "TW4406", "integer division by zero"},
-      {TW_FAIL_UNSUPPORTED, 4, 0, TW_UNSUPPORTED, "TW4407", "asks for what was not compiled"},
+      {TW_FAIL_BRANCH, 0, 0, TW_INVALID, "TW4407", "the branch that the inputs choose cannot run"},
       {TW_FAIL_AT_MOST, 9, 7, TW_INVALID, "TW4410", "a size is 9 where at most 7 fits"},
       {TW_FAIL_AT_LEAST, -1, 0, TW_INVALID, "TW4411", "a size is -1 where at least 0 is needed"},
       {TW_FAIL_ASSUMPTION, 0, 1, TW_UNSUPPORTED, "TW4409", "is 0, but the model was compiled for 1 only"},

@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-#define TW_ABI_VERSION 2
+#define TW_ABI_VERSION 3
 #define TW_DESCRIPTOR_SYMBOL "tilewright_model"
 #define TW_DESCRIPTOR_MAGIC 0x31305754u        /* "TW01" */
 #define TW_TRAILER_MAGIC 0x324c414553575400ull /* "\0TWSEAL2" */
@@ -23,16 +23,16 @@ typedef struct tw_frame tw_frame;
 
 /// Run-time failures that generated code reports. The runtime words the message; `a` and `b` are its numbers.
 enum {
-  TW_FAIL_INDEX = 1,       ///< index a is outside [-b, b)
-  TW_FAIL_SHAPE = 2,       ///< dimension a where b was needed
-  TW_FAIL_RESHAPE = 3,     ///< a elements cannot be reshaped into b
-  TW_FAIL_SIZE = 4,        ///< a value a used as a size or count is negative or above the limit b
-  TW_FAIL_MEMORY = 5,      ///< a bytes cannot be allocated; -1: more than 64 bits can count
-  TW_FAIL_DIVIDE = 6,      ///< integer division by zero
-  TW_FAIL_UNSUPPORTED = 7, ///< a value only known at run time asks for what was not compiled
-  TW_FAIL_AT_MOST = 10,    ///< size a where at most b fits
-  TW_FAIL_AT_LEAST = 11,   ///< size a where at least b is needed
-  TW_FAIL_ASSUMPTION = 9,  ///< a condition or size is a where the program was compiled for b only
+  TW_FAIL_INDEX = 1,      ///< index a is outside [-b, b)
+  TW_FAIL_SHAPE = 2,      ///< dimension a where b was needed
+  TW_FAIL_RESHAPE = 3,    ///< a elements cannot be reshaped into b
+  TW_FAIL_SIZE = 4,       ///< a value a used as a size or count is negative or above the limit b
+  TW_FAIL_MEMORY = 5,     ///< a bytes cannot be allocated; -1: more than 64 bits can count
+  TW_FAIL_DIVIDE = 6,     ///< integer division by zero
+  TW_FAIL_BRANCH = 7,     ///< a branch is taken in which this node cannot run
+  TW_FAIL_ASSUMPTION = 9, ///< a condition or size is a where the program was compiled for b only
+  TW_FAIL_AT_MOST = 10,   ///< size a where at most b fits
+  TW_FAIL_AT_LEAST = 11,  ///< size a where at least b is needed
   /// Of checked artifacts (TW_ARTIFACT_CHECKED), and faults of the compiler:
   TW_FAIL_READ = 32,    ///< a read at byte a of a buffer of b bytes leaves it; it did not happen
   TW_FAIL_WRITE = 33,   ///< a write likewise
@@ -59,11 +59,12 @@ typedef struct tw_host_table {
   /// fails the run.
   void (*fail)(tw_frame *frame, int32_t code, int32_t site, int64_t a, int64_t b);
   /// Thread 0 only: give buffer `buffer` (kind TW_BUFFER_GROWABLE) at least `bytes` bytes; sets
-  /// frame->buffers[buffer]. Contents are not kept. Returns non-zero on failure (already recorded). The
-  /// memory starts on a cache line, has 64 readable bytes behind it, and stays with the session: capacity at
-  /// least doubles when it grows. Other threads see the new address after the next barrier. Before its first
-  /// growth a growable buffer's address is valid for 0 bytes.
-  int32_t (*grow)(tw_frame *frame, uint32_t buffer, int64_t bytes);
+  /// frame->buffers[buffer]. With `keep` the bytes that it had stay, else its contents are lost. Returns
+  /// non-zero on failure (already recorded). The memory starts on a cache line, has 64 readable bytes behind
+  /// it, and stays with the session: capacity at least doubles when it grows. Other threads see the new
+  /// address after the next barrier. Before its first growth a growable buffer's address is valid for 0
+  /// bytes.
+  int32_t (*grow)(tw_frame *frame, uint32_t buffer, int64_t bytes, int32_t keep);
   /// Called before each launch when frame->profile is set. Only thread 0's calls count: the time until its
   /// next one, or the end of the program, belongs to `launch`.
   void (*mark)(tw_frame *frame, int32_t thread, uint32_t launch);

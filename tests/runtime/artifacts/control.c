@@ -122,7 +122,7 @@ static void program(tw_frame *frame, int32_t thread, int32_t threads) {
     return;
   case CONTROL_GROW_BAD:
     if (thread == 0)
-      frame->host->grow(frame, (uint32_t)orders[1], orders[2]);
+      frame->host->grow(frame, (uint32_t)orders[1], orders[2], 0);
     return;
   }
 }

@@ -24,8 +24,8 @@ static void program(tw_frame *frame, int32_t thread, int32_t threads) {
     for (int64_t i = 0; i < frame->symbols[LENGTH]; ++i)
       found += x[i] != 0;
     frame->symbols[FOUND] = found;
-    if (found && frame->host->grow(frame, 1, 8 * found) == 0 && frame->buffers[1] != frame->buffers[2])
-      frame->host->fail(frame, TW_FAIL_UNSUPPORTED, -1, 0, 0); /* the view must follow */
+    if (found && frame->host->grow(frame, 1, 8 * found, 0) == 0 && frame->buffers[1] != frame->buffers[2])
+      frame->host->fail(frame, TW_FAIL_BRANCH, -1, 0, 0); /* the view must follow */
   }
   if (frame->host->barrier(frame, thread))
     return;

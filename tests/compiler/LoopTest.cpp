@@ -1,0 +1,170 @@
+// Loops that end by their condition and collect what they compute, and loops whose state changes its shape:
+// the memory that they take follows what ran. Against right values, on one thread and on two.
+#include "tests/compiler/Support.h"
+#include "tests/support/OnnxWriter.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+using namespace tilewright;
+using namespace tilewright::onnxwriter;
+using namespace tilewright::tests;
+using testing::HasSubstr;
+
+namespace {
+
+constexpr auto f32 = ElementType::Float32;
+constexpr auto si64 = ElementType::Int64;
+
+struct Loops : ::testing::Test {
+  CompiledProgram program{testedTargets().front()};
+
+  void compile(const GraphWriter &graph, int64_t opset = 17) {
+    ASSERT_EQ(program.compileModel(ModelWriter(graph).opset(opset).bytes()), "");
+  }
+  Tensor floats(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<double> values) {
+    return Tensor::fromDoubles(mlir::Float32Type::get(program.original().getContext()), shape, values);
+  }
+  Tensor count(int64_t value) {
+    auto type = mlir::IntegerType::get(program.original().getContext(), 64, mlir::IntegerType::Signed);
+    return Tensor::fromInts(type, {}, {value});
+  }
+  Tensor flag(bool value) {
+    return Tensor::fromInts(mlir::IntegerType::get(program.original().getContext(), 1), {}, {value});
+  }
+  void expect(llvm::ArrayRef<Tensor> inputs, llvm::ArrayRef<Tensor> want) {
+    for (int threads : {1, 2}) {
+      RunResult got = program.run(inputs, threads);
+      ASSERT_EQ(got.problem, "");
+      for (size_t i = 0; i < want.size(); ++i)
+        EXPECT_EQ(compareTensors(got.outputs[i], want[i], Agreement::Rounding), "") << "output " << i;
+    }
+    RunResult interpreted = program.interpret(inputs);
+    ASSERT_EQ(interpreted.problem, "");
+    for (size_t i = 0; i < want.size(); ++i)
+      EXPECT_EQ(compareTensors(interpreted.outputs[i], want[i], Agreement::Rounding), "") << "interpreted";
+  }
+};
+
+/// A body of (iteration, condition, carried...) whose condition is carried on unless `condition` computes it.
+GraphWriter body(llvm::ArrayRef<std::string> carried, ElementType type = f32) {
+  GraphWriter graph("body");
+  graph.input("i", si64, {}).input("c", ElementType::Bool, {});
+  for (const std::string &name : carried)
+    graph.inputOfType(name, tensorType(type));
+  return graph;
+}
+
+/// sum += x while i < limit, every sum collected, with the trip count as an input.
+GraphWriter collecting() {
+  GraphWriter step = body({"a"});
+  step.node("Less", {"i", "limit"}, {"more"}).node("Add", {"a", "x"}, {"sum"});
+  step.node("Identity", {"sum"}, {"copy"}).output("more").output("sum").output("copy");
+  GraphWriter graph;
+  graph.input("x", f32, {"n"}).input("limit", si64, {}).input("trips", si64, {});
+  graph.initializer(tensorRaw("go", ElementType::Bool, {}, std::string(1, '\1')));
+  graph.node("Sub", {"x", "x"}, {"zero"});
+  graph.node("Loop", {"trips", "go", "zero"}, {"last", "all"}, {attributeGraph("body", step)});
+  return graph.output("last").output("all");
+}
+
+TEST_F(Loops, CollectAsOftenAsTheyRun) {
+  compile(collecting());
+  for (int64_t trips : {int64_t(3), int64_t(1) << 40, int64_t(INT64_MAX)})
+    for (int64_t limit : {1, 500}) {
+      int64_t ran = std::min(trips, limit + 1);
+      std::vector<double> all;
+      for (int64_t i = 1; i <= ran; ++i)
+        all.insert(all.end(), {double(i), -2.0 * i, 0.5 * i});
+      expect({floats({3}, {1, -2, 0.5}), count(limit), count(trips)},
+             {floats({3}, {1.0 * ran, -2.0 * ran, 0.5 * ran}), floats({ran, 3}, all)});
+    }
+  expect({floats({3}, {1, 2, 3}), count(5), count(0)}, {floats({3}, {0, 0, 0}), floats({0, 3}, {})});
+}
+
+TEST_F(Loops, SayWhichOfThemNeedsTooMuch) {
+  GraphWriter step = body({"a"});
+  step.node("Identity", {"c"}, {"go"}).node("Identity", {"a"}, {"next"}).node("Neg", {"a"}, {"copy"});
+  step.output("go").output("next").output("copy");
+  GraphWriter graph;
+  graph.input("x", f32, {"n"}).input("trips", si64, {});
+  graph.node("Loop", {"trips", "", "x"}, {"last", "all"}, {attributeGraph("body", step)});
+  compile(graph.output("last").output("all"));
+  RunResult got = program.run({floats({2}, {1, 2}), count(int64_t(1) << 45)}, 2);
+  EXPECT_EQ(got.status, TW_IO);
+  EXPECT_THAT(got.problem, HasSubstr("Loop 'last': "));
+  got = program.run({floats({2}, {1, 2}), count(INT64_MAX / 2)}, 1);
+  EXPECT_EQ(got.status, TW_IO) << "more than 64 bits";
+  EXPECT_THAT(got.problem, HasSubstr("Loop 'last': "));
+}
+
+/// state = Concat(state, x), and the sum of it in each iteration.
+GraphWriter growing() {
+  GraphWriter step = body({"a"});
+  step.node("Identity", {"c"}, {"go"}).node("Concat", {"a", "x"}, {"next"}, {attributeInt("axis", 0)});
+  step.node("ReduceSum", {"next"}, {"sum"}, {attributeInt("keepdims", 0)});
+  return step.output("go").output("next").output("sum");
+}
+
+TEST_F(Loops, StateMayGrow) {
+  GraphWriter graph;
+  graph.input("x", f32, {"n"}).input("start", f32, {"m"}).input("trips", si64, {});
+  graph.node("Loop", {"trips", "", "start"}, {"y", "sums"}, {attributeGraph("body", growing())});
+  compile(graph.output("y").output("sums"));
+  Tensor x = floats({2}, {1, 2}), none = floats({0}, {});
+  expect({x, none, count(0)}, {none, none});
+  expect({x, none, count(3)}, {floats({6}, {1, 2, 1, 2, 1, 2}), floats({3}, {3, 6, 9})});
+  expect({x, floats({1}, {5}), count(2)}, {floats({5}, {5, 1, 2, 1, 2}), floats({2}, {8, 11})});
+}
+
+TEST_F(Loops, StateMayGrowInALoopInABranch) {
+  GraphWriter outer = body({"s"}), taken("taken"), other("other");
+  outer.node("Identity", {"c"}, {"go"});
+  outer.node("Loop", {"inner", "", "s"}, {"t", "sums"}, {attributeGraph("body", growing())});
+  outer.output("go").output("t");
+  taken.node("Loop", {"trips", "", "x"}, {"y"}, {attributeGraph("body", outer)}).output("y");
+  other.node("Neg", {"x"}, {"z"}).output("z");
+  GraphWriter graph;
+  graph.input("x", f32, {"n"}).input("trips", si64, {}).input("inner", si64, {});
+  graph.input("flag", ElementType::Bool, {});
+  graph.node("If", {"flag"}, {"r"},
+             {attributeGraph("then_branch", taken), attributeGraph("else_branch", other)});
+  compile(graph.output("r"));
+  Tensor x = floats({1}, {3});
+  expect({x, count(2), count(3), flag(true)}, {floats({7}, {3, 3, 3, 3, 3, 3, 3})});
+  expect({x, count(0), count(3), flag(true)}, {x});
+  expect({x, count(2), count(3), flag(false)}, {floats({1}, {-3})});
+}
+
+/// Two values that change places have each other's size after every iteration.
+TEST_F(Loops, StatesMaySwap) {
+  GraphWriter step = body({"u", "v"});
+  step.node("Identity", {"c"}, {"go"}).node("Identity", {"v"}, {"un"}).node("Identity", {"u"}, {"vn"});
+  step.output("go").output("un").output("vn");
+  GraphWriter graph;
+  graph.input("x", f32, {"n"}).input("z", f32, {"m"}).input("trips", si64, {});
+  graph.node("Loop", {"trips", "", "x", "z"}, {"y", "w"}, {attributeGraph("body", step)});
+  compile(graph.output("y").output("w"));
+  Tensor x = floats({1}, {3}), z = floats({2}, {4, 5});
+  expect({x, z, count(3)}, {z, x});
+  expect({x, z, count(2)}, {x, z});
+}
+
+/// Slices whose shape only the run knows have one shape in all iterations, or the run is refused.
+TEST_F(Loops, SlicesMustBeAlike) {
+  GraphWriter step = body({});
+  step.node("Identity", {"c"}, {"go"}).node("Cast", {"i"}, {"f"}, {attributeInt("to", 1)});
+  step.node("Greater", {"x", "f"}, {"large"}).node("NonZero", {"large"}, {"at"});
+  step.output("go").output("at");
+  GraphWriter graph;
+  graph.input("x", f32, {"n"}).input("trips", si64, {});
+  graph.node("Loop", {"trips", ""}, {"all"}, {attributeGraph("body", step)});
+  compile(graph.output("all"));
+  RunResult got = program.run({floats({3}, {9, -1, 9}), count(2)}, 2);
+  ASSERT_EQ(got.problem, "");
+  EXPECT_EQ(got.outputs[0].shape, (interpreter::Shape{2, 1, 2}));
+  got = program.run({floats({3}, {9, -1, 1}), count(2)}, 2);
+  EXPECT_EQ(got.status, TW_INVALID);
+  EXPECT_THAT(got.problem, HasSubstr("Loop 'all': a dimension is 1 where 2 is needed"));
+}
+
+} // namespace
