@@ -13,6 +13,23 @@ static uint64_t storedBytes(Value constant) {
   return uint64_t(type.getNumElements()) * graph::byteWidth(type.getElementType());
 }
 
+/// Names the node whose op failed.
+static llvm::Error notComputed(llvm::Error error) {
+  std::string where, why;
+  llvm::handleAllErrors(
+      std::move(error),
+      [&](const interpreter::Failure &failure) {
+        if (auto name = llvm::dyn_cast<NameLoc>(failure.location)) {
+          auto [op, node] = name.getName().getValue().split(':');
+          where = (op + " '" + node + "': ").str();
+        }
+        llvm::raw_string_ostream stream(why);
+        failure.log(stream);
+      },
+      [&](const llvm::ErrorInfoBase &other) { why = other.message(); });
+  return codegen::makeError(3401, codegen::Fault::Invalid, where + "a constant cannot be computed: " + why);
+}
+
 void Compilation::planConstants() {
   for (Value constant : plan->constants) {
     constantOffsets.push_back(weightBytes);
@@ -33,8 +50,7 @@ llvm::Error Compilation::writeWeights(codegen::WeightSink &sink) {
     Memory &memory = memories[thread];
     auto tensor = memory.evaluator.evaluate(plan->constants[index]);
     if (!tensor)
-      return codegen::makeError(3401, codegen::Fault::Invalid,
-                                "a constant cannot be computed: " + llvm::toString(tensor.takeError()));
+      return notComputed(tensor.takeError());
     auto bytes = reinterpret_cast<const uint8_t *>(tensor->data());
     if (llvm::Error error = sink.write(constantOffsets[index], ArrayRef(bytes, tensor->bytes())))
       return error;

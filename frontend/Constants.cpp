@@ -223,6 +223,30 @@ std::optional<interpreter::Tensor> GraphImporter::evaluate(Value value) {
   return std::nullopt;
 }
 
+void GraphImporter::requireComputable(NodeImporter &n) {
+  StringRef op = n.node.opType;
+  if (!op.starts_with("Gather") && !op.starts_with("Scatter"))
+    return;
+  for (Value value : n.results) {
+    if (!value || n.failed || !isa<RankedTensorType>(value.getType()) || !isSmallRecipe(value))
+      continue;
+    llvm::Expected<interpreter::Tensor> tensor = evaluator.evaluate(value);
+    evaluator.clear();
+    if (tensor)
+      continue;
+    std::string message;
+    llvm::handleAllErrors(
+        tensor.takeError(),
+        [&](const interpreter::Failure &failure) {
+          if (failure.kind == interpreter::Failure::Index)
+            message = failure.message;
+        },
+        [](const llvm::ErrorInfoBase &) {});
+    if (!message.empty())
+      n.fail("TW2005", message);
+  }
+}
+
 const onnx::Tensor *GraphImporter::tensorOf(Value value) const {
   auto found = weights.find(value);
   return found == weights.end() ? nullptr : &found->second;

@@ -10,10 +10,6 @@
 using namespace mlir;
 namespace tilewright::frontend {
 
-/// Subgraphs and function calls inside each other. The reader admits 64 levels of subgraphs alone; calls
-/// multiply that.
-constexpr unsigned maxDepth = 128;
-
 static std::string functionKey(std::string_view domain, std::string_view name, std::string_view overload) {
   return (llvm::Twine(domain) + ":" + name + ":" + overload).str();
 }
@@ -233,10 +229,13 @@ AffineExpr GraphImporter::inputDim(const onnx::ValueInfo &input, size_t axis) {
   std::string name(declared.name);
   if (declared.kind == onnx::Dimension::Kind::Unknown || name.empty() || name == "?")
     name = (llvm::Twine(input.name) + "_" + llvm::Twine(axis)).str();
+  std::string place = (llvm::Twine(input.name) + "/" + llvm::Twine(axis)).str(), wanted = name;
+  if (auto renamed = options.renamedDims.find(place); renamed != options.renamedDims.end())
+    name = renamed->second;
   for (const DimRange &range : options.dims) {
-    if (range.name != name)
+    if (range.name != wanted && range.name != name)
       continue;
-    usedOverrides.insert(name);
+    usedOverrides.insert(range.name);
     return range.lo == range.hi ? constantDim(&context, range.lo) : symbols.input(name, range.lo, range.hi);
   }
   return symbols.input(name);
@@ -273,10 +272,12 @@ void GraphImporter::finishMain(func::FuncOp function, const Scope &scope, ArrayR
         names.push_back(builder.getStringAttr(output.name + llvm::Twine(".") + llvm::Twine(index)));
       }
       continue;
-    } else if (found->second && requireTensor(found->second, output.name, nullptr) &&
-               fitsInterface(llvm::cast<RankedTensorType>(found->second.getType()).getRank(), "output",
-                             output.name))
-      results.push_back(found->second);
+    } else if (found->second && requireTensor(found->second, output.name, nullptr)) {
+      std::optional<Value> value = withRank(found->second, output);
+      if (value &&
+          fitsInterface(llvm::cast<RankedTensorType>(value->getType()).getRank(), "output", output.name))
+        results.push_back(*value);
+    }
     names.push_back(builder.getStringAttr(StringRef(output.name)));
   }
   if (results.size() != names.size())
@@ -396,9 +397,12 @@ bool GraphImporter::admitNode(const onnx::Node &node) {
 void GraphImporter::importNode(const onnx::Node &node, Scope &scope) {
   if (!admitNode(node))
     return poison(node, scope);
-  bool poisoned = false;
-  if (!operandsUsable(node, poisoned) || poisoned)
+  bool poisoned = false, usable = operandsUsable(node, poisoned);
+  if (!usable || poisoned) {
+    if (usable)
+      survey(node, scope.function);
     return poison(node, scope);
+  }
   auto function = functions.find(functionKey(node.domain, node.opType, node.overload));
   if (function != functions.end())
     return importCall(node, *function->second, scope);
@@ -467,8 +471,11 @@ void GraphImporter::importOperator(const onnx::Node &node, Scope &scope, int ops
   auto row = operators().find((llvm::Twine(node.domain) + ":" + node.opType).str());
   if (row == operators().end()) {
     unknownOperator(node, opset);
+    surveyInside(node, scope.function);
     return poison(node, scope);
   }
+  if (const Either *either = eitherOperand(node))
+    return importOnSides(node, scope, opset, *either);
   const bool tensorsOnly = !takesSequences(node.domain, node.opType);
   if (tensorsOnly && !requireTensors(node))
     return poison(node, scope);
@@ -480,6 +487,7 @@ void GraphImporter::importOperator(const onnx::Node &node, Scope &scope, int ops
   std::optional<uint64_t> squeezed = squeezedOperands(importer);
   if (squeezed) {
     row->second(importer);
+    requireComputable(importer);
     keepSqueezed(importer, *squeezed);
   }
   builder.setInsertionPointToEnd(block); // wherever a failed If or Loop left off
@@ -555,6 +563,26 @@ void GraphImporter::unknownOperator(const onnx::Node &node, int64_t opset) {
           std::string(node.name), std::string(node.opType), ""});
 }
 
+void GraphImporter::survey(const onnx::Node &node, const onnx::Function *function) {
+  auto called = functions.find(functionKey(node.domain, node.opType, node.overload));
+  if (called != functions.end()) {
+    if (surveyed.insert(called->second).second)
+      for (const onnx::Node &inner : called->second->body.nodes)
+        survey(inner, called->second);
+    return;
+  }
+  if (!operators().contains((llvm::Twine(node.domain) + ":" + node.opType).str()))
+    unknownOperator(node, model.opsetOf(node, function).value_or(1));
+  surveyInside(node, function);
+}
+
+void GraphImporter::surveyInside(const onnx::Node &node, const onnx::Function *function) {
+  for (const onnx::Attribute &attribute : node.attributes)
+    for (const onnx::Graph &graph : attribute.graphs)
+      for (const onnx::Node &inner : graph.nodes)
+        survey(inner, function);
+}
+
 //===- Subgraphs and functions --------------------------------------------------------===//
 
 std::optional<SmallVector<Value>> GraphImporter::subgraph(const onnx::Graph &graph, ArrayRef<Value> arguments,
@@ -603,6 +631,9 @@ std::optional<SmallVector<Value>> GraphImporter::subgraph(const onnx::Graph &gra
     }
     if (!value || !*value || !requireTensor(*value, output.name, &owner))
       return std::nullopt;
+    value = withRank(*value, output);
+    if (!value)
+      return std::nullopt;
     results.push_back(*value);
   }
   return results;
@@ -610,7 +641,8 @@ std::optional<SmallVector<Value>> GraphImporter::subgraph(const onnx::Graph &gra
 
 void GraphImporter::keepBranch(Operation *op, Region &region) {
   Block *outer = op->getBlock(), *inner = &region.front();
-  inner->getTerminator()->erase();
+  if (!inner->empty() && inner->back().hasTrait<OpTrait::IsTerminator>())
+    inner->back().erase();
   outer->getOperations().splice(op->getIterator(), inner->getOperations());
   for (auto &[value, definition] : definitions)
     if (definition.block == inner)
@@ -631,6 +663,7 @@ void GraphImporter::forget(Region &region) {
     for (Value value : gone->getResults()) {
       weights.erase(value);
       squeezedDims.erase(value);
+      eithers.erase(value);
     }
   });
   evaluator.clear();

@@ -9,6 +9,10 @@
 
 namespace tilewright::frontend {
 
+/// Subgraphs and function calls inside each other. The reader admits 64 levels of subgraphs alone; calls
+/// multiply that.
+constexpr unsigned maxDepth = 128;
+
 /// Imports one model. Not thread-safe; the model and the context must outlive it. Nesting of subgraphs and
 /// function calls together is bounded, so hostile models cannot exhaust the stack.
 class GraphImporter {
@@ -39,6 +43,16 @@ public:
   subgraph(const onnx::Graph &graph, llvm::ArrayRef<mlir::Value> arguments, const onnx::Node &owner);
   /// See NodeImporter::keepBranch.
   void keepBranch(mlir::Operation *op, mlir::Region &region);
+  /// What a branch leaves, or why it cannot run.
+  struct Side {
+    llvm::SmallVector<mlir::Value> values; ///< none, or null ones: something failed
+    llvm::SmallVector<Diagnostic> problems;
+    bool failed = false; ///< also where its operands already had
+  };
+  /// The results of an If without results or yields, whose regions are filled: joined, or of the only branch
+  /// that can run. Nothing, with diagnostics, where there are none.
+  std::optional<llvm::SmallVector<mlir::Value>> finishBranches(GraphBuilder &g, graph::IfOp draft,
+                                                               llvm::MutableArrayRef<Side> sides);
   /// Nothing may be remembered about values and blocks that go: others will have their addresses.
   void forget(mlir::Region &region);
   void report(Diagnostic diagnostic);
@@ -60,6 +74,25 @@ private:
         nullptr; ///< the node that called it: gives the attributes that its body refers to
     unsigned depth = 0;
   };
+
+  /// A value whose rank a condition decides: what it is where the condition holds, and where it does not.
+  /// Known by its first side.
+  struct Either {
+    mlir::Value condition;
+    mlir::Value sides[2];
+    Dims shapes[2]; ///< as they are known in the branches
+  };
+  llvm::SmallVector<mlir::Value> joinBranches(GraphBuilder &g, graph::IfOp draft,
+                                              llvm::ArrayRef<mlir::Value> onTrue,
+                                              llvm::ArrayRef<mlir::Value> onFalse);
+  void keepRunnable(GraphBuilder &g, graph::IfOp draft, bool branch, const Diagnostic &problem);
+  const Either *eitherOperand(const onnx::Node &node) const;
+  void bindSides(const onnx::Node &node, Scope &scope, mlir::Value condition, bool branch);
+  Side importSide(const onnx::Node &node, const Scope &scope, int opset, mlir::Value condition, bool branch);
+  void importOnSides(const onnx::Node &node, Scope &scope, int opset, Either either);
+  /// The value as an output that declares its rank; the run fails where it has another. Nothing, with a
+  /// diagnostic, where the declaration does not decide.
+  std::optional<mlir::Value> withRank(mlir::Value value, const onnx::ValueInfo &output);
 
   void importMain();
   void importInputs(Scope &scope, mlir::Block &block, llvm::SmallVectorImpl<mlir::Attribute> &names);
@@ -95,10 +128,15 @@ private:
   /// False, with a diagnostic, where an op behind `last` in the block has a size that does not fit.
   bool sizesFit(NodeImporter &n, mlir::Block &block, mlir::Operation *last);
   void unknownOperator(const onnx::Node &node, int64_t opset);
+  /// Report the unknown operators of a node that is skipped, and of what it has inside.
+  void survey(const onnx::Node &node, const onnx::Function *function);
+  void surveyInside(const onnx::Node &node, const onnx::Function *function);
   mlir::Value embedded(mlir::RankedTensorType type, onnx::ElementType elementType, llvm::ArrayRef<char> bytes,
                        mlir::Location location);
   mlir::Value weight(const onnx::Tensor &tensor, mlir::RankedTensorType type, mlir::Location location);
   void noteSuspect(NodeImporter &n);
+  /// Results that follow from few constants can be computed: indices lie where they should.
+  void requireComputable(NodeImporter &n);
   mlir::Location locationOf(const onnx::Node &node) const;
   mlir::Location locationOf(std::string_view kind, std::string_view name) const;
 
@@ -114,8 +152,12 @@ private:
   llvm::DenseMap<mlir::Value, onnx::Tensor> weights;
   llvm::DenseMap<mlir::Value, Definition> definitions;
   llvm::DenseMap<mlir::Value, uint64_t> squeezedDims; ///< see NodeImporter::squeezeAtRunTime
-  llvm::StringMap<const onnx::Function *> functions;  ///< "domain:name:overload"
+  llvm::DenseMap<mlir::Value, Either> eithers;
+  size_t splits = 0;                                 ///< nodes imported for both sides of an operand
+  unsigned splitDepth = 0;                           ///< of those, inside each other
+  llvm::StringMap<const onnx::Function *> functions; ///< "domain:name:overload"
   llvm::StringSet<> usedOverrides;
+  llvm::DenseSet<const onnx::Function *> surveyed;
   bool stopped = false;                ///< nothing more is imported, and that has been said
   uint64_t attributeBytes = 512 << 20; ///< that may still be copied into the bodies of functions
   size_t importedNodes = 0;            ///< of graphs and of functions wherever they are called

@@ -27,7 +27,9 @@ struct DimRange {
 
 struct ImportOptions {
   std::vector<DimRange> dims; ///< overrides of input dimension names
-  bool strict = false;        ///< no value-changing decompositions
+  /// By "input/axis": names of input dimensions in place of the declared ones.
+  llvm::StringMap<std::string> renamedDims;
+  bool strict = false; ///< no value-changing decompositions
   size_t maxDiagnostics = 1000;
   /// Nodes after calls of functions are expanded.
   size_t maxNodes = 1 << 18;
@@ -130,10 +132,8 @@ public:
   /// Empty a region, with all that is remembered about its values.
   void forgetBody(mlir::Region &region);
 
-  /// The rank that the model declares for a result; nothing where it declares none.
-  std::optional<int64_t> declaredRank(size_t index) const;
-  /// Put the ops of one of `op`'s regions, which yields at its end, in the op's place.
-  void keepBranch(mlir::Operation *op, mlir::Region &region);
+  /// Import the branches of an If, and set the node's results to what they leave.
+  void branches(mlir::Value condition, const onnx::Graph &onTrue, const onnx::Graph &onFalse);
 
   void fail(llvm::StringRef code, const llvm::Twine &message, llvm::StringRef hint = "");
   void unsupported(llvm::StringRef code, const llvm::Twine &message, llvm::StringRef hint = "");
@@ -183,6 +183,7 @@ llvm::ArrayRef<OpEntry> quantizationOps();  ///< ops/Quantization.cpp
 llvm::ArrayRef<OpEntry> attentionOps();     ///< ops/Attention.cpp: Attention, RotaryEmbedding, ...
 llvm::ArrayRef<OpEntry> signalOps();        ///< ops/Signal.cpp: DFT, STFT, windows, mel
 llvm::ArrayRef<OpEntry> trainingOps();      ///< ops/Training.cpp: losses, optimizer steps
+llvm::ArrayRef<OpEntry> classicalOps();     ///< ops/Classical.cpp: ai.onnx.ml: scaling, linear models, trees
 llvm::ArrayRef<OpEntry> fusedOps(); ///< ops/Fused.cpp: com.microsoft operators that exported models use
 
 /// Whether the operator's operands may be sequences or empty optional values, which are no tensors.

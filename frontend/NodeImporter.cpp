@@ -283,15 +283,6 @@ std::optional<SmallVector<Value>> NodeImporter::subgraph(const onnx::Graph &body
   return values;
 }
 
-std::optional<int64_t> NodeImporter::declaredRank(size_t index) const {
-  const onnx::Graph &main = graph.model.graph;
-  for (const auto *list : {&main.valueInfos, &main.outputs})
-    for (const onnx::ValueInfo &info : *list)
-      if (wants(index) && info.name == node.outputs[index] && info.type.hasShape)
-        return int64_t(info.type.shape.size());
-  return std::nullopt;
-}
-
 bool isAboutShapes(const Diagnostic &problem) {
   return problem.kind == Diagnostic::Invalid && llvm::StringRef(problem.code).starts_with("TW2") &&
          problem.code != "TW2003";
@@ -322,7 +313,28 @@ void NodeImporter::forgetBody(Region &region) {
   region.getBlocks().clear();
 }
 
-void NodeImporter::keepBranch(Operation *op, Region &region) { graph.keepBranch(op, region); }
+void NodeImporter::branches(Value condition, const onnx::Graph &onTrue, const onnx::Graph &onFalse) {
+  // Regions hang in an op without results while they are filled, so that what is around them can be seen.
+  OpBuilder::InsertPoint outside = b.saveInsertionPoint();
+  auto none = mapOf(ArrayRef<AffineExpr>(), b.getContext());
+  auto draft = graph::IfOp::create(b, loc, TypeRange(), condition, ArrayRef<int64_t>(), none, none);
+  GraphImporter::Side sides[2];
+  for (int which : {0, 1}) {
+    b.setInsertionPointToEnd(&draft->getRegion(which).emplaceBlock());
+    size_t mark = problemCount();
+    std::optional<SmallVector<Value>> values = subgraph(which == 0 ? onTrue : onFalse, {});
+    if (values && values->size() != resultCount())
+      fail("TW1211", "a branch has " + llvm::Twine(values->size()) + " outputs instead of " +
+                         llvm::Twine(resultCount()));
+    bool failedHere = !values || failed || problemCount() > mark;
+    sides[which] = {values.value_or(SmallVector<Value>()), takeProblems(mark), failedHere};
+  }
+  b.restoreInsertionPoint(outside);
+  auto values = graph.finishBranches(*this, draft, sides);
+  failed |= !values;
+  for (auto [index, value] : llvm::enumerate(values.value_or(SmallVector<Value>())))
+    result(index, value);
+}
 
 bool NodeImporter::strict() const { return graph.options.strict; }
 

@@ -48,6 +48,10 @@ def Graph_DefineOp : Graph_Op<"define"> {
     Kept in program order.}];
   let arguments = (ins Graph_Tensor:$values, DenseI64ArrayAttr:$symbols);
   let assemblyFormat = "$values $symbols attr-dict `:` type($values)";
+  let extraClassDeclaration = [{
+    /// Present where a value outside the range means that a branch is taken which cannot run.
+    static constexpr llvm::StringLiteral branchAttribute = "graph.branch";
+  }];
 }
 
 def Graph_RequireOp : Graph_Op<"require"> {

@@ -98,7 +98,7 @@ private:
     func::ReturnOp::create(b, loc, ValueRange{s.i32(1)});
   }
 
-  /// The checks that no branch or loop body has noted.
+  /// Those that no branch or loop body has noted.
   SmallVector<unsigned> mainChecks() {
     llvm::DenseSet<int64_t> nested;
     in.main.walk([&](Operation *op) {
@@ -433,15 +433,15 @@ private:
 
   /// Room for results and scratch whose sizes the program defines.
   void growFor(kernel::LaunchOp launch, Value scratchBytes) {
-    SmallVector<unsigned> growing;
+    SmallVector<Value> growing;
     for (Value result : launch.getResults())
-      if (unsigned buffer = in.plan.placeOf(result).index; isGrowable(buffer))
-        growing.push_back(buffer);
+      if (isGrowable(in.plan.placeOf(result).index))
+        growing.push_back(result);
     if (growing.empty() && !scratchBytes)
       return;
     onThreadZero([&] {
-      for (unsigned buffer : growing)
-        grow(buffer, checked([&] { return s.value(in.plan.buffers[buffer].bytes); }));
+      for (Value result : growing)
+        grow(in.plan.placeOf(result).index, checked([&] { return sizeOf(result); }));
       if (scratchBytes) {
         Value all = checked([&] { return s.mul(scratchBytes, threads); });
         Value bad = s.compare(arith::CmpIPredicate::slt, scratchBytes, s.i64(0));
@@ -493,9 +493,7 @@ private:
       return;
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(module.getBody());
-    SmallVector<Type> types(llvm::map_range(operands, [](Value v) { return v.getType(); }));
-    auto op = func::FuncOp::create(b, loc, name, b.getFunctionType(types, {}));
-    op.setPrivate();
+    func::FuncOp::create(b, loc, name, b.getFunctionType(ValueRange(operands).getTypes(), {})).setPrivate();
   }
 
   /// Thread 0 stores symbol values; everybody reads them after the barrier.
@@ -517,7 +515,10 @@ private:
         Value bad = arith::OrIOp::create(b, loc, below, above);
         when(bad, [&] {
           callHost(offsetof(tw_host_table, fail), {},
-                   {frame, s.i32(info.lo == info.hi ? TW_FAIL_ASSUMPTION : TW_FAIL_SIZE),
+                   {frame,
+                    s.i32(define->hasAttr(DefineOp::branchAttribute) ? TW_FAIL_BRANCH
+                          : info.lo == info.hi                       ? TW_FAIL_ASSUMPTION
+                                                                     : TW_FAIL_SIZE),
                     s.i32(in.controlSites.lookup(define)), number, s.i64(info.hi)});
         });
         s.store(s.select(bad, s.i64(info.lo), number), s.offset(s.symbolArray, symbol * 8));
@@ -533,15 +534,10 @@ private:
     Value begin = s.mul(first, s.i64(64)),
           end = arith::MinSIOp::create(b, loc, s.mul(last, s.i64(64)), bytes);
     Value length = arith::MaxSIOp::create(b, loc, s.sub(end, begin), s.i64(0));
-    LLVM::MemcpyOp::create(b, loc, s.offset(target, begin), s.offset(source, begin), length,
-                           /*isVolatile=*/false);
+    LLVM::MemcpyOp::create(b, loc, s.offset(target, begin), s.offset(source, begin), length, false);
   }
 
-  void copyTo(unsigned buffer, Value from) {
-    AffineExpr bytes = elementCount(from.getType()) *
-                       byteWidth(llvm::cast<RankedTensorType>(from.getType()).getElementType());
-    copy(bufferAddress(buffer), addressOf(from), s.value(canonical(bytes)));
-  }
+  void copyTo(unsigned buffer, Value from) { copy(bufferAddress(buffer), addressOf(from), sizeOf(from)); }
 
   void emitIf(IfOp op) {
     barrier();
@@ -560,7 +556,7 @@ private:
           s.store(s.value(dim), s.offset(s.symbolArray, symbol * 8));
         for (auto [result, from] : llvm::zip(op.getResults(), region.front().getTerminator()->getOperands()))
           if (unsigned buffer = in.plan.placeOf(result).index; isGrowable(buffer))
-            grow(buffer, checked([&, &from = from] { return sliceBytes(from); }));
+            grow(buffer, checked([&, &from = from] { return sizeOf(from); }));
       });
       barrier();
       for (auto [result, from] : llvm::zip(op.getResults(), region.front().getTerminator()->getOperands()))
@@ -645,7 +641,7 @@ private:
       if (!isGrowable(buffer))
         continue;
       if (i < op.getInitial().size())
-        grow(buffer, checked([&] { return s.value(in.plan.buffers[buffer].bytes); }));
+        grow(buffer, checked([&, &result = result] { return sizeOf(result); }));
       else if (counts && growsAtHead(op, i))
         growStack(op, i, trips);
       else
@@ -676,7 +672,7 @@ private:
   /// Thread 0: room for so many slices of a stacked output, of which those so far are kept.
   void growStack(LoopOp op, size_t result, Value slices) {
     grow(in.plan.placeOf(op.getResult(result)).index,
-         checked([&] { return s.mul(slices, sliceBytes(sliceOf(op, result))); }), /*keep=*/true);
+         checked([&] { return s.mul(slices, sizeOf(sliceOf(op, result))); }), /*keep=*/true);
   }
 
   /// What the body has left goes where the next iteration, or what follows the loop, finds it.
@@ -697,12 +693,12 @@ private:
           if (k >= carried)
             growStack(op, k, s.add(i, s.i64(1)));
           else if (changes)
-            grow(buffer(k), checked([&] { return sliceBytes(sliceOf(op, k)); }));
+            grow(buffer(k), checked([&] { return sizeOf(sliceOf(op, k)); }));
       });
       barrier();
     }
     for (size_t k = carried; k < op.getNumResults(); ++k) {
-      Value slice = sliceOf(op, k), bytes = sliceBytes(slice);
+      Value slice = sliceOf(op, k), bytes = sizeOf(slice);
       copy(s.offset(bufferAddress(buffer(k)), s.mul(i, bytes)), addressOf(slice), bytes);
     }
     for (size_t k = 0; k < carried; ++k)
@@ -725,9 +721,10 @@ private:
     });
   }
 
-  Value sliceBytes(Value slice) {
-    return s.value(canonical(elementCount(slice.getType()) *
-                             byteWidth(llvm::cast<RankedTensorType>(slice.getType()).getElementType())));
+  /// In bytes.
+  Value sizeOf(Value value) {
+    auto element = llvm::cast<RankedTensorType>(value.getType()).getElementType();
+    return s.value(canonical(elementCount(value.getType()) * byteWidth(element)));
   }
 
   ProgramInputs in;

@@ -43,10 +43,10 @@ Value dimValue(GraphBuilder &g, AffineExpr expr, Type elementType) {
   return g.cast(g.dims(ArrayRef<AffineExpr>{reduced}, /*scalar=*/true), elementType);
 }
 
-void assume(GraphBuilder &g, Value value, int64_t expected) {
+graph::DefineOp assume(GraphBuilder &g, Value value, int64_t expected) {
   auto symbol = cast<AffineSymbolExpr>(g.symbols.defined("assumed", expected, expected));
-  graph::DefineOp::create(g.b, g.loc, g.cast(value, signedType(g, 64)),
-                          ArrayRef<int64_t>{int64_t(symbol.getPosition())});
+  return graph::DefineOp::create(g.b, g.loc, g.cast(value, signedType(g, 64)),
+                                 ArrayRef<int64_t>{int64_t(symbol.getPosition())});
 }
 
 Value filled(GraphBuilder &g, ArrayRef<AffineExpr> shape, Type elementType, double value) {

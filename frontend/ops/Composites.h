@@ -27,7 +27,7 @@ mlir::Value withSize(GraphBuilder &g, mlir::Value x, int64_t axis, mlir::AffineE
 bool requireFitsInto(NodeImporter &n, mlir::Value value, llvm::ArrayRef<mlir::AffineExpr> shape,
                      llvm::StringRef what);
 /// Have the program fail where the rank-0 integer or bool is not `expected`.
-void assume(GraphBuilder &g, mlir::Value value, int64_t expected);
+graph::DefineOp assume(GraphBuilder &g, mlir::Value value, int64_t expected);
 mlir::Value clamp(GraphBuilder &g, mlir::Value x, double low, double high);
 /// x read backwards along `axis`.
 mlir::Value flip(GraphBuilder &g, mlir::Value x, int64_t axis);

@@ -24,67 +24,6 @@ static Value scalarCondition(NodeImporter &n, Value value) {
 
 //===- If --------------------------------------------------------------------------------===//
 
-namespace {
-/// Result dimensions of the two branches brought together: one fresh symbol for each pair that differs.
-struct Join {
-  SmallVector<int64_t> symbols;
-  Dims thenDims, elseDims;
-};
-} // namespace
-
-static AffineExpr joined(NodeImporter &n, Join &join, AffineExpr onTrue, AffineExpr onFalse) {
-  if (provablyEqual(onTrue, onFalse))
-    return onTrue;
-  for (size_t index = 0; index < join.symbols.size(); ++index)
-    if (join.thenDims[index] == onTrue && join.elseDims[index] == onFalse)
-      return getAffineSymbolExpr(join.symbols[index], n.b.getContext());
-  int64_t lo = std::min(n.symbols.lowerBound(onTrue), n.symbols.lowerBound(onFalse));
-  int64_t hi = std::max(n.symbols.upperBound(onTrue), n.symbols.upperBound(onFalse));
-  AffineExpr fresh = n.symbols.defined("if", std::max<int64_t>(lo, 0), hi);
-  join.symbols.push_back(cast<AffineSymbolExpr>(fresh).getPosition());
-  join.thenDims.push_back(onTrue);
-  join.elseDims.push_back(onFalse);
-  return fresh;
-}
-
-static bool canJoin(NodeImporter &n, Value onTrue, Value onFalse) {
-  return n.elementType(onTrue) == n.elementType(onFalse) && n.rank(onTrue) == n.rank(onFalse);
-}
-
-static Type joinedType(NodeImporter &n, Join &join, Value onTrue, Value onFalse, size_t index) {
-  if (!canJoin(n, onTrue, onFalse)) {
-    Dims dims = dimsOf(onTrue);
-    dims.append(dimsOf(onFalse));
-    n.unsupported("TW1203",
-                  "output " + llvm::Twine(index) + " is " + typeName(n.elementType(onTrue)) +
-                      shapeText(n, onTrue) + " in one branch and " + typeName(n.elementType(onFalse)) +
-                      shapeText(n, onFalse) + " in the other",
-                  "branches must give one element type and rank; " + fixDimensions(n, dims));
-    return {};
-  }
-  Dims shape;
-  for (auto [a, b] : llvm::zip_equal(dimsOf(onTrue), dimsOf(onFalse)))
-    shape.push_back(joined(n, join, a, b));
-  return tensorType(shape, n.elementType(onTrue));
-}
-
-/// The branch's values, yielded at the end of `block`.
-static std::optional<SmallVector<Value>> importBranch(NodeImporter &n, const onnx::Graph &graph,
-                                                      Block &block) {
-  OpBuilder::InsertionGuard guard(n.b);
-  n.b.setInsertionPointToEnd(&block);
-  std::optional<SmallVector<Value>> values = n.subgraph(graph, {});
-  if (!values)
-    return std::nullopt;
-  if (values->size() != n.resultCount()) {
-    n.fail("TW1211", "a branch has " + llvm::Twine(values->size()) + " outputs instead of " +
-                         llvm::Twine(n.resultCount()));
-    return std::nullopt;
-  }
-  graph::YieldOp::create(n.b, n.loc, *values);
-  return values;
-}
-
 static void inlineBranch(NodeImporter &n, const onnx::Graph &branch) {
   std::optional<SmallVector<Value>> values = n.subgraph(branch, {});
   if (!values)
@@ -96,92 +35,16 @@ static void inlineBranch(NodeImporter &n, const onnx::Graph &branch) {
     n.result(index, value);
 }
 
-static void joinBranches(NodeImporter &n, graph::IfOp draft, ArrayRef<Value> onTrue,
-                         ArrayRef<Value> onFalse) {
-  Join join;
-  SmallVector<Type> types;
-  for (auto [index, a, b] : llvm::enumerate(onTrue, onFalse))
-    types.push_back(joinedType(n, join, a, b, index));
-  if (n.hasFailed())
-    return;
-  auto op =
-      graph::IfOp::create(n.b, n.loc, types, draft.getCondition(), join.symbols,
-                          mapOf(join.thenDims, n.b.getContext()), mapOf(join.elseDims, n.b.getContext()));
-  op.getThenRegion().takeBody(draft.getThenRegion());
-  op.getElseRegion().takeBody(draft.getElseRegion());
-  draft.erase();
-  for (auto [index, value] : llvm::enumerate(op.getResults()))
-    n.result(index, value);
-}
-
-//===- If of branches that cannot be joined ------------------------------------------===//
-
-/// Whether each result has the rank that the model declares for it; false also where it declares none.
-static bool ranksAsDeclared(NodeImporter &n, ArrayRef<Value> values) {
-  for (auto [index, value] : llvm::enumerate(values))
-    if (n.declaredRank(index) != n.rank(value))
-      return false;
-  return true;
-}
-
-/// `if size == 1: squeeze(x) else: x`, and its reverse: what exporters write for tensors that had the
-/// squeezed (or unsqueezed) rank when the model was traced.
-static bool changesRank(const onnx::Graph &branch) {
-  return llvm::any_of(branch.outputs, [&](const onnx::ValueInfo &output) {
-    return llvm::any_of(branch.nodes, [&](const onnx::Node &node) {
-      return (node.opType == "Squeeze" || node.opType == "Unsqueeze") && !node.outputs.empty() &&
-             node.outputs[0] == output.name;
-    });
-  });
-}
-
-/// The branch that is meant, when results of different rank or element type leave room for one only.
-static std::optional<bool> chosenBranch(NodeImporter &n, ArrayRef<Value> onTrue, ArrayRef<Value> onFalse,
-                                        const onnx::Graph &thenGraph, const onnx::Graph &elseGraph) {
-  bool thenFits = ranksAsDeclared(n, onTrue), elseFits = ranksAsDeclared(n, onFalse);
-  if (thenFits != elseFits)
-    return thenFits;
-  bool thenChanges = changesRank(thenGraph), elseChanges = changesRank(elseGraph);
-  if (thenChanges || elseChanges)
-    return thenChanges;
-  return std::nullopt;
-}
-
-/// Keep one branch, and have the program check that the condition chooses it.
-static void assumeBranch(NodeImporter &n, graph::IfOp draft, bool onTrue) {
-  OpBuilder::InsertionGuard guard(n.b);
-  n.b.setInsertionPoint(draft);
-  assume(n, draft.getCondition(), onTrue);
-  n.keepBranch(draft, onTrue ? draft.getThenRegion() : draft.getElseRegion());
-}
-
 static void importIf(NodeImporter &n) {
   if (!require(n, 1))
     return;
   Value condition = scalarCondition(n, n.operand(0));
-  const onnx::Graph *thenGraph = graphAttr(n, "then_branch"), *elseGraph = graphAttr(n, "else_branch");
-  if (!condition || !thenGraph || !elseGraph)
+  const onnx::Graph *onTrue = graphAttr(n, "then_branch"), *onFalse = graphAttr(n, "else_branch");
+  if (!condition || !onTrue || !onFalse)
     return;
   if (auto known = n.constantInts(condition)) // decided now: the other branch need not even be supported
-    return inlineBranch(n, known->front() ? *thenGraph : *elseGraph);
-  // Regions hang in an op without results while they are filled, so that what is around them can be seen.
-  MLIRContext *context = n.b.getContext();
-  auto draft =
-      graph::IfOp::create(n.b, n.loc, TypeRange(), condition, ArrayRef<int64_t>(),
-                          mapOf(ArrayRef<AffineExpr>(), context), mapOf(ArrayRef<AffineExpr>(), context));
-  auto onTrue = importBranch(n, *thenGraph, draft.getThenRegion().emplaceBlock());
-  auto onFalse = importBranch(n, *elseGraph, draft.getElseRegion().emplaceBlock());
-  if (!onTrue || !onFalse)
-    return;
-  bool joins = llvm::all_of(llvm::zip_equal(*onTrue, *onFalse),
-                            [&](auto pair) { return canJoin(n, std::get<0>(pair), std::get<1>(pair)); });
-  if (auto chosen = joins ? std::nullopt : chosenBranch(n, *onTrue, *onFalse, *thenGraph, *elseGraph)) {
-    assumeBranch(n, draft, *chosen);
-    for (auto [index, value] : llvm::enumerate(*chosen ? *onTrue : *onFalse))
-      n.result(index, value);
-    return;
-  }
-  joinBranches(n, draft, *onTrue, *onFalse);
+    return inlineBranch(n, known->front() ? *onTrue : *onFalse);
+  n.branches(condition, *onTrue, *onFalse);
 }
 
 //===- Loop ------------------------------------------------------------------------------------===//
@@ -319,7 +182,9 @@ static bool loosenChanged(NodeImporter &n, const onnx::Graph &graph, LoopBody &l
       bool keeps = provablyEqual(size, next[axis]);
       if (isFresh(loop, size))
         keeps = provablyEqual(nextOf.try_emplace(size, next[axis]).first->second, next[axis]);
-      if (keeps || (!isFresh(loop, size) && declaresSize(graph, index, axis, size)))
+      AffineExpr growth = canonical(next[axis] - size);
+      bool differs = n.symbols.lowerBound(growth) > 0 || n.symbols.upperBound(growth) < 0;
+      if (keeps || (!isFresh(loop, size) && !differs && declaresSize(graph, index, axis, size)))
         continue;
       AffineExpr &symbol = made[{size, next[axis]}];
       if (!symbol) {

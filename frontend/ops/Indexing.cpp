@@ -13,12 +13,27 @@ using graph::ScatterKind;
 
 //===- Gather ----------------------------------------------------------------------------===//
 
+/// Indices that are constants lie within a size that is known.
+static bool requireKnownIndices(NodeImporter &n, Value index, AffineExpr size) {
+  auto type = cast<RankedTensorType>(index.getType());
+  std::optional<int64_t> known = constantOf(size);
+  if (!known || !type.hasStaticShape() || type.getNumElements() > 4096)
+    return true;
+  for (int64_t value : n.constantInts(index).value_or(SmallVector<int64_t>()))
+    if (value < -*known || value >= *known) {
+      n.fail("TW2005", "index " + llvm::Twine(value) + " is outside [" + llvm::Twine(-*known) + ", " +
+                           llvm::Twine(*known) + ")");
+      return false;
+    }
+  return true;
+}
+
 static void importGather(NodeImporter &n) {
   if (!require(n, 2))
     return;
   std::optional<int64_t> axis = n.axis(n.intAttr("axis", 0), n.rank(n.operand(0)));
   Value index = axis ? indices(n, n.operand(1)) : Value();
-  if (index)
+  if (index && requireKnownIndices(n, index, dimsOf(n.operand(0))[*axis]))
     n.result(0, n.gather(n.operand(0), index, *axis));
 }
 
@@ -42,7 +57,8 @@ static void importGatherElements(NodeImporter &n) {
   Value x = n.operand(0);
   std::optional<int64_t> axis = n.axis(n.intAttr("axis", 0), n.rank(x));
   Value index = axis ? indices(n, n.operand(1)) : Value();
-  if (index && requireElementwiseIndices(n, x, index, *axis))
+  if (index && requireElementwiseIndices(n, x, index, *axis) &&
+      requireKnownIndices(n, index, dimsOf(x)[*axis]))
     n.result(0, gatherElements(n, x, index, *axis));
 }
 
