@@ -9,7 +9,7 @@ static llvm::StringMap<ImportFunction> collect() {
        {elementwiseOps, activationOps, movementOps,      sliceOps,     indexingOps,     resizeOps,
         samplingOps,    detectionOps,  reductionOps,     generatorOps, controlOps,      sequenceOps,
         contractionOps, poolingOps,    normalizationOps, recurrentOps, quantizationOps, attentionOps,
-        signalOps,      trainingOps,   fusedOps})
+        signalOps,      trainingOps,   classicalOps,     fusedOps})
     for (const OpEntry &entry : family())
       rows[(entry.domain + ":" + entry.name).str()] = entry.function;
   return rows;

@@ -24,7 +24,8 @@ protected:
 
   /// Imports; the outputs' types are left to the importer.
   const std::string &import(const GraphWriter &graph, int64_t opset = 17) {
-    bytes = onnxwriter::ModelWriter(graph).opset(opset).opset(1, "com.microsoft").bytes();
+    bytes =
+        onnxwriter::ModelWriter(graph).opset(opset).opset(1, "com.microsoft").opset(3, "ai.onnx.ml").bytes();
     imported = importBytes(bytes, *context);
     return imported.problems;
   }
