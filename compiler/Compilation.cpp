@@ -1,6 +1,7 @@
 // The stages of one compilation, in order.
 #include "compiler/Compilation.h"
 #include "codegen/cpu/Lowering.h"
+#include "compiler/DimNames.h"
 #include "passes/Passes.h"
 #include "tilewright/artifact.h"
 #include "tilewright_compiler.h"
@@ -139,6 +140,7 @@ bool Compilation::import(const std::string &modelPath) {
       &context, [&](mlir::Diagnostic &d) { // a verifier's complaint about imported IR is our bug
         return success(d.getSeverity() != DiagnosticSeverity::Error);
       });
+  how.renamedDims = separateDims(*model, context, how);
   auto imported = frontend::importModel(*model, context, how);
   for (const Problem &diagnostic : imported.diagnostics)
     if (options.diagnostic)

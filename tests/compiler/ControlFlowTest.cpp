@@ -1,5 +1,6 @@
 // Loops that end by their condition and collect what they compute, and loops whose state changes its shape:
-// the memory that they take follows what ran. Against right values, on one thread and on two.
+// the memory that they take follows what ran. Branches that differ in rank, and branches that cannot run.
+// Against right values, on one thread and on two.
 #include "tests/compiler/Support.h"
 #include "tests/support/OnnxWriter.h"
 #include <gmock/gmock.h>
@@ -15,7 +16,7 @@ namespace {
 constexpr auto f32 = ElementType::Float32;
 constexpr auto si64 = ElementType::Int64;
 
-struct Loops : ::testing::Test {
+struct ControlFlow : ::testing::Test {
   CompiledProgram program{testedTargets().front()};
 
   void compile(const GraphWriter &graph, int64_t opset = 17) {
@@ -44,6 +45,9 @@ struct Loops : ::testing::Test {
       EXPECT_EQ(compareTensors(interpreted.outputs[i], want[i], Agreement::Rounding), "") << "interpreted";
   }
 };
+
+using Loops = ControlFlow;
+using Branches = ControlFlow;
 
 /// A body of (iteration, condition, carried...) whose condition is carried on unless `condition` computes it.
 GraphWriter body(llvm::ArrayRef<std::string> carried, ElementType type = f32) {
@@ -165,6 +169,110 @@ TEST_F(Loops, SlicesMustBeAlike) {
   got = program.run({floats({3}, {9, -1, 1}), count(2)}, 2);
   EXPECT_EQ(got.status, TW_INVALID);
   EXPECT_THAT(got.problem, HasSubstr("Loop 'all': a dimension is 1 where 2 is needed"));
+}
+
+//===- Branches ---------------------------------------------------------------------===//
+
+GraphWriter branch(const std::string &op, const Names &inputs, const std::string &output,
+                   const Messages &attributes = {}) {
+  return GraphWriter(output + "_graph").node(op, inputs, {output}, attributes).output(output);
+}
+
+/// choice = flag ? onTrue : onFalse
+GraphWriter choosing(const GraphWriter &onTrue, const GraphWriter &onFalse, const Shape &shape) {
+  GraphWriter graph;
+  graph.input("x", f32, shape).input("flag", ElementType::Bool, {});
+  graph.initializer(tensor<int64_t>("first", {1}, {0})).initializer(tensor<int64_t>("flat", {1}, {-1}));
+  graph.node("If", {"flag"}, {"choice"},
+             {attributeGraph("then_branch", onTrue), attributeGraph("else_branch", onFalse)});
+  return graph;
+}
+
+/// What follows is done for either rank, until there is one again.
+TEST_F(Branches, MayDifferInRank) {
+  GraphWriter graph = choosing(branch("Squeeze", {"x", "first"}, "t"), branch("Neg", {"x"}, "e"), {1, 3});
+  graph.node("Relu", {"choice"}, {"r"}).node("MatMul", {"r", "w"}, {"p"}).node("Add", {"p", "r"}, {"q"});
+  graph.initializer(tensor<float>("w", {3, 3}, {1, 0, 0, 0, 2, 0, 0, 0, 3}));
+  compile(graph.node("Reshape", {"q", "flat"}, {"y"}).output("y"));
+  Tensor x = floats({1, 3}, {1, -2, 3});
+  expect({x, flag(true)}, {floats({3}, {2, 0, 12})});
+  expect({x, flag(false)}, {floats({3}, {0, 6, 0})});
+}
+
+TEST_F(Branches, OfDifferentRankMayMeetOthers) {
+  GraphWriter graph = choosing(branch("Squeeze", {"x", "first"}, "t"), branch("Neg", {"x"}, "e"), {1, "n"});
+  graph.input("other", ElementType::Bool, {});
+  graph.node("If", {"other"}, {"second"},
+             {attributeGraph("then_branch", branch("Identity", {"x"}, "i")),
+              attributeGraph("else_branch", branch("Reshape", {"choice", "flat"}, "r"))});
+  compile(
+      graph.node("Add", {"choice", "second"}, {"sum"}).node("Reshape", {"sum", "flat"}, {"y"}).output("y"));
+  Tensor x = floats({1, 2}, {1, -2});
+  expect({x, flag(true), flag(true)}, {floats({2}, {2, -4})});
+  expect({x, flag(true), flag(false)}, {floats({2}, {2, -4})});
+  expect({x, flag(false), flag(true)}, {floats({2}, {0, 0})});
+  expect({x, flag(false), flag(false)}, {floats({2}, {-2, 4})});
+}
+
+/// The declared rank of an output decides; without one the model is refused, and the If is named.
+TEST_F(Branches, OfDifferentRankAreNoOutputs) {
+  GraphWriter graph = choosing(branch("Squeeze", {"x", "first"}, "t"), branch("Neg", {"x"}, "e"), {1, 3});
+  GraphWriter declared = graph;
+  compile(declared.output("choice", f32, {"p", "q"}));
+  Tensor x = floats({1, 3}, {1, -2, 3});
+  expect({x, flag(false)}, {floats({1, 3}, {-1, 2, -3})});
+  RunResult got = program.run({x, flag(true)}, 2);
+  EXPECT_EQ(got.status, TW_INVALID);
+  EXPECT_THAT(got.problem, HasSubstr("If 'choice'"));
+  CompiledProgram other{testedTargets().front()};
+  EXPECT_THAT(other.compileModel(ModelWriter(graph.output("choice")).opset(17).bytes()), HasSubstr("TW2007"));
+}
+
+/// What cannot work is an error where it would run, and names the node in the branch.
+TEST_F(Branches, ThatCannotRunAreErrorsWhereTheyAreTaken) {
+  GraphWriter graph = choosing(branch("MatMul", {"x", "x"}, "product"), branch("Neg", {"x"}, "e"), {2, 3});
+  compile(graph.output("choice"));
+  Tensor x = floats({2, 3}, {1, 2, 3, 4, 5, 6});
+  expect({x, flag(false)}, {floats({2, 3}, {-1, -2, -3, -4, -5, -6})});
+  RunResult got = program.run({x, flag(true)}, 1);
+  EXPECT_EQ(got.status, TW_INVALID);
+  EXPECT_THAT(got.problem, HasSubstr("MatMul 'product'"));
+}
+
+TEST_F(Branches, AreCheckedWhereTheyRun) {
+  GraphWriter graph = choosing(branch("Squeeze", {"x", "first"}, "t"), branch("Neg", {"x"}, "e"), {"n", 3});
+  compile(graph.node("Reshape", {"choice", "flat"}, {"y"}).output("y"));
+  Tensor one = floats({1, 3}, {1, 2, 3}), two = floats({2, 3}, {1, 2, 3, 4, 5, 6});
+  expect({one, flag(true)}, {floats({3}, {1, 2, 3})});
+  expect({two, flag(false)}, {floats({6}, {-1, -2, -3, -4, -5, -6})});
+  RunResult got = program.run({two, flag(true)}, 2);
+  EXPECT_EQ(got.status, TW_INVALID);
+  EXPECT_THAT(got.problem, HasSubstr("Squeeze 't'"));
+}
+
+TEST_F(Branches, AreAllWrongTogether) {
+  GraphWriter graph =
+      choosing(branch("MatMul", {"x", "x"}, "one"), branch("MatMul", {"x", "x"}, "two"), {2, 3});
+  EXPECT_THAT(program.compileModel(ModelWriter(graph.output("choice")).opset(17).bytes()),
+              HasSubstr("TW2005"));
+}
+
+//===- Names ------------------------------------------------------------------------===//
+
+/// Two inputs give one name to sizes that no operator compares; where one does, the name holds.
+TEST_F(ControlFlow, OneNameMayMeanTwoSizes) {
+  GraphWriter graph;
+  graph.input("x", f32, {"batch", "width"}).input("d", f32, {"batch", "width"});
+  graph.node("ReduceSum", {"d"}, {"s"}, {attributeInt("keepdims", 1)}).node("Add", {"x", "s"}, {"y"});
+  compile(graph.output("y"));
+  expect({floats({1, 3}, {1, 2, 3}), floats({1, 2}, {4, 5})}, {floats({1, 3}, {10, 11, 12})});
+  GraphWriter sum;
+  sum.input("x", f32, {"batch", "width"}).input("d", f32, {"batch", "width"});
+  CompiledProgram other{testedTargets().front()};
+  EXPECT_EQ(other.compileModel(ModelWriter(sum.node("Add", {"x", "d"}, {"y"}).output("y")).opset(17).bytes()),
+            "");
+  RunResult got = other.run({floats({1, 3}, {1, 2, 3}), floats({1, 2}, {4, 5})}, 1);
+  EXPECT_THAT(got.problem, HasSubstr("TW4205"));
 }
 
 } // namespace
