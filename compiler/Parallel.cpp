@@ -62,9 +62,9 @@ llvm::Error Compilation::inParallel(llvm::StringRef stage, size_t count,
       if (thread)
         own.emplace();
       for (size_t i; (i = next++) < count;)
-        finish(i, budget->exhausted() ? codegen::makeError(3502, codegen::Fault::Unsupported, budget->reason(),
-                                                           budgetHint)
-                                      : piece(i, thread));
+        finish(i, budget->exhausted()
+                      ? codegen::makeError(3502, codegen::Fault::Unsupported, budget->reason(), budgetHint)
+                      : piece(i, thread));
     } catch (...) { // want of memory; on a thread of its own it would end the process
       std::lock_guard<std::mutex> lock(mutex);
       next = count;

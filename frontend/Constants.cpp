@@ -2,8 +2,8 @@
 /// lies).
 #include "frontend/GraphImporter.h"
 #include "frontend/reader/MappedFile.h"
-#include "ir/WeightFiles.h"
 #include "ir/Graph.h"
+#include "ir/WeightFiles.h"
 #include "ir/interpreter/Work.h"
 #include "llvm/ADT/APFloat.h"
 #include "llvm/Support/Path.h"

@@ -5,8 +5,8 @@
 /// table. Nothing after the frontend knows ONNX.
 #pragma once
 #include "frontend/reader/OnnxModel.h"
-#include "ir/Constraints.h"
 #include "ir/Budget.h"
+#include "ir/Constraints.h"
 #include "ir/GraphBuilder.h"
 #include "mlir/IR/OwningOpRef.h"
 #include <functional>

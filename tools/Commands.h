@@ -26,7 +26,7 @@ struct CommonOptions {
   int32_t threads = 0; ///< 0: all cores
   std::vector<DimensionRange> dims;
   bool noFolding = false;
-  bool verify = false; ///< compare an artifact's weights with their digests, whatever their size
+  bool verify = false;    ///< compare an artifact's weights with their digests, whatever their size
   uint64_t maxMemory = 0; ///< bytes; 0: the compiler's default
   double maxSeconds = 0;  ///< to compile; 0: the compiler's default
 };

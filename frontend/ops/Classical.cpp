@@ -131,7 +131,7 @@ static Value perColumn(NodeImporter &n, Value x, StringRef name, double fallback
   if (values.empty())
     values.push_back(fallback);
   AffineExpr columns = dimsOf(x)[n.rank(x) - 1];
-  if (values.size() != 1 && !requireSameSize(n, n.dim(int64_t(values.size())), columns,
+  if (values.size() != 1 && !n.requireEqual(n.dim(int64_t(values.size())), columns,
                                              "the numbers of " + name + " and the columns"))
     return {};
   Value vector = numberVector(n, values, n.elementType(x));
@@ -200,7 +200,7 @@ static void importImputer(NodeImporter &n) {
         n.compare(CompareKind::eq, x, n.scalarInt(n.elementType(x), n.intAttr("replaced_value_int64", 0)));
     SmallVector<int64_t> values = n.intsAttr("imputed_value_int64s").value_or(SmallVector<int64_t>{0});
     AffineExpr columns = dimsOf(x)[n.rank(x) - 1];
-    if (values.size() != 1 && !requireSameSize(n, n.dim(int64_t(values.size())), columns, "the columns"))
+    if (values.size() != 1 && !n.requireEqual(n.dim(int64_t(values.size())), columns, "the columns"))
       return;
     filling = n.cast(n.intVector(values), n.elementType(x));
     filling = values.size() == 1 ? n.reshape(filling, {}) : withSize(n, filling, 0, columns);
@@ -274,7 +274,7 @@ static void importLabelEncoder(NodeImporter &n) {
     return;
   Value x = n.operand(0);
   if (!requireSameElements(n, {x, keys}) ||
-      !requireSameSize(n, dimsOf(keys)[0], dimsOf(values)[0], "the keys and the values"))
+      !n.requireEqual(dimsOf(keys)[0], dimsOf(values)[0], "the keys and the values"))
     return;
   Value fallback = isFloat(values) ? n.like(values, n.floatAttr("default_float", -0.0f))
                                    : n.scalarInt(n.elementType(values), n.intAttr("default_int64", -1));
@@ -302,7 +302,7 @@ static Value linear(NodeImporter &n, Value x, int64_t outputs) {
     return {};
   }
   int64_t columns = int64_t(factors.size()) / outputs;
-  if (!requireSameSize(n, dimsOf(x)[1], n.dim(columns), "the columns of X and the coefficients"))
+  if (!n.requireEqual(dimsOf(x)[1], n.dim(columns), "the columns of X and the coefficients"))
     return {};
   x = withSize(n, x, 1, n.dim(columns));
   Value matrix = n.reshape(numberVector(n, factors, n.elementType(x)), {n.dim(outputs), n.dim(columns)});
@@ -349,7 +349,7 @@ static void importSvmRegressor(NodeImporter &n) {
     return n.fail("TW1205", "support vectors, coefficients and rho do not fit");
   parameters.resize(3);
   AffineExpr columns = n.dim(int64_t(table.size()) / rows);
-  if (!requireSameSize(n, dimsOf(x)[1], columns, "the columns of X and the support vectors"))
+  if (!n.requireEqual(dimsOf(x)[1], columns, "the columns of X and the support vectors"))
     return;
   x = withSize(n, x, 1, columns);
   Type element = n.elementType(x);
