@@ -145,10 +145,28 @@ void GraphImporter::keepRunnable(GraphBuilder &g, graph::IfOp draft, bool branch
 
 //===- Nodes that use values of undecided rank ----------------------------------------===//
 
+/// The names that a node reads, those inside its subgraphs included.
+static void readNames(const onnx::Node &node, SmallVectorImpl<std::string_view> &names) {
+  llvm::append_range(names, node.inputs);
+  for (const onnx::Attribute &attribute : node.attributes)
+    for (const onnx::Graph &graph : attribute.graphs) {
+      for (const onnx::Node &inner : graph.nodes)
+        readNames(inner, names);
+      for (const onnx::ValueInfo &output : graph.outputs)
+        names.push_back(output.name);
+    }
+}
+
+static SmallVector<std::string_view> readNames(const onnx::Node &node) {
+  SmallVector<std::string_view> names;
+  readNames(node, names);
+  return names;
+}
+
 const GraphImporter::Either *GraphImporter::eitherOperand(const onnx::Node &node) const {
   if (eithers.empty())
     return nullptr;
-  for (std::string_view name : node.inputs) {
+  for (std::string_view name : readNames(node)) {
     Value value = name.empty() ? Value() : lookup(name).value_or(Value());
     if (auto found = value ? eithers.find(value) : eithers.end(); found != eithers.end())
       return &found->second;
@@ -159,7 +177,7 @@ const GraphImporter::Either *GraphImporter::eitherOperand(const onnx::Node &node
 /// In one branch every operand that the same condition decides is what it is there, with its own sizes.
 void GraphImporter::bindSides(const onnx::Node &node, Scope &scope, Value condition, bool branch) {
   GraphBuilder g(builder, locationOf(node), symbols);
-  for (std::string_view name : node.inputs) {
+  for (std::string_view name : readNames(node)) {
     Value value = name.empty() ? Value() : lookup(name).value_or(Value());
     auto found = value ? eithers.find(value) : eithers.end();
     if (found == eithers.end() || found->second.condition != condition || scope.values.contains(name))
@@ -254,6 +272,18 @@ std::optional<SmallVector<Value>> GraphImporter::finishBranches(GraphBuilder &g,
 
 //===- Where the rank must be known ---------------------------------------------------===//
 
+/// Whether what the branch yields for an If's result is squeezed or unsqueezed there.
+static bool changesRank(Value result, bool branch) {
+  auto op = result.getDefiningOp<graph::IfOp>();
+  if (!op)
+    return false;
+  Region &region = branch ? op.getThenRegion() : op.getElseRegion();
+  Value yielded = region.front().getTerminator()->getOperand(llvm::cast<OpResult>(result).getResultNumber());
+  auto name = dyn_cast<NameLoc>(yielded.getLoc());
+  StringRef kind = name ? name.getName().getValue().split(':').first : "";
+  return kind == "Squeeze" || kind == "Unsqueeze";
+}
+
 std::optional<Value> GraphImporter::withRank(Value value, const onnx::ValueInfo &output) {
   auto found = eithers.find(value);
   if (found == eithers.end())
@@ -263,6 +293,12 @@ std::optional<Value> GraphImporter::withRank(Value value, const onnx::ValueInfo 
   bool fits[2];
   for (int side : {0, 1})
     fits[side] = GraphBuilder::rank(either.sides[side]) == declared;
+  // Inside another branch exporters declare nothing, and write `squeeze(x) if size == 1 else x` for what had
+  // the squeezed rank when the model was traced: that rank is meant, and a run that takes the other branch
+  // fails.
+  const bool guessed = fits[0] == fits[1];
+  for (int side : {0, 1})
+    fits[side] = guessed ? changesRank(either.sides[side], side == 0) : fits[side];
   auto [op, node] = cast<NameLoc>(value.getLoc()).getName().getValue().split(':');
   if (fits[0] == fits[1]) {
     report({Diagnostic::Unsupported, "TW2007",
@@ -272,7 +308,9 @@ std::optional<Value> GraphImporter::withRank(Value value, const onnx::ValueInfo 
     return std::nullopt;
   }
   GraphBuilder g(builder, value.getLoc(), symbols);
-  assume(g, either.condition, fits[0])->setAttr(graph::DefineOp::branchAttribute, builder.getUnitAttr());
+  auto assumed = assume(g, either.condition, fits[0]);
+  if (!guessed)
+    assumed->setAttr(graph::DefineOp::branchAttribute, builder.getUnitAttr());
   Value side = either.sides[fits[0] ? 0 : 1];
   for (auto [axis, size] : llvm::enumerate(either.shapes[fits[0] ? 0 : 1]))
     side = withSize(g, side, int64_t(axis), size);

@@ -166,6 +166,13 @@ private:
   friend class NodeImporter;
 };
 
+/// Whether a tensor could be in some memory: the sizes that are known give at most 2^47 bytes (what
+/// processors address), even where another dimension is 0, and the number of bytes can be calculated for the
+/// others. Then no place in it, no stride and no sum of a few sizes overflows in anything that is generated.
+bool bytesFit(mlir::Type type);
+/// "[N, 3]", cut where it is long.
+std::string shapeText(mlir::Type type, const SymbolTable &symbols);
+
 Diagnostic diagnosticOf(const onnx::Error &error);
 
 /// All families' rows by "domain:op"; built once.

@@ -168,10 +168,16 @@ void of(ReshapeOp op, Report report) {
 }
 
 void of(SliceOp op, Report report) {
+  constexpr int64_t largestSize = int64_t(1) << 47; // of anything that lies in memory
   Dims from = dimsOf(op.getOperand()), count = dimsOf(op.getResult());
   for (size_t i = 0; i < from.size(); ++i) {
-    AffineExpr start = op.getStarts().getResult(i), last = start + (count[i] - 1) * op.getSteps()[i];
-    bool forward = op.getSteps()[i] > 0; // along an empty dimension nothing is read
+    AffineExpr start = op.getStarts().getResult(i), last = start;
+    const int64_t step = op.getSteps()[i];
+    if (step > -largestSize && step < largestSize)
+      last = start + (count[i] - 1) * step;
+    else // no second element fits, and multiples of the step may not fit in 64 bits
+      atMost(report, count[i], number(op, 1), "the elements of the slice");
+    bool forward = step > 0; // along an empty dimension nothing is read
     atLeast(report, forward ? start : last, number(op, 0), "the first index of the slice", count[i]);
     atMost(report, canonical((forward ? last : start) + 1), from[i], "the end of the slice", count[i]);
   }

@@ -2,6 +2,7 @@
 // decides alike from memory.
 #include "codegen/program/Program.h"
 #include "codegen/program/Scalars.h"
+#include "codegen/program/Sizes.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "tilewright/artifact.h"
@@ -16,7 +17,6 @@ namespace tilewright::codegen {
 namespace {
 
 constexpr unsigned launchesPerFunction = 64;
-constexpr size_t storesPerFunction = 256; ///< of sizes and dimensions
 
 class ProgramEmitter {
 public:
@@ -48,8 +48,7 @@ public:
     }
     flush();
     emitEntry(parts);
-    emitSizes();
-    emitOutputDims();
+    emitSizes(in, module);
   }
 
 private:
@@ -138,91 +137,7 @@ private:
     return s.select(bad, s.i64(-1), bytes);
   }
 
-  /// Sizes of buffers, and then the scratch's. One that does not fit is enough to refuse the run: it makes
-  /// all that follow -1 as well.
-  void emitSizes() {
-    const size_t count = in.plan.buffers.size() + 1;
-    SmallVector<std::string> parts;
-    for (size_t first = 0; first < count; first += storesPerFunction)
-      parts.push_back(emitSizesPart(first, std::min(count, first + storesPerFunction)));
-    auto op = function("tilewright_sizes", {s.pointer(), s.pointer()}, {});
-    Value overflow = arith::ConstantOp::create(b, loc, b.getBoolAttr(false));
-    for (const std::string &part : parts)
-      overflow = func::CallOp::create(b, loc, part, TypeRange{b.getI1Type()},
-                                      ValueRange{op.getArgument(0), op.getArgument(1), overflow})
-                     .getResult(0);
-    func::ReturnOp::create(b, loc);
-  }
-
-  /// i1 part(symbols, sizes, i1): whether any size so far does not fit. The back end takes more than linear
-  /// time for long functions.
-  std::string emitSizesPart(size_t first, size_t end) {
-    std::string name = "tilewright_sizes_part" + std::to_string(first / storesPerFunction);
-    auto op = function(name, {s.pointer(), s.pointer(), b.getI1Type()}, {b.getI1Type()});
-    s.symbolArray = op.getArgument(0);
-    s.overflow = op.getArgument(2);
-    for (size_t i = first; i < end; ++i) {
-      const bool isScratch = i == in.plan.buffers.size();
-      Value bytes = isScratch ? mostScratch() : isGrowable(i) ? s.i64(0) : s.value(in.plan.buffers[i].bytes);
-      // A negative size is refused by the program, which can name the node, before anything runs.
-      bytes = arith::MaxSIOp::create(b, loc, bytes, s.i64(0));
-      s.store(s.select(s.overflow, s.i64(-1), bytes), s.offset(op.getArgument(1), int64_t(i) * 8));
-    }
-    func::ReturnOp::create(b, loc, ValueRange{std::exchange(s.overflow, Value())});
-    return name;
-  }
-
-  bool hasOwnScratch(kernel::LaunchOp launch, const KernelBinding &kernel) {
-    AffineMap map = launch.getSymbols();
-    auto defined = [&](unsigned local) { return definedByProgram(map.getResult(local), in.symbols); };
-    return llvm::any_of(symbolsIn(kernel.scratchBytes), defined);
-  }
-
-  /// The most that any launch needs, without those whose need the program finds out.
-  Value mostScratch() {
-    Value most = s.i64(0);
-    llvm::DenseSet<std::pair<const void *, const void *>> seen;
-    for (kernel::LaunchOp launch : in.plan.launches) {
-      const KernelBinding &kernel = in.kernels.find(launch.getKernel())->second;
-      if (tilewright::constantOf(kernel.scratchBytes) == 0 || hasOwnScratch(launch, kernel))
-        continue;
-      AffineMap map = launch.getSymbols();
-      if (!seen.insert({&kernel, map.getAsOpaquePointer()}).second)
-        continue;
-      most = arith::MaxSIOp::create(b, loc, most, kernelValue(kernel.scratchBytes, map));
-    }
-    return most;
-  }
-
-  void emitOutputDims() {
-    Dims dims;
-    for (Value output : in.main.getBody().front().getTerminator()->getOperands())
-      dims.append(dimsOf(output));
-    SmallVector<std::string> parts;
-    for (size_t first = 0; first < dims.size(); first += storesPerFunction) {
-      parts.push_back("tilewright_dims_part" + std::to_string(parts.size()));
-      auto op = function(parts.back(), {s.pointer(), s.pointer()}, {});
-      s.symbolArray = op.getArgument(0);
-      for (size_t i = first; i < std::min(dims.size(), first + storesPerFunction); ++i)
-        s.store(arith::MaxSIOp::create(b, loc, s.value(dims[i]), s.i64(0)), // as tilewright_sizes
-                s.offset(op.getArgument(1), 8 * int64_t(i)));
-      func::ReturnOp::create(b, loc);
-    }
-    auto op = function("tilewright_output_dims", {s.pointer(), s.pointer()}, {});
-    for (const std::string &part : parts)
-      func::CallOp::create(b, loc, part, TypeRange{}, op.getArguments());
-    func::ReturnOp::create(b, loc);
-  }
-
   //===- Pieces -----------------------------------------------------------------------===//
-
-  Value kernelValue(AffineExpr expr, AffineMap symbols) {
-    // Only what is used: another symbol may not be known yet, and overflow.
-    SmallVector<Value> locals(symbols.getNumResults());
-    for (unsigned symbol : symbolsIn(expr))
-      locals[symbol] = s.value(symbols.getResult(symbol));
-    return s.value(expr, locals, /*isLocal=*/true);
-  }
 
   Value callHost(size_t field, Type result, ArrayRef<Value> operands) {
     Value target = s.load(s.pointer(), s.offset(host, int64_t(field)));
@@ -456,11 +371,11 @@ private:
     if (in.plan.barrierBefore.contains(launch))
       barrier();
     Value scratchBytes; // of each thread; null: what the frame has is enough
-    if (hasOwnScratch(launch, kernel)) {
+    if (hasOwnScratch(launch, kernel, in.symbols)) {
       if (!in.plan.barrierBefore.contains(launch))
         barrier();                 // the launches before may still use theirs
       scratchBytes = checked([&] { // threads share no page
-        Value bytes = s.add(kernelValue(kernel.scratchBytes, launch.getSymbols()), s.i64(64 + 4095));
+        Value bytes = s.add(s.value(kernel.scratchBytes, launch.getSymbols()), s.i64(64 + 4095));
         return s.mul(arith::ShRUIOp::create(b, loc, bytes, s.i64(12)), s.i64(4096));
       });
     }

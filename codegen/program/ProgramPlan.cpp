@@ -48,7 +48,7 @@ public:
     if (llvm::any_of(plan.launches, [&](kernel::LaunchOp launch) { return usesDefinedSymbols(launch); })) {
       plan.scratchBuffer = plan.buffers.size();
       plan.buffers.push_back(
-          {PlannedBuffer::Growable, 0, 0, phase, constantDim(main.getContext(), 0), std::nullopt});
+          {PlannedBuffer::Growable, 0, 0, phase, constantDim(main.getContext(), 0), std::nullopt, Type()});
     }
     shareGrowables();
     return std::move(plan);
@@ -111,6 +111,7 @@ private:
     buffer.kind = definedByProgram(bytes, symbols) ? PlannedBuffer::Growable : PlannedBuffer::Arena;
     buffer.birth = buffer.death = phase;
     buffer.bytes = bytes;
+    buffer.type = value.getType();
     plan.buffers.push_back(buffer);
     return plan.buffers.size() - 1;
   }

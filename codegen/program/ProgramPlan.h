@@ -18,6 +18,7 @@ struct PlannedBuffer {
   mlir::AffineExpr bytes; ///< over the module's symbols
   /// A growable buffer whose memory this one takes over: a growable buffer, too, that is dead by then.
   std::optional<unsigned> alias;
+  mlir::Type type; ///< of the value that it was made for; null: none
 };
 
 /// Where a value is: a buffer, or a constant in the weights.

@@ -116,6 +116,15 @@ public:
     }
   }
 
+  /// An expression over a kernel's symbols, which are `symbols` of the module's.
+  mlir::Value value(mlir::AffineExpr expr, mlir::AffineMap symbols) {
+    // Only what is used: another symbol may not be known yet, and overflow.
+    llvm::SmallVector<mlir::Value> locals(symbols.getNumResults());
+    for (unsigned symbol : symbolsIn(expr))
+      locals[symbol] = value(symbols.getResult(symbol));
+    return value(expr, locals, /*isLocal=*/true);
+  }
+
 private:
   llvm::DenseMap<unsigned, mlir::Value> derived;
   std::vector<unsigned> order; ///< of `derived`

@@ -292,6 +292,17 @@ static AffineExpr stackedSize(NodeImporter &n, const LoopInputs &inputs, int64_t
   return size;
 }
 
+/// No limit, and a condition that no iteration can change: such a loop ends with the machine's memory at
+/// best.
+static bool neverEnds(NodeImporter &n, const LoopInputs &inputs, const LoopBody &body) {
+  auto isOneOf = [&](Value value, ArrayRef<int64_t> wanted) {
+    auto known = n.constantInts(value);
+    return known && known->size() == 1 && llvm::is_contained(wanted, known->front());
+  };
+  return isOneOf(inputs.tripCount, {-1, INT64_MAX}) && isOneOf(inputs.condition, {1}) &&
+         isOneOf(body.condition, {1});
+}
+
 static void importLoop(NodeImporter &n) {
   const onnx::Graph *graph = graphAttr(n, "body");
   std::optional<LoopInputs> inputs = graph ? loopInputs(n) : std::nullopt;
@@ -305,6 +316,9 @@ static void importLoop(NodeImporter &n) {
                                      inputs->initial, -1);
   if (!settleBody(n, *graph, *inputs, body, draft))
     return;
+  if (neverEnds(n, *inputs, body))
+    return n.fail("TW1211", "the loop never ends: it has no trip count, and its condition is always true",
+                  "give it a trip count, or a condition that an iteration can make false");
   OpBuilder::InsertPoint outside = n.b.saveInsertionPoint();
   n.b.setInsertionPointToEnd(&draft.getBody().front());
   ChangingSizes sizes = changingSizes(n, *inputs, body);

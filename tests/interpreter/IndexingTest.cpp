@@ -152,8 +152,20 @@ TEST_F(IndexingTest, ScatterND) {
   EXPECT_THAT(integers(single[0]), ElementsAre(11, 1, 2, 3, 4, 5, 6, 7));
   EXPECT_EQ(scatterND(ScatterKind::assign, x, ints("si64", {1, 1}, {4}), ints("si32", {1, 2}, {0, 0})).kind,
             Failure::Index);
-  EXPECT_EQ(scatterND(ScatterKind::assign, x, ints("si64", {1, 1}, {0}), ints("si32", {1, 1}, {0})).kind,
-            Failure::ShapeMismatch);
+}
+
+TEST_F(IndexingTest, ScatterNDOfUpdatesThatDoNotFit) {
+  Outcome outcome = run(
+      {counting("si32", {4, 2}), ints("si64", {1, 1}, {0}), ints("si32", {1, 1}, {0})},
+      [](tilewright::SymbolTable &symbols) {
+        auto dim = [&](int64_t value) { return constantDim(symbols.context(), value); };
+        return llvm::SmallVector<Dims>{{dim(4), dim(2)}, {dim(1), dim(1)}, {dim(1), symbols.input("n")}};
+      },
+      [](GraphProgram &p, ValueRange in) {
+        return Values{graph::ScatterNDOp::create(p.builder, p.g.loc, in[0].getType(), in[0], in[1], in[2],
+                                                 ScatterKind::assign)};
+      });
+  EXPECT_EQ(outcome.kind, Failure::ShapeMismatch) << outcome.message;
 }
 
 /// C1: the number of true elements is defined before.

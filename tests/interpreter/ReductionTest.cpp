@@ -140,8 +140,15 @@ TEST_F(ReductionTest, SortKeepsTheFirst) {
   Outcome outcome = sort(x, 0, true, 2);
   EXPECT_THAT(integers(outcome[0]), ElementsAre(-1, 3, 7, 2));
   EXPECT_THAT(integers(outcome[1]), ElementsAre(1, 1, 2, 2));
-  EXPECT_EQ(sort(x, 0, true, 4).kind, Failure::ShapeMismatch);
   EXPECT_EQ(sort(x, 0, true, 0)[0].size(), 0);
+}
+
+TEST_F(ReductionTest, SortOfTooFewFails) {
+  Outcome outcome = run(
+      {floats("f32", {3}, {1, 2, 3})},
+      [](tilewright::SymbolTable &symbols) { return llvm::SmallVector<Dims>{{symbols.input("n")}}; },
+      [](GraphProgram &p, ValueRange in) { return Values{p.g.sort(in[0], 0, true, p.g.dim(4)).first}; });
+  EXPECT_EQ(outcome.kind, Failure::ShapeMismatch) << outcome.message;
 }
 
 TEST_F(ReductionTest, WindowMaximumAndSum) {
@@ -181,9 +188,12 @@ TEST_F(ReductionTest, WindowChannelsLast) {
 }
 
 TEST_F(ReductionTest, ArgReduceOfNothingFails) {
-  Outcome outcome = run({Tensor(type("f32"), {2, 0})}, [](GraphProgram &p, ValueRange in) {
-    return Values{p.g.argReduce(in[0], 1, true, false, false)};
-  });
+  Outcome outcome = run(
+      {Tensor(type("f32"), {2, 0})},
+      [](tilewright::SymbolTable &symbols) {
+        return llvm::SmallVector<Dims>{{constantDim(symbols.context(), 2), symbols.input("n")}};
+      },
+      [](GraphProgram &p, ValueRange in) { return Values{p.g.argReduce(in[0], 1, true, false, false)}; });
   EXPECT_EQ(outcome.kind, Failure::ShapeMismatch);
 }
 

@@ -13,10 +13,13 @@ protected:
     model = std::move(*loaded);
   }
   Result<std::vector<Tensor>> gather(const std::vector<NamedTensor> &tensors) {
-    EXPECT_FALSE(writeNpz(path("in.npz"), tensors));
-    return gatherInputs(model.get(), {path("in.npz"), {}, 0}, {});
+    // Each in a file of its own: what was read is not written over.
+    const std::string file = path("in" + std::to_string(++files) + ".npz");
+    EXPECT_FALSE(writeNpz(file, tensors));
+    return gatherInputs(model.get(), {file, {}, 0}, {});
   }
   ModelHandle model;
+  int files = 0;
   const Tensor x = tensorOf<float>(TW_F32, {1, 3}, {1, 2, 3});
   const Tensor half = tensorOf<uint16_t>(TW_U16, {2}, {0x3f80, 0x4000});
 };

@@ -1,0 +1,136 @@
+// The sizes of buffers, of scratch and of outputs, from the symbols that are known before a run. The back end
+// takes more than linear time for long functions: each stores a bounded number.
+#include "codegen/program/Sizes.h"
+#include "codegen/program/Scalars.h"
+
+using namespace mlir;
+using llvm::SmallVector;
+
+namespace tilewright::codegen {
+
+bool hasOwnScratch(kernel::LaunchOp launch, const KernelBinding &kernel, const SymbolTable &symbols) {
+  AffineMap map = launch.getSymbols();
+  auto defined = [&](unsigned local) { return definedByProgram(map.getResult(local), symbols); };
+  return llvm::any_of(symbolsIn(kernel.scratchBytes), defined);
+}
+
+namespace {
+
+constexpr size_t storesPerFunction = 256;
+
+class SizesEmitter {
+public:
+  SizesEmitter(const ProgramInputs &in, ModuleOp module)
+      : in(in), module(module), b(module.getContext()), loc(UnknownLoc::get(module.getContext())),
+        s(b, loc, in.symbols) {}
+
+  /// Sizes of buffers, and then the scratch's. One that does not fit is enough to refuse the run: it makes
+  /// all that follow -1 as well.
+  void emitSizes() {
+    const size_t count = in.plan.buffers.size() + 1;
+    SmallVector<std::string> parts;
+    for (size_t first = 0; first < count; first += storesPerFunction)
+      parts.push_back(emitSizesPart(first, std::min(count, first + storesPerFunction)));
+    auto op = function("tilewright_sizes", {s.pointer(), s.pointer()}, {});
+    Value overflow = arith::ConstantOp::create(b, loc, b.getBoolAttr(false));
+    for (const std::string &part : parts)
+      overflow = func::CallOp::create(b, loc, part, TypeRange{b.getI1Type()},
+                                      ValueRange{op.getArgument(0), op.getArgument(1), overflow})
+                     .getResult(0);
+    func::ReturnOp::create(b, loc);
+  }
+
+  void emitOutputDims() {
+    Dims dims;
+    func::FuncOp main = in.main;
+    for (Value output : main.getBody().front().getTerminator()->getOperands())
+      dims.append(dimsOf(output));
+    SmallVector<std::string> parts;
+    for (size_t first = 0; first < dims.size(); first += storesPerFunction) {
+      parts.push_back("tilewright_dims_part" + std::to_string(parts.size()));
+      auto op = function(parts.back(), {s.pointer(), s.pointer()}, {});
+      for (size_t i = first; i < std::min(dims.size(), first + storesPerFunction); ++i)
+        s.store(notNegative(dims[i]), s.offset(op.getArgument(1), 8 * int64_t(i)));
+      func::ReturnOp::create(b, loc);
+    }
+    auto op = function("tilewright_output_dims", {s.pointer(), s.pointer()}, {});
+    for (const std::string &part : parts)
+      func::CallOp::create(b, loc, part, TypeRange{}, op.getArguments());
+    func::ReturnOp::create(b, loc);
+  }
+
+private:
+  func::FuncOp function(llvm::StringRef name, ArrayRef<Type> inputs, ArrayRef<Type> results) {
+    b.setInsertionPointToEnd(module.getBody());
+    auto op = func::FuncOp::create(b, loc, name, b.getFunctionType(inputs, results));
+    s.forget(0);
+    s.remember = true;
+    b.setInsertionPointToEnd(op.addEntryBlock());
+    s.symbolArray = op.getArgument(0);
+    return op;
+  }
+
+  /// i1 part(symbols, sizes, i1): whether any size so far does not fit.
+  std::string emitSizesPart(size_t first, size_t end) {
+    std::string name = "tilewright_sizes_part" + std::to_string(first / storesPerFunction);
+    auto op = function(name, {s.pointer(), s.pointer(), b.getI1Type()}, {b.getI1Type()});
+    s.overflow = op.getArgument(2);
+    for (size_t i = first; i < end; ++i) {
+      Value bytes = i == in.plan.buffers.size() ? mostScratch() : bytesOf(in.plan.buffers[i]);
+      s.store(s.select(s.overflow, s.i64(-1), bytes), s.offset(op.getArgument(1), int64_t(i) * 8));
+    }
+    func::ReturnOp::create(b, loc, ValueRange{std::exchange(s.overflow, Value())});
+    return name;
+  }
+
+  /// A negative size counts as 0 here: the program refuses it, which can name the node, before anything runs.
+  Value notNegative(AffineExpr size) {
+    Value value = s.value(size);
+    return in.symbols.lowerBound(size) >= 0 ? value : arith::MaxSIOp::create(b, loc, value, s.i64(0));
+  }
+
+  Value bytesOf(const PlannedBuffer &buffer) {
+    if (buffer.kind == PlannedBuffer::Growable || buffer.kind == PlannedBuffer::GrowableOutput)
+      return s.i64(0);
+    const Dims dims = buffer.type ? dimsOf(buffer.type) : Dims();
+    if (llvm::all_of(dims, [&](AffineExpr size) { return in.symbols.lowerBound(size) >= 0; }))
+      return s.value(buffer.bytes);
+    // Dimension by dimension: a product of two negative ones would be positive.
+    Value bytes = s.i64(graph::byteWidth(llvm::cast<RankedTensorType>(buffer.type).getElementType()));
+    for (AffineExpr size : dims)
+      bytes = s.mul(bytes, notNegative(size));
+    return bytes;
+  }
+
+  /// The most that any launch needs, without those whose need the program finds out.
+  Value mostScratch() {
+    Value most = s.i64(0);
+    llvm::DenseSet<std::pair<const void *, const void *>> seen;
+    for (kernel::LaunchOp launch : in.plan.launches) {
+      const KernelBinding &kernel = in.kernels.find(launch.getKernel())->second;
+      if (tilewright::constantOf(kernel.scratchBytes) == 0 || hasOwnScratch(launch, kernel, in.symbols))
+        continue;
+      AffineMap map = launch.getSymbols();
+      if (!seen.insert({&kernel, map.getAsOpaquePointer()}).second)
+        continue;
+      most = arith::MaxSIOp::create(b, loc, most, s.value(kernel.scratchBytes, map));
+    }
+    return most;
+  }
+
+  const ProgramInputs &in;
+  ModuleOp module;
+  OpBuilder b;
+  Location loc;
+  Scalars s;
+};
+
+} // namespace
+
+void emitSizes(const ProgramInputs &inputs, ModuleOp module) {
+  SizesEmitter emitter(inputs, module);
+  emitter.emitSizes();
+  emitter.emitOutputDims();
+}
+
+} // namespace tilewright::codegen
