@@ -32,6 +32,7 @@ template <typename Function> static bool lookUp(void *library, const char *name,
 }
 
 std::atomic<decltype(&twc_remove_temporaries)> Compiler::removeTemporaries{nullptr};
+std::atomic<bool> Compiler::loading{false};
 
 Result<const Compiler *> Compiler::open() {
   static Compiler compiler;
@@ -39,7 +40,9 @@ Result<const Compiler *> Compiler::open() {
     return &compiler;
   std::string path = libraryPath();
   decltype(&twc_remove_temporaries) remove = nullptr;
+  loading = true;
   void *library = dlopen(path.c_str(), RTLD_LAZY | RTLD_LOCAL);
+  loading = false;
   if (!library || !lookUp(library, "twc_check", compiler.check) ||
       !lookUp(library, "twc_inspect", compiler.inspect) ||
       !lookUp(library, "twc_remove_temporaries", remove) ||

@@ -23,6 +23,8 @@ public:
 
   /// twc_remove_temporaries once the library is open, else null. For signal handlers.
   static std::atomic<decltype(&twc_remove_temporaries)> removeTemporaries;
+  /// While the library is being loaded. LLVM allocates then, and aborts where it gets nothing.
+  static std::atomic<bool> loading;
 };
 
 /// One call of the compiler: the options it gets, and what came back. Must stay in place while the call runs.

@@ -40,9 +40,9 @@ template <size_t size> [[noreturn]] static void endWith(ExitCode code, const cha
 static void endForMemory() { endWith(ExitCode::Io, "error TW5103: out of memory\n"); }
 
 /// A crash for want of memory is no bug: MLIR follows what malloc did not give, LLVM aborts, a stack cannot
-/// grow. The thread's errno still tells of the first two.
+/// grow. The thread's errno tells of the first two, unless LLVM aborts while it is being loaded.
 static void endUnexpectedly() {
-  if (errno == ENOMEM)
+  if (errno == ENOMEM || Compiler::loading)
     endForMemory();
   constexpr size_t some = 1 << 20;
   void *memory = mmap(nullptr, some, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

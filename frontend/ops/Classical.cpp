@@ -131,8 +131,8 @@ static Value perColumn(NodeImporter &n, Value x, StringRef name, double fallback
   if (values.empty())
     values.push_back(fallback);
   AffineExpr columns = dimsOf(x)[n.rank(x) - 1];
-  if (values.size() != 1 && !n.requireEqual(n.dim(int64_t(values.size())), columns,
-                                             "the numbers of " + name + " and the columns"))
+  if (values.size() != 1 &&
+      !n.requireEqual(n.dim(int64_t(values.size())), columns, "the numbers of " + name + " and the columns"))
     return {};
   Value vector = numberVector(n, values, n.elementType(x));
   return values.size() == 1 ? n.reshape(vector, {}) : withSize(n, vector, 0, columns);

@@ -87,7 +87,7 @@ TEST_F(Hostile, SizesThatNoMachineHas) {
                    .output("y"),
                {{"s", ints({2}, shape)}});
   };
-  expectError(filled({int64_t(1) << 40, int64_t(1) << 40}), 4, {"error TW"});
+  expectError(filled({int64_t(1) << 40, int64_t(1) << 40}), 5, {"error TW4405", "node_y"});
   expectError(filled({int64_t(1) << 44, 1}), 5, {"error TW"});
   expectError(filled({-1, 2}), 4, {"error TW", "node_y"});
   GraphWriter huge("g");
@@ -95,7 +95,8 @@ TEST_F(Hostile, SizesThatNoMachineHas) {
       .node("Neg", {"x"}, {"y"})
       .output("y");
   std::string file = model(huge);
-  expectError(driver("run " + file), 2, {"error TW5004", "'x'"}); // no input can be drawn at random
+  expectError(driver("run " + file), 4, {"error TW2008", "'x'"});
+  expectError(driver("check " + file), 4, {"error TW2008", "'x'"});
 }
 
 TEST_F(Hostile, ExternalDataStaysInItsFolder) {
