@@ -73,7 +73,9 @@ private:
 
   /// One fresh symbol for each pair of sizes that differ.
   AffineExpr joined(AffineExpr a, AffineExpr b) {
-    if (provablyEqual(a, b))
+    // What a broadcast gives is checked where it is made, and holds nowhere else.
+    auto derived = [&](unsigned index) { return g.symbols[index].rule != Symbol::None; };
+    if (provablyEqual(a, b) && llvm::none_of(symbolsIn(a), derived))
       return a;
     for (size_t index = 0; index < symbols.size(); ++index)
       if (thenDims[index] == a && elseDims[index] == b)
@@ -284,7 +286,7 @@ static bool changesRank(Value result, bool branch) {
   return kind == "Squeeze" || kind == "Unsqueeze";
 }
 
-std::optional<Value> GraphImporter::withRank(Value value, const onnx::ValueInfo &output) {
+std::optional<Value> GraphImporter::withRank(Value value, const onnx::ValueInfo &output, bool inBranch) {
   auto found = eithers.find(value);
   if (found == eithers.end())
     return value;
@@ -296,7 +298,7 @@ std::optional<Value> GraphImporter::withRank(Value value, const onnx::ValueInfo 
   // Inside another branch exporters declare nothing, and write `squeeze(x) if size == 1 else x` for what had
   // the squeezed rank when the model was traced: that rank is meant, and a run that takes the other branch
   // fails.
-  const bool guessed = fits[0] == fits[1];
+  const bool guessed = inBranch && fits[0] == fits[1];
   for (int side : {0, 1})
     fits[side] = guessed ? changesRank(either.sides[side], side == 0) : fits[side];
   auto [op, node] = cast<NameLoc>(value.getLoc()).getName().getValue().split(':');

@@ -224,7 +224,7 @@ void GraphImporter::finishMain(func::FuncOp function, const Scope &scope, ArrayR
       }
       continue;
     } else if (found->second && requireTensor(found->second, output.name, nullptr)) {
-      std::optional<Value> value = withRank(found->second, output);
+      std::optional<Value> value = withRank(found->second, output, /*inBranch=*/false);
       if (value &&
           fitsInterface(llvm::cast<RankedTensorType>(value->getType()).getRank(), "output", output.name))
         results.push_back(*value);
@@ -570,7 +570,7 @@ std::optional<SmallVector<Value>> GraphImporter::subgraph(const onnx::Graph &gra
     }
     if (!value || !*value || !requireTensor(*value, output.name, &owner))
       return std::nullopt;
-    value = withRank(*value, output);
+    value = withRank(*value, output, /*inBranch=*/true);
     if (!value)
       return std::nullopt;
     results.push_back(*value);

@@ -92,7 +92,7 @@ private:
   void importOnSides(const onnx::Node &node, Scope &scope, int opset, Either either);
   /// The value as an output that declares its rank; the run fails where it has another. Nothing, with a
   /// diagnostic, where the declaration does not decide.
-  std::optional<mlir::Value> withRank(mlir::Value value, const onnx::ValueInfo &output);
+  std::optional<mlir::Value> withRank(mlir::Value value, const onnx::ValueInfo &output, bool inBranch);
 
   void importMain();
   void importInputs(Scope &scope, mlir::Block &block, llvm::SmallVectorImpl<mlir::Attribute> &names);

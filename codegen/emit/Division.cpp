@@ -78,12 +78,18 @@ std::optional<llvm::APFloat> constantDivisor(Value divisor) {
   return elements.getSplatValue<llvm::APFloat>();
 }
 
+/// A GPU's division of what is unusual is a call, for which registers go to memory: by default it multiplies
+/// rows that are normalised, and no others.
+bool approximates(const ValueEmitter &e) {
+  return e.kernel.target.isGpu && e.kernel.precision == Precision::Default;
+}
+
 class Divider {
 public:
   Divider(ValueEmitter &e, BinaryOp op)
       : e(e), divisor(behindMovement(op.getRhs())), softmax(isSoftmax(op.getLhs(), divisor)),
         bounded(softmax || isStandardized(op.getLhs(), divisor)),
-        hidden(bounded && op->hasAttr(hiddenQuotient)) {}
+        hidden(bounded && (op->hasAttr(hiddenQuotient) || (!softmax && approximates(e)))) {}
 
   /// x / y for a scalar y; null where the divider must do it.
   Value quotient(Value x, Value y) {
@@ -104,6 +110,8 @@ public:
     });
     if (hidden)
       return arith::MulFOp::create(e.b, e.loc, x, e.spread(reciprocal));
+    if (e.kernel.target.isGpu && !softmax)
+      return correctedFinite(x, e.spread(y), e.spread(reciprocal));
     if (!bounded)
       usual = e.both(usual, usualDividends(x));
     Value all = e.spread(y);
@@ -155,6 +163,14 @@ private:
     return arith::XOrIOp::create(e.b, e.loc, any, splatInteger(e, any.getType(), 1));
   }
 
+  /// As `corrected`, and what is infinite stays so; dividends below 2^-100 may be off by their last bit.
+  Value correctedFinite(Value x, Value y, Value reciprocal) {
+    Value product = arith::MulFOp::create(e.b, e.loc, x, reciprocal);
+    Value difference = arith::SubFOp::create(e.b, e.loc, product, product); // NaN where it is infinite
+    Value finite = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::ORD, difference, difference);
+    return arith::SelectOp::create(e.b, e.loc, finite, corrected(x, y, reciprocal), product);
+  }
+
   Value corrected(Value x, Value y, Value reciprocal) {
     Value quotient = arith::MulFOp::create(e.b, e.loc, x, reciprocal);
     Value remainder = vector::FMAOp::create(e.b, e.loc, quotient, y, arith::NegFOp::create(e.b, e.loc, x));
@@ -166,17 +182,33 @@ private:
   Value divisor;
   bool softmax;
   bool bounded; ///< no dividend overflows, nor does a quotient
-  bool hidden;  ///< and the last bit of a quotient, which is then a product, is lost in a sum
+  bool hidden;  ///< and the last bit of a quotient, which is then a product, is lost in a sum or given away
 };
 
 } // namespace
 
+/// A scalar by a constant on a GPU, as lanes of one: means of rows.
+static Value scalarQuotient(ValueEmitter &e, BinaryOp op, Value x, Value y) {
+  if (!approximates(e) || !x.getType().isF32() || !constantDivisor(behindMovement(op.getRhs())))
+    return {};
+  auto one = VectorType::get({1}, x.getType());
+  const Lanes saved = e.lanes;
+  e.lanes = {1, {}};
+  Value quotient = Divider(e, op).quotient(vector::BroadcastOp::create(e.b, e.loc, one, x), y);
+  e.lanes = saved;
+  return quotient ? Value(vector::ExtractOp::create(e.b, e.loc, quotient, 0)) : Value();
+}
+
 Value emitQuotient(ValueEmitter &e, BinaryOp op, Value x, Value y) {
+  if (e.kernel.target.isGpu && !llvm::isa<VectorType>(x.getType()) && !llvm::isa<VectorType>(y.getType()))
+    return scalarQuotient(e, op, x, y);
   auto lanes = llvm::dyn_cast<VectorType>(x.getType());
   if (!lanes || !lanes.getElementType().isF32() || llvm::isa<VectorType>(y.getType()))
     return {};
   // On a GPU a second way, for what is unusual, costs registers; its division is a sequence like this one.
-  if (e.kernel.target.isGpu && !isSoftmax(op.getLhs(), behindMovement(op.getRhs())))
+  const Value divisor = behindMovement(op.getRhs());
+  if (e.kernel.target.isGpu && !isSoftmax(op.getLhs(), divisor) &&
+      !(approximates(e) && (isStandardized(op.getLhs(), divisor) || constantDivisor(divisor))))
     return {};
   return Divider(e, op).quotient(x, y);
 }

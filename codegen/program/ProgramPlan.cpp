@@ -13,6 +13,11 @@ bool definedByProgram(AffineExpr expr, const SymbolTable &symbols) {
   return llvm::any_of(symbolsIn(expr), [&](unsigned index) { return symbols[index].atRunTime; });
 }
 
+/// Whether only the program knows the value's shape, even where it has no elements.
+static bool shapedByProgram(Value value, const SymbolTable &symbols) {
+  return llvm::any_of(dimsOf(value), [&](AffineExpr size) { return definedByProgram(size, symbols); });
+}
+
 Place ProgramPlan::placeOf(Value value) const {
   while (true) {
     if (auto it = places.find(value); it != places.end())
@@ -108,7 +113,7 @@ private:
     AffineExpr bytes = canonical(elementCount(value.getType()) *
                                  byteWidth(llvm::cast<RankedTensorType>(value.getType()).getElementType()));
     PlannedBuffer buffer;
-    buffer.kind = definedByProgram(bytes, symbols) ? PlannedBuffer::Growable : PlannedBuffer::Arena;
+    buffer.kind = shapedByProgram(value, symbols) ? PlannedBuffer::Growable : PlannedBuffer::Arena;
     buffer.birth = buffer.death = phase;
     buffer.bytes = bytes;
     buffer.type = value.getType();
@@ -162,7 +167,7 @@ private:
       waits |= read(operand);
     bool grows = false;
     for (Value result : op.getResults())
-      grows |= definedByProgram(elementCount(result.getType()), symbols);
+      grows |= shapedByProgram(result, symbols);
     if (waits || grows) {
       barrier(op);
       for (Value operand : op.getOperands())
