@@ -210,6 +210,12 @@ GraphImporter::Side GraphImporter::importSide(const onnx::Node &node, const Scop
   for (std::string_view name : node.outputs)
     if (!name.empty())
       side.values.push_back(inner.values.lookup(name));
+  // What is undecided inside cannot be told outside.
+  if (llvm::any_of(side.values, [&](Value value) { return value && eithers.contains(value); }))
+    report({Diagnostic::Unsupported, "TW2007", "several conditions together decide the rank of its results",
+            "let the branches of If give one rank",
+            std::string(node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name),
+            std::string(node.opType), ""});
   side.failed = llvm::is_contained(side.values, Value()) || diagnostics.size() > mark;
   side.problems.assign(diagnostics.begin() + mark, diagnostics.end());
   diagnostics.resize(mark);
