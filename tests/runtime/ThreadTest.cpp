@@ -286,7 +286,9 @@ TEST(Session, WorkersLeaveTheirOwnFaultsToTheHandlers) {
   ASSERT_EQ(tw_session_run(session.get(), &input, 1, &output, 1, nullptr), TW_OK);
   int workers = 0;
   for (const std::string &task : tasks()) {
-    if (before.count(task))
+    std::string name;
+    std::getline(std::ifstream(task + "/comm"), name);
+    if (before.count(task) || name.rfind("tilewright", 0) != 0) // a sanitizer has threads of its own
       continue;
     std::ifstream status(task + "/status");
     for (std::string word; status >> word;)
