@@ -78,8 +78,8 @@ std::optional<llvm::APFloat> constantDivisor(Value divisor) {
   return elements.getSplatValue<llvm::APFloat>();
 }
 
-/// A GPU's division of what is unusual is a call, for which registers go to memory: by default it multiplies
-/// rows that are normalised, and no others.
+/// A GPU's division of what is unusual is a call, for which registers go to memory: by default it does
+/// without for constant divisors (correctedFinite) and for rows that are normalised (a product).
 bool approximates(const ValueEmitter &e) {
   return e.kernel.target.isGpu && e.kernel.precision == Precision::Default;
 }
