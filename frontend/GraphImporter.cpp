@@ -4,6 +4,7 @@
 #include "mlir/IR/Verifier.h"
 #include "tilewright.h"
 #include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -482,6 +483,20 @@ void GraphImporter::noteSuspect(NodeImporter &n) {
     suspects[llvm::cast<NameLoc>(n.loc).getName()] = std::string(n.node.inputs[suspect]);
 }
 
+/// A way around an operator whose values are none that the runtime's interface has; "" for others.
+static StringRef wayAround(StringRef key) {
+  return llvm::StringSwitch<StringRef>(key)
+      .Case("ai.onnx.ml:ZipMap",
+            "convert the model with the option zipmap=False: the scores are then a tensor with a "
+            "column for each class")
+      .Cases({"ai.onnx.ml:CastMap", "ai.onnx.ml:DictVectorizer"},
+             "maps are no tensors: give the model a tensor with a column for each feature")
+      .Cases({"ai.onnx.ml:CategoryMapper", ":StringNormalizer", ":StringConcat", ":StringSplit",
+              ":RegexFullMatch", "com.microsoft:Tokenizer"},
+             "text is no tensor of numbers: do text processing before the model")
+      .Default("");
+}
+
 void GraphImporter::unknownOperator(const onnx::Node &node, int64_t opset) {
   std::string key = (llvm::Twine(node.domain) + ":" + node.opType).str();
   StringRef nearest;
@@ -494,12 +509,14 @@ void GraphImporter::unknownOperator(const onnx::Node &node, int64_t opset) {
     }
   }
   std::string domain = node.domain.empty() ? "ai.onnx" : std::string(node.domain);
+  std::string hint = wayAround(key).str();
+  if (hint.empty() && !nearest.empty())
+    hint = ("did you mean " + nearest.rsplit(':').second + "?").str();
   report({Diagnostic::Unsupported, "TW1201",
           ("the operator " + llvm::Twine(node.opType) + " (domain " + domain + ", opset " +
            llvm::Twine(opset) + ") is not supported")
               .str(),
-          nearest.empty() ? "" : ("did you mean " + nearest.rsplit(':').second + "?").str(),
-          std::string(node.name), std::string(node.opType), ""});
+          hint, std::string(node.name), std::string(node.opType), ""});
 }
 
 void GraphImporter::survey(const onnx::Node &node, const onnx::Function *function) {

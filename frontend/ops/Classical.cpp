@@ -1,5 +1,5 @@
 /// Classical.cpp - the operators of ai.onnx.ml whose values are numbers: encoding and scaling of features,
-/// linear models, support vectors. Trees: Trees.cpp.
+/// linear models. Support vectors: SupportVectors.cpp; trees: Trees.cpp.
 #include "frontend/ops/Classical.h"
 
 using namespace mlir;
@@ -8,6 +8,8 @@ using graph::CompareKind;
 using graph::ReduceKind;
 using graph::UnaryKind;
 
+void importSvmClassifier(NodeImporter &n);          // SupportVectors.cpp
+void importSvmRegressor(NodeImporter &n);           // SupportVectors.cpp
 void importTreeEnsemble(NodeImporter &n);           // Trees.cpp
 void importTreeEnsembleClassifier(NodeImporter &n); // Trees.cpp
 void importTreeEnsembleRegressor(NodeImporter &n);  // Trees.cpp
@@ -291,7 +293,7 @@ static void importLabelEncoder(NodeImporter &n) {
   n.result(0, n.select(n.compare(CompareKind::gt, any, n.like(any, 0)), n.gather(values, at, 0), fallback));
 }
 
-//===- Linear models and support vectors ----------------------------------------------===//
+//===- Linear models ------------------------------------------------------------------===//
 
 /// x [rows, columns] times the coefficients [outputs, columns] of attribute `coefficients`, plus intercepts.
 static Value linear(NodeImporter &n, Value x, int64_t outputs) {
@@ -336,49 +338,6 @@ static void importLinearClassifier(NodeImporter &n) {
               binary ? std::optional(0.0) : std::nullopt, FirstScore::Complement);
 }
 
-static void importSvmRegressor(NodeImporter &n) {
-  Value x = require(n, 1) ? features(n) : Value();
-  if (!x)
-    return;
-  SmallVector<double> factors = numbersAttr(n, "coefficients"), vectors = numbersAttr(n, "support_vectors"),
-                      rho = numbersAttr(n, "rho"), parameters = numbersAttr(n, "kernel_params");
-  int64_t count = n.intAttr("n_supports", 0), rows = count > 0 ? count : 1;
-  ArrayRef<double> table = count > 0 ? vectors : factors;
-  if (rho.empty() || table.empty() || table.size() % size_t(rows) ||
-      (count > 0 && int64_t(factors.size()) != count))
-    return n.fail("TW1205", "support vectors, coefficients and rho do not fit");
-  parameters.resize(3);
-  AffineExpr columns = n.dim(int64_t(table.size()) / rows);
-  if (!n.requireEqual(dimsOf(x)[1], columns, "the columns of X and the support vectors"))
-    return;
-  x = withSize(n, x, 1, columns);
-  Type element = n.elementType(x);
-  Value matrix = n.reshape(numberVector(n, table, element), {n.dim(rows), columns});
-  Value y = n.contract(x, matrix, {}, {}, {1}, {1});
-  std::string kernel = n.stringAttr("kernel_type", "LINEAR");
-  auto number = [&](double value) { return n.like(x, value); };
-  auto scaled = [&] { return n.add(n.mul(y, number(parameters[0])), number(parameters[1])); };
-  if (count > 0 && kernel == "RBF") { // |x - v|^2 term by term: no digits are lost between large squares
-    Value difference = n.sub(n.unsqueeze(x, {1}), matrix);
-    Value square = n.reduce(ReduceKind::sum, n.mul(difference, difference), {2});
-    y = n.unary(UnaryKind::exp, n.mul(square, number(-parameters[0])));
-  } else if (count > 0 && kernel == "POLY") {
-    y = n.binary(graph::BinaryKind::pow, scaled(), number(parameters[2]));
-  } else if (count > 0 && kernel == "SIGMOID") {
-    y = n.unary(UnaryKind::tanh, scaled());
-  } else if (kernel != "LINEAR" && count > 0) {
-    return n.fail("TW1205", "kernel_type is '" + kernel + "'; it must be LINEAR, POLY, RBF or SIGMOID");
-  }
-  if (count > 0)
-    y = n.contract(y, n.reshape(numberVector(n, factors, element), {n.dim(1), n.dim(rows)}), {}, {}, {1},
-                   {1});
-  y = n.add(y, number(rho[0]));
-  if (n.intAttr("one_class", 0))
-    y = n.select(n.compare(CompareKind::gt, y, number(0)), number(1), number(-1));
-  if (Value result = postTransform(n, y, n.stringAttr("post_transform", "NONE")))
-    n.result(0, n.cast(result, n.b.getF32Type()));
-}
-
 llvm::ArrayRef<OpEntry> classicalOps() {
   static const StringRef domain = "ai.onnx.ml";
   static const OpEntry rows[] = {
@@ -391,6 +350,7 @@ llvm::ArrayRef<OpEntry> classicalOps() {
       {"LinearRegressor", importLinearRegressor, domain},
       {"Normalizer", importNormalizer, domain},
       {"OneHotEncoder", importOneHotEncoder, domain},
+      {"SVMClassifier", importSvmClassifier, domain},
       {"SVMRegressor", importSvmRegressor, domain},
       {"Scaler", importScaler, domain},
       {"TreeEnsemble", importTreeEnsemble, domain},

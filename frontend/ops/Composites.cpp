@@ -156,7 +156,7 @@ static LoopValues buildBody(GraphBuilder &g, Block &body, ArrayRef<Value> initia
     body.addArgument(value.getType(), g.loc);
   SmallVector<Value> carried(body.getArguments().drop_front());
   LoopValues values = step(body.getArgument(0), carried);
-  SmallVector<Value> yields{truth(g)};
+  SmallVector<Value> yields{values.goesOn ? values.goesOn : truth(g)};
   for (auto [value, first] : llvm::zip_equal(values.carried, initial))
     yields.push_back(g.reshape(value, dimsOf(first)));
   llvm::append_range(yields, values.stacked);

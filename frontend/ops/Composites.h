@@ -46,12 +46,14 @@ struct Moments {
 };
 Moments moments(GraphBuilder &g, mlir::Value x, llvm::ArrayRef<int64_t> dims);
 
-/// What one step of a loop leaves: the next carried values (types as the initial ones), and a slice for each
-/// stacked output.
+/// What one step of a loop leaves: the next carried values (types as the initial ones), a slice for each
+/// stacked output, and whether another step follows (i1, rank 0; null: until the count is reached).
 struct LoopValues {
   llvm::SmallVector<mlir::Value> carried, stacked;
+  mlir::Value goesOn = {};
 };
-/// graph.loop over index = 0 .. count - 1 (si64, rank 0). Stacked results are [count, slice...].
+/// graph.loop over index = 0 .. count - 1 (si64, rank 0). Stacked results are [count, slice...]; a step that
+/// stacks does not say whether another follows.
 LoopValues
 countedLoop(GraphBuilder &g, mlir::AffineExpr count, llvm::ArrayRef<mlir::Value> initial,
             llvm::function_ref<LoopValues(mlir::Value index, llvm::ArrayRef<mlir::Value> carried)> step);

@@ -2,8 +2,11 @@
 // hand.
 #include "tests/frontend/Operators.h"
 
+#include <cmath>
+
 using namespace tilewright;
 using namespace tilewright::onnxwriter;
+using testing::AllOf;
 using testing::HasSubstr;
 using tests::Numbers;
 
@@ -139,6 +142,55 @@ TEST_F(Classical, LinearModels) {
                         "LinearClassifier", {0, 1, 1, 0}, labels);
   EXPECT_EQ(labels, Numbers({4, 7}));
   EXPECT_EQ(scores, Numbers({1.5, -0.5, -0.5, 1.5}));
+}
+
+TEST_F(Classical, SupportVectorsDecideByVotesOfPairs) {
+  Messages pair = {attributeFloats("support_vectors", {1, 0, 0, 1}),
+                   attributeInts("vectors_per_class", {1, 1}), attributeFloats("coefficients", {1, -1}),
+                   attributeFloats("rho", {0.5f}), attributeInts("classlabels_ints", {7, 9})};
+  Numbers labels, scores = classify(pair, "SVMClassifier", {2, 0, 0, 3}, labels);
+  EXPECT_EQ(labels, Numbers({7, 9}));
+  EXPECT_EQ(scores, Numbers({-2.5, 2.5, 2.5, -2.5}));
+  Messages three = {attributeFloats("support_vectors", {1, 0, 0, 1, -1, -1}),
+                    attributeInts("vectors_per_class", {1, 1, 1}),
+                    attributeFloats("coefficients", {1, -1, -1, 1, 1, -1}),
+                    attributeFloats("rho", {0, 0.25f, -0.5f}), attributeInts("classlabels_ints", {4, 5, 6})};
+  scores = classify(three, "SVMClassifier", {2, 0, 0, 3, -1, -2}, labels);
+  EXPECT_EQ(labels, Numbers({4, 5, 6})); // pairs (4, 5), (4, 6), (5, 6)
+  EXPECT_EQ(scores, Numbers({2, 4.25, 1.5, -3, 3.25, 5.5, 1, -3.75, -5.5}));
+  GraphWriter bad;
+  bad.input("x", ElementType::Float32, {"n", 2});
+  bad.node("SVMClassifier", {"x"}, {"label", "p"},
+           with({attributeFloats("prob_a", {-1}), attributeFloats("prob_b", {0})}, three), ml);
+  EXPECT_THAT(import(bad.output("p")), HasSubstr("TW1205"));
+}
+
+/// Where the pairs agree, the classes' probabilities are those that the pairs came from: r = p_i / (p_i +
+/// p_j).
+TEST_F(Classical, ProbabilitiesOfPairsAreCoupled) {
+  double wanted[] = {0.5, 0.3, 0.2};
+  float odds[] = {std::log(0.5f / 0.3f), std::log(0.5f / 0.2f), std::log(0.3f / 0.2f)};
+  Messages three = {attributeFloats("support_vectors", {1, 0, 0, 1, 1, 1}),
+                    attributeInts("vectors_per_class", {1, 1, 1}),
+                    attributeFloats("coefficients", {0, 0, 0, 0, 0, 0}),
+                    attributeFloats("rho", {odds[0], odds[1], odds[2]}),
+                    attributeFloats("prob_a", {-1, -1, -1}),
+                    attributeFloats("prob_b", {0, 0, 0}),
+                    attributeInts("classlabels_ints", {4, 5, 6})};
+  Numbers labels, scores = classify(three, "SVMClassifier", {2, 0, 5, -3}, labels);
+  EXPECT_EQ(labels, Numbers({4, 4}));
+  ASSERT_EQ(scores.size(), 6u);
+  for (size_t i = 0; i < scores.size(); ++i)
+    EXPECT_NEAR(scores[i], wanted[i % 3], 0.005);
+}
+
+TEST_F(Classical, MapsAndTextAreRefusedWithAWayOut) {
+  GraphWriter graph;
+  graph.input("x", ElementType::Float32, {"n", 2});
+  graph.node("ZipMap", {"x"}, {"y"}, {attributeInts("classlabels_int64s", {0, 1})}, ml);
+  graph.node("StringConcat", {"x", "x"}, {"z"});
+  EXPECT_THAT(import(graph.output("y").output("z")),
+              AllOf(HasSubstr("TW1201"), HasSubstr("zipmap=False"), HasSubstr("before the model")));
 }
 
 //===- Old forms --------------------------------------------------------------------===//
