@@ -58,8 +58,8 @@ def Graph_RequireOp : Graph_Op<"require"> {
   let summary = "two sizes must fit, or the run fails";
   let description = [{`sizes` are have, want and possibly when; `what` says in words what they are. C1: two or three expressions.
     equal: the same. reshape: the same, as counts of elements. repeat: the same, or have is 1. either: the same, or one of them is 1. at_most: have <= want.
-    at_least: have >= want. Nothing is asked where `when` is 0. Importers write one for each relation that cannot be decided when the model is compiled; it is
-    taken out, as a check of its block, before passes run.}];
+    at_least: have >= want. Nothing is asked where `when` is 0. Importers write one for each relation that cannot be decided when the model is compiled; it
+    becomes a check of its block, and the first pass takes it out.}];
   let arguments = (ins Graph_RelationAttr:$kind, AffineMapAttr:$sizes, StrAttr:$what);
   let assemblyFormat = "$kind $sizes $what attr-dict";
 }

@@ -12,6 +12,14 @@ namespace tilewright::passes {
 /// Bytes of a constant that simplify computes; larger ones are computed when the artifact is written.
 constexpr uint64_t defaultFoldLimit = 1024;
 
+/// settleSizes: sizes of inputs that every run requires to be one number are that number.
+///   requires  graph ops in func @main; the checks of graph.require have been collected, and come first in a
+///   run ensures   no graph.require; of inputs and what follows from them, no size is a symbol that had to be
+///   a constant example   require equal (s1, 64); %y = broadcast %x {exact} : ?x? -> ?x64    ->   %y =
+///   reshape %x limits    nothing is settled where that would disprove what any op relies on, also in
+///   branches
+void settleSizes(mlir::ModuleOp module);
+
 /// simplify: fewer and smaller ops that mean the same.
 ///   requires  graph ops in func @main
 ///   ensures   constants of at most `foldLimit` bytes are folded (by the interpreter), no dead or duplicate

@@ -14,7 +14,11 @@ LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target,
   };
 
   const uint64_t foldLimit = options.fold ? defaultFoldLimit : 0;
-  // First: importers write plainly and leave the cleaning to this pass. Everything later sees fewer ops.
+  // First: sizes become constants, which everything later is better at.
+  settleSizes(module);
+  if (failed(checked(success())))
+    return failure();
+  // Importers write plainly and leave the cleaning to this pass. Everything later sees fewer ops.
   if (failed(checked(simplify(module, options.budget, foldLimit))))
     return failure();
   // While weights are still in the order of the model: one place for channels.

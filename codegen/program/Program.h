@@ -28,7 +28,7 @@ constexpr llvm::StringLiteral checksAttribute = "graph.shape_checks";
 
 /// What the ops of @main rely on (ir/Constraints.h, graph.require) and nobody could prove. Checks of a branch
 /// or loop body hold only where it runs: their numbers are noted on the op, which passes keep, and
-/// `emitProgram` reads them there. Takes out each graph.require.
+/// `emitProgram` reads them there.
 std::vector<ShapeCheck> collectShapeChecks(mlir::func::FuncOp main, const SymbolTable &symbols);
 
 struct ProgramInputs {

@@ -94,7 +94,6 @@ private:
 std::vector<ShapeCheck> collectShapeChecks(func::FuncOp main, const SymbolTable &symbols) {
   CheckCollector collector(symbols);
   collector.collect(main.getBody().front());
-  main.walk([](RequireOp op) { op.erase(); });
   return std::move(collector.checks);
 }
 

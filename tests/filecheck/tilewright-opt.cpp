@@ -60,6 +60,10 @@ LogicalResult pipeline(ModuleOp module, bool graphOnly) {
 } // namespace
 
 int main(int count, char **arguments) {
+  add("settle-sizes", "required sizes are constants", [](ModuleOp m) {
+    passes::settleSizes(m);
+    return success();
+  });
   add("simplify", "fewer and smaller ops", [](ModuleOp m) { return passes::simplify(m); });
   add("fold-scales", "factors of output channels into weights",
       [](ModuleOp m) { return passes::foldScales(m); });
