@@ -415,7 +415,7 @@ bool GraphImporter::requireTensors(const onnx::Node &node) {
 void GraphImporter::removeSequences() {
   SmallVector<UnrealizedConversionCastOp> casts;
   module->walk([&](UnrealizedConversionCastOp cast) { casts.push_back(cast); });
-  for (UnrealizedConversionCastOp cast : casts)
+  for (UnrealizedConversionCastOp cast : llvm::reverse(casts))
     cast.erase();
 }
 
@@ -434,7 +434,7 @@ void GraphImporter::importOperator(const onnx::Node &node, Scope &scope, int ops
   NodeImporter importer(*this, node, builder, locationOf(node), symbols, opset);
   Block *block = builder.getBlock();
   Operation *last = block->empty() ? nullptr : &block->back();
-  if (tensorsOnly)
+  if (tensorsOnly || node.opType == "Loop")
     noteSuspect(importer);
   std::optional<uint64_t> squeezed = squeezedOperands(importer);
   if (squeezed) {
@@ -464,14 +464,16 @@ void GraphImporter::importOperator(const onnx::Node &node, Scope &scope, int ops
 void GraphImporter::noteSuspect(NodeImporter &n) {
   auto suspicion = [&](size_t index) -> int {
     Value operand = n.operand(index);
-    if (!operand || isa_and_present<graph::ConstantOp, graph::WeightOp>(operand.getDefiningOp()))
+    if (!operand || !isa<RankedTensorType>(operand.getType()) ||
+        isa_and_present<graph::ConstantOp, graph::WeightOp>(operand.getDefiningOp()))
       return 0;
     StringRef op = n.node.opType;
     if (index == (op == "OneHot" ? 0 : 1) &&
         (op.starts_with("Gather") || op.starts_with("Scatter") || op == "OneHot"))
       return 4;
     auto type = llvm::cast<RankedTensorType>(operand.getType());
-    bool besideData = n.operand(0) && GraphBuilder::elementType(n.operand(0)) != type.getElementType();
+    bool besideData = n.operand(0) && isa<RankedTensorType>(n.operand(0).getType()) &&
+                      GraphBuilder::elementType(n.operand(0)) != type.getElementType();
     return besideData && type.getElementType().isIntOrIndex() ? 3 : type.hasStaticShape() ? 1 : 2;
   };
   int most = 0;
@@ -585,7 +587,8 @@ std::optional<SmallVector<Value>> GraphImporter::subgraph(const onnx::Graph &gra
       report(problem);
       return std::nullopt;
     }
-    if (!value || !*value || !requireTensor(*value, output.name, &owner))
+    if (!value || !*value ||
+        (!takesSequences(owner.domain, owner.opType) && !requireTensor(*value, output.name, &owner)))
       return std::nullopt;
     value = withRank(*value, output, /*inBranch=*/true);
     if (!value)

@@ -1,5 +1,5 @@
 /// Control.cpp - If, Loop and Scan as regions; subgraphs see the values around them.
-#include "frontend/ops/Composites.h"
+#include "frontend/ops/Sequence.h"
 
 using namespace mlir;
 namespace tilewright::frontend {
@@ -12,14 +12,20 @@ static const onnx::Graph *graphAttr(NodeImporter &n, llvm::StringRef name) {
   return nullptr;
 }
 
+/// The only element of a value, as rank 0; null, with a diagnostic, where it has another number of them.
+static Value onlyElement(NodeImporter &n, Value value, const char *what) {
+  AffineExpr count = elementCount(value.getType());
+  if (std::optional<int64_t> known = constantOf(count); known && *known != 1) {
+    n.fail("TW2004", llvm::Twine(what) + " must have one element");
+    return {};
+  }
+  return n.requireEqual(count, n.dim(1), "the elements of " + llvm::Twine(what)) ? n.reshape(value, {})
+                                                                                 : Value();
+}
+
 /// A condition: one bool.
 static Value scalarCondition(NodeImporter &n, Value value) {
-  if (!requireBool(n, value))
-    return {};
-  if (elementCount(value.getType()) == n.dim(1))
-    return n.reshape(value, {});
-  n.fail("TW2004", "the condition must have one element");
-  return {};
+  return requireBool(n, value) ? onlyElement(n, value, "the condition") : Value();
 }
 
 //===- If --------------------------------------------------------------------------------===//
@@ -76,21 +82,36 @@ namespace {
 struct LoopInputs {
   Value tripCount, condition; ///< rank 0
   SmallVector<Value> initial;
-  bool conditional = false; ///< the body's condition counts
+  SmallVector<unsigned> places;                      ///< of `initial` among what is carried
+  SmallVector<std::pair<unsigned, Value>> sequences; ///< what else is carried, with its place
+  bool conditional = false;                          ///< the body's condition counts
+
+  unsigned carriedCount() const { return initial.size() + sequences.size(); }
 };
 } // namespace
 
 static std::optional<LoopInputs> loopInputs(NodeImporter &n) {
   LoopInputs inputs;
+  for (size_t index = 0; index < n.operandCount(); ++index) {
+    Value value = n.operand(index);
+    if (value && !isa<RankedTensorType>(value.getType()) && (index < 2 || !isSequence(value))) {
+      n.unsupported("TW1202", "operand " + llvm::Twine(index) +
+                                  " is a sequence or an empty optional value, and "
+                                  "only a tensor is supported here");
+      return std::nullopt;
+    }
+  }
   inputs.conditional = n.has(1);
   inputs.condition = n.has(1) ? scalarCondition(n, n.operand(1)) : n.scalarInt(n.b.getI1Type(), 1);
   inputs.tripCount = n.scalarInt(si64(n), -1); // no limit
   if (n.has(0)) {
-    if (!isInteger(n.operand(0)) || elementCount(n.operand(0).getType()) != n.dim(1)) {
+    if (!isInteger(n.operand(0))) {
       n.fail("TW2004", "the trip count must be an integer scalar");
       return std::nullopt;
     }
-    Value count = n.reshape(n.cast(n.operand(0), si64(n)), {});
+    Value count = onlyElement(n, n.cast(n.operand(0), si64(n)), "the trip count");
+    if (!count)
+      return std::nullopt;
     inputs.tripCount = n.maximum(count, n.like(count, 0));
   }
   for (size_t index = 2; index < n.operandCount(); ++index) {
@@ -98,7 +119,12 @@ static std::optional<LoopInputs> loopInputs(NodeImporter &n) {
       n.fail("TW1206", "operand " + llvm::Twine(index) + " is missing");
       return std::nullopt;
     }
+    if (isSequence(n.operand(index))) {
+      inputs.sequences.push_back({unsigned(index - 2), n.operand(index)});
+      continue;
+    }
     inputs.initial.push_back(n.operand(index));
+    inputs.places.push_back(index - 2);
   }
   return inputs.condition ? std::optional(inputs) : std::nullopt;
 }
@@ -111,6 +137,7 @@ struct LoopBody {
   unsigned before = 0;        ///< symbols younger than this are made inside
   Value condition;            ///< for the next iteration
   SmallVector<Value> carried, slices;
+  SmallVector<int64_t> appended; ///< to each sequence, by an iteration; what it is is the last slices
 };
 
 /// Sizes that change from one iteration to the next: symbols, and what they are at first and after each.
@@ -119,6 +146,40 @@ struct ChangingSizes {
   Dims initial, next;
 };
 } // namespace
+
+/// Sequences stay sequences, and tensors tensors.
+static bool requireKinds(NodeImporter &n, const LoopInputs &inputs, ArrayRef<Value> values) {
+  for (auto [index, value] : llvm::enumerate(values)) {
+    bool sequence = llvm::any_of(inputs.sequences, [&](const auto &each) { return each.first + 1 == index; });
+    if (sequence == isSequence(value) && (sequence || isa<RankedTensorType>(value.getType())))
+      continue;
+    n.unsupported("TW1202", "output " + llvm::Twine(index) + " of its body is " + (sequence ? "no " : "a ") +
+                                "sequence or an optional value");
+    return false;
+  }
+  return true;
+}
+
+/// What an iteration appends to sequences is a slice for each.
+static bool sliceAppended(NodeImporter &n, const LoopInputs &inputs, ArrayRef<Value> arguments,
+                          ArrayRef<Value> values, LoopBody &loop) {
+  loop.appended.clear();
+  for (auto [place, sequence] : inputs.sequences) {
+    auto elements = appendedTo(n, arguments[2 + place], values[1 + place]);
+    if (!elements || (elements->size() > 1 && !requireSameElements(n, *elements)))
+      return false;
+    loop.appended.push_back(int64_t(elements->size()));
+    if (elements->empty())
+      continue;
+    for (Value &element : *elements)
+      element = n.unsqueeze(element, {0});
+    Value slice = elements->size() == 1 ? elements->front() : joined(n, *elements, 0);
+    if (!slice)
+      return false;
+    loop.slices.push_back(slice);
+  }
+  return true;
+}
 
 /// Fill the loop's body, but for its yield.
 static bool importBody(NodeImporter &n, const onnx::Graph &graph, const LoopInputs &inputs, LoopBody &loop,
@@ -130,18 +191,27 @@ static bool importBody(NodeImporter &n, const onnx::Graph &graph, const LoopInpu
     block.addArgument(type, n.loc);
   n.b.setInsertionPointToEnd(&block);
   Value always = n.scalarInt(n.b.getI1Type(), 1);
-  SmallVector<Value> arguments{block.getArgument(0), always};
-  llvm::append_range(arguments, block.getArguments().drop_front());
+  SmallVector<Value> arguments(2 + inputs.carriedCount());
+  arguments[0] = block.getArgument(0), arguments[1] = always;
+  for (auto [place, argument] : llvm::zip_equal(inputs.places, block.getArguments().drop_front()))
+    arguments[2 + place] = argument;
+  for (auto [place, sequence] : inputs.sequences)
+    arguments[2 + place] = growingSequence(n);
   std::optional<SmallVector<Value>> values = n.subgraph(graph, arguments);
   if (!values)
     return false;
-  if (values->size() != n.resultCount() + 1 || n.resultCount() < loop.types.size()) {
+  if (values->size() != n.resultCount() + 1 || n.resultCount() < inputs.carriedCount()) {
     n.fail("TW1211", "the body's outputs do not match the loop's");
     return false;
   }
   loop.condition = inputs.conditional ? scalarCondition(n, values->front()) : always;
-  loop.carried.assign(values->begin() + 1, values->begin() + 1 + loop.types.size());
-  loop.slices.assign(values->begin() + 1 + loop.types.size(), values->end());
+  if (!requireKinds(n, inputs, ArrayRef(*values)))
+    return false;
+  loop.carried = SmallVector<Value>(
+      llvm::map_range(inputs.places, [&](unsigned place) { return (*values)[1 + place]; }));
+  loop.slices.assign(values->begin() + 1 + inputs.carriedCount(), values->end());
+  if (!sliceAppended(n, inputs, arguments, *values, loop))
+    return false;
   for (auto [index, value] : llvm::enumerate(loop.carried)) {
     auto type = cast<RankedTensorType>(loop.types[index]);
     if (n.elementType(value) != type.getElementType())
@@ -172,7 +242,8 @@ static bool isFresh(const LoopBody &loop, AffineExpr expr) {
 
 /// A symbol for each size that an iteration may change, one for those that change alike. False: there were
 /// none, and `loop` holds for every iteration.
-static bool loosenChanged(NodeImporter &n, const onnx::Graph &graph, LoopBody &loop) {
+static bool loosenChanged(NodeImporter &n, const onnx::Graph &graph, ArrayRef<unsigned> places,
+                          LoopBody &loop) {
   llvm::DenseMap<AffineExpr, AffineExpr> nextOf; // of the symbols
   llvm::DenseMap<std::pair<AffineExpr, AffineExpr>, AffineExpr> made;
   bool changed = false;
@@ -184,7 +255,7 @@ static bool loosenChanged(NodeImporter &n, const onnx::Graph &graph, LoopBody &l
         keeps = provablyEqual(nextOf.try_emplace(size, next[axis]).first->second, next[axis]);
       AffineExpr growth = canonical(next[axis] - size);
       bool differs = n.symbols.lowerBound(growth) > 0 || n.symbols.upperBound(growth) < 0;
-      if (keeps || (!isFresh(loop, size) && !differs && declaresSize(graph, index, axis, size)))
+      if (keeps || (!isFresh(loop, size) && !differs && declaresSize(graph, places[index], axis, size)))
         continue;
       AffineExpr &symbol = made[{size, next[axis]}];
       if (!symbol) {
@@ -200,12 +271,12 @@ static bool loosenChanged(NodeImporter &n, const onnx::Graph &graph, LoopBody &l
 
 /// Nothing but the rank of the carried values, where the body does not declare more. False: that is all that
 /// there was.
-static bool loosenAll(NodeImporter &n, const onnx::Graph &graph, LoopBody &loop) {
+static bool loosenAll(NodeImporter &n, const onnx::Graph &graph, ArrayRef<unsigned> places, LoopBody &loop) {
   bool changed = false;
   for (auto [index, type] : llvm::enumerate(loop.types)) {
     Dims now = dimsOf(type);
     for (auto [axis, size] : llvm::enumerate(now)) {
-      if (isFresh(loop, size) || declaresSize(graph, index, axis, size))
+      if (isFresh(loop, size) || declaresSize(graph, places[index], axis, size))
         continue;
       size = n.symbols.defined("carried");
       loop.fresh.push_back(cast<AffineSymbolExpr>(size).getPosition());
@@ -223,7 +294,7 @@ static bool settleBody(NodeImporter &n, const onnx::Graph &graph, const LoopInpu
   SmallVector<Diagnostic> first;
   for (size_t mark = n.problemCount();; n.forgetBody(draft.getBody())) {
     bool imported = importBody(n, graph, inputs, loop, draft.getBody().emplaceBlock());
-    if (imported && !loosenChanged(n, graph, loop))
+    if (imported && !loosenChanged(n, graph, inputs.places, loop))
       return true;
     if (imported)
       continue;
@@ -231,7 +302,7 @@ static bool settleBody(NodeImporter &n, const onnx::Graph &graph, const LoopInpu
     bool shapes = first.empty() && llvm::all_of(problems, isAboutShapes);
     if (first.empty())
       first = std::move(problems);
-    if (!shapes || !loosenAll(n, graph, loop)) {
+    if (!shapes || !loosenAll(n, graph, inputs.places, loop)) {
       n.giveBack(std::move(first));
       return false;
     }
@@ -255,6 +326,12 @@ static ChangingSizes changingSizes(NodeImporter &n, const LoopInputs &inputs, Lo
       sizes.next.push_back(dimsOf(loop.carried[index])[axis]);
     }
   return sizes;
+}
+
+/// Whether the slice's sizes follow from sizes that change from one iteration to the next.
+static bool changesSize(NodeImporter &n, const LoopBody &loop, Value slice) {
+  return llvm::any_of(symbolsIn(slice.getType()),
+                      [&](unsigned symbol) { return dependsOn(n, symbol, loop.fresh); });
 }
 
 /// The shape of a slice as those outside may say it: a symbol for each size that is made inside.
@@ -303,6 +380,28 @@ static bool neverEnds(NodeImporter &n, const LoopInputs &inputs, const LoopBody 
          isOneOf(body.condition, {1});
 }
 
+/// The loop op's results are carried tensors, stacked outputs, and stacks of what was appended to sequences.
+static void giveResults(NodeImporter &n, const LoopInputs &inputs, const LoopBody &body,
+                        ArrayRef<Value> results) {
+  size_t tensors = inputs.initial.size(), outputs = n.resultCount() - inputs.carriedCount();
+  for (auto [index, place] : llvm::enumerate(inputs.places))
+    n.result(place, results[index]);
+  for (size_t index = 0; index < outputs; ++index)
+    n.result(inputs.carriedCount() + index, results[tensors + index]);
+  ArrayRef<Value> stacks = results.drop_front(tensors + outputs);
+  for (auto [sequence, appended] : llvm::zip_equal(inputs.sequences, body.appended)) {
+    Value value = sequence.second;
+    if (appended) {
+      Dims shape = dimsOf(stacks.front()); // [iterations, appended, element...]
+      shape[1] = canonical(shape[0] * shape[1]);
+      value = extendedSequence(n, value, n.reshape(stacks.front(), ArrayRef(shape).drop_front()));
+      stacks = stacks.drop_front();
+    }
+    if (value)
+      n.result(sequence.first, value);
+  }
+}
+
 static void importLoop(NodeImporter &n) {
   const onnx::Graph *graph = graphAttr(n, "body");
   std::optional<LoopInputs> inputs = graph ? loopInputs(n) : std::nullopt;
@@ -331,8 +430,12 @@ static void importLoop(NodeImporter &n) {
   int64_t iterations = -1;
   SmallVector<Type> types(body.types);
   AffineExpr size = body.slices.empty() ? n.dim(0) : stackedSize(n, *inputs, iterations);
-  size_t firstOfSlices = sizes.symbols.size();
-  for (Value slice : body.slices) {
+  size_t firstOfSlices = sizes.symbols.size(),
+         appended = llvm::count_if(body.appended, [](auto k) { return k > 0; });
+  for (auto [index, slice] : llvm::enumerate(body.slices)) {
+    if (index + appended >= body.slices.size() && changesSize(n, body, slice))
+      return n.unsupported("TW1202", "it appends tensors of different sizes to a sequence",
+                           "pad them to one size");
     Dims shape = sliceShape(n, body, slice, sizes, firstOfSlices);
     shape.insert(shape.begin(), size);
     types.push_back(tensorType(shape, n.elementType(slice)));
@@ -344,10 +447,11 @@ static void importLoop(NodeImporter &n) {
   loop.getBody().takeBody(draft.getBody());
   draft.erase();
   std::optional<Dims> trips = inputs->conditional ? std::nullopt : n.symbolicValue(inputs->tripCount);
-  for (auto [index, value] : llvm::enumerate(loop.getResults())) {
-    bool counted = index >= inputs->initial.size() && trips && n.symbols.lowerBound((*trips)[0]) >= 0;
-    n.result(index, counted ? withSize(n, value, 0, (*trips)[0]) : Value(value));
-  }
+  SmallVector<Value> results(loop.getResults());
+  if (trips && n.symbols.lowerBound((*trips)[0]) >= 0)
+    for (Value &stacked : MutableArrayRef(results).drop_front(inputs->initial.size()))
+      stacked = withSize(n, stacked, 0, (*trips)[0]);
+  giveResults(n, *inputs, body, results);
 }
 
 //===- Scan ----------------------------------------------------------------------------------------===//

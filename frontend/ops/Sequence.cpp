@@ -3,8 +3,9 @@
 ///
 /// A sequence is the result of an unrealized cast from its tensors to a tuple, an empty optional one from
 /// nothing to none. They go by name through graphs and functions like any value; the importer lets them into
-/// these operators only, and removes the casts at the end.
-#include "frontend/ops/Composites.h"
+/// these operators and loops only, and removes the casts at the end. What a loop has appended is one tensor,
+/// the last operand of a cast that is marked: its elements lie along the first dimension.
+#include "frontend/ops/Sequence.h"
 #include "mlir/IR/BuiltinOps.h"
 
 using namespace mlir;
@@ -22,16 +23,89 @@ static Value sequenceOf(NodeImporter &n, ArrayRef<Value> elements) {
       .getResult(0);
 }
 
-/// The tensors of operand `index`; nothing, with a diagnostic, where it is no sequence.
-static std::optional<Elements> elementsOf(NodeImporter &n, size_t index) {
-  if (!require(n, index + 1))
-    return std::nullopt;
-  Value value = n.operand(index);
-  if (isa<TupleType>(value.getType()))
-    return Elements(value.getDefiningOp()->getOperands());
-  n.fail("TW2003", "operand " + llvm::Twine(index) + " must be a sequence");
+//===- Sequences and loops ----------------------------------------------------------------===//
+
+static constexpr llvm::StringLiteral stackMark = "stack", growingMark = "growing";
+
+bool isSequence(Value value) { return isa<TupleType>(value.getType()); }
+
+static bool isMarked(Value sequence, StringRef mark) { return sequence.getDefiningOp()->hasAttr(mark); }
+
+static Value markedSequence(NodeImporter &n, ArrayRef<Value> operands, StringRef mark) {
+  auto cast =
+      UnrealizedConversionCastOp::create(n.b, n.loc, TypeRange(TupleType::get(n.b.getContext())), operands);
+  cast->setAttr(mark, n.b.getUnitAttr());
+  return cast.getResult(0);
+}
+
+Value growingSequence(NodeImporter &n) { return markedSequence(n, {}, growingMark); }
+
+std::optional<Elements> appendedTo(NodeImporter &n, Value growing, Value sequence) {
+  Elements elements;
+  while (sequence != growing && isMarked(sequence, growingMark) &&
+         sequence.getDefiningOp()->getNumOperands() == 2) {
+    elements.push_back(sequence.getDefiningOp()->getOperand(1));
+    sequence = sequence.getDefiningOp()->getOperand(0);
+  }
+  std::reverse(elements.begin(), elements.end());
+  if (sequence == growing)
+    return elements;
+  n.unsupported("TW1202", "its body does more with a carried sequence than append to it",
+                "stack what an iteration makes as an output of the loop");
   return std::nullopt;
 }
+
+Value extendedSequence(NodeImporter &n, Value first, Value stack) {
+  if (isMarked(first, stackMark) || isMarked(first, growingMark)) {
+    n.unsupported("TW1202", "a sequence that two loops append to is not supported");
+    return {};
+  }
+  Elements operands(first.getDefiningOp()->getOperands());
+  operands.push_back(stack);
+  return markedSequence(n, operands, stackMark);
+}
+
+/// The elements of a stack, if their number is known.
+static std::optional<Elements> unstacked(NodeImporter &n, Value stack) {
+  std::optional<int64_t> count = constantOf(dimsOf(stack)[0]);
+  if (!count || !n.holdSequence(*count))
+    return std::nullopt;
+  Elements elements;
+  for (int64_t index = 0; index < *count; ++index)
+    elements.push_back(n.squeeze(n.sliceAxis(stack, 0, n.dim(index), n.dim(1)), {0}));
+  return elements;
+}
+
+/// Operand `index`, which must be a sequence; null, with a diagnostic, where it is none.
+static Value sequenceOperand(NodeImporter &n, size_t index) {
+  if (!require(n, index + 1))
+    return {};
+  if (isSequence(n.operand(index)))
+    return n.operand(index);
+  n.fail("TW2003", "operand " + llvm::Twine(index) + " must be a sequence");
+  return {};
+}
+
+/// The tensors of operand `index`; nothing, with a diagnostic, where it is no sequence, or one of unknown
+/// length.
+static std::optional<Elements> elementsOf(NodeImporter &n, size_t index) {
+  Value value = sequenceOperand(n, index);
+  if (!value)
+    return std::nullopt;
+  Elements elements(value.getDefiningOp()->getOperands());
+  std::optional<Elements> more = Elements();
+  if (isMarked(value, stackMark))
+    more = unstacked(n, elements.pop_back_val());
+  if (more && !isMarked(value, growingMark)) {
+    elements.append(*more);
+    return elements;
+  }
+  n.unsupported("TW1202", "how many elements the sequence has is known only when the program runs",
+                "it can be joined, counted, and appended to where it grows");
+  return std::nullopt;
+}
+
+//===- Operators --------------------------------------------------------------------------===//
 
 static bool requireTensor(NodeImporter &n, size_t index) {
   if (!require(n, index + 1))
@@ -75,6 +149,11 @@ static void importConstruct(NodeImporter &n) {
 static void importEmpty(NodeImporter &n) { n.result(0, sequenceOf(n, {})); }
 
 static void importInsert(NodeImporter &n) {
+  if (require(n, 2) && isSequence(n.operand(0)) && isMarked(n.operand(0), growingMark) && !n.has(2)) {
+    if (requireTensor(n, 1))
+      n.result(0, markedSequence(n, {n.operand(0), n.operand(1)}, growingMark));
+    return;
+  }
   auto elements = elementsOf(n, 0);
   if (!elements || !requireTensor(n, 1))
     return;
@@ -100,6 +179,17 @@ static void importErase(NodeImporter &n) {
 }
 
 static void importAt(NodeImporter &n) {
+  if (Value value = sequenceOperand(n, 0); value && isMarked(value, stackMark)) {
+    Elements parts(value.getDefiningOp()->getOperands());
+    for (Value &element : MutableArrayRef(parts).drop_back())
+      element = n.unsqueeze(element, {0});
+    Value at = require(n, 2) && requireTensor(n, 1) ? indices(n, n.operand(1)) : Value();
+    if (!at || !requireRank(n, at, 0, 0, "the position") || !requireSameElements(n, parts))
+      return;
+    if (Value all = parts.size() == 1 ? parts.front() : joined(n, parts, 0))
+      n.result(0, n.gather(all, at, 0));
+    return;
+  }
   auto elements = elementsOf(n, 0);
   if (!elements || !require(n, 2))
     return;
@@ -108,11 +198,53 @@ static void importAt(NodeImporter &n) {
 }
 
 static void importLength(NodeImporter &n) {
+  if (Value value = sequenceOperand(n, 0); value && isMarked(value, stackMark)) {
+    auto operands = value.getDefiningOp()->getOperands();
+    AffineExpr count = dimsOf(operands.back())[0] + n.dim(int64_t(operands.size()) - 1);
+    return n.result(0, dimValue(n, canonical(count), si64(n)));
+  }
   if (auto elements = elementsOf(n, 0))
     n.result(0, n.scalar(si64(n), double(elements->size())));
 }
 
+/// The elements of a stack [count, element...] behind each other along `axis`, or along a new dimension
+/// there.
+static Value joinedStack(NodeImporter &n, Value stack, int64_t axis, bool newAxis) {
+  SmallVector<int64_t> perm;
+  for (int64_t dim = 1; dim < n.rank(stack); ++dim)
+    perm.push_back(dim);
+  perm.insert(perm.begin() + axis, 0);
+  Value turned = n.transpose(stack, perm);
+  if (newAxis)
+    return turned;
+  Dims shape = dimsOf(turned);
+  shape[axis] = canonical(shape[axis] * shape[axis + 1]);
+  shape.erase(shape.begin() + axis + 1);
+  return n.reshape(turned, shape);
+}
+
+/// ConcatFromSequence of what a loop has appended to.
+static void importStackConcat(NodeImporter &n, Value sequence) {
+  Elements parts(sequence.getDefiningOp()->getOperands());
+  const bool stacked = n.intAttr("new_axis", 0) != 0;
+  const int64_t rank = n.rank(parts.back()) - 1;
+  std::optional<int64_t> axis = n.axis(n.intAttr("axis", 0), rank + stacked);
+  if (!axis || !requireSameElements(n, parts))
+    return;
+  Value stack = joinedStack(n, parts.pop_back_val(), *axis, stacked);
+  for (Value &element : parts) {
+    if (!requireRank(n, element, rank, rank, "an element"))
+      return;
+    if (stacked)
+      element = n.unsqueeze(element, {*axis});
+  }
+  parts.push_back(stack);
+  n.result(0, parts.size() == 1 ? stack : joined(n, parts, *axis));
+}
+
 static void importConcat(NodeImporter &n) {
+  if (Value value = sequenceOperand(n, 0); value && isMarked(value, stackMark))
+    return importStackConcat(n, value);
   auto elements = elementsOf(n, 0);
   if (!elements)
     return;
@@ -220,7 +352,7 @@ llvm::ArrayRef<OpEntry> sequenceOps() {
 }
 
 bool takesSequences(llvm::StringRef domain, llvm::StringRef op) {
-  return domain.empty() && (op == "Identity" ||
+  return domain.empty() && (op == "Identity" || op == "Loop" ||
                             llvm::any_of(sequenceOps(), [&](const OpEntry &row) { return row.name == op; }));
 }
 

@@ -128,6 +128,59 @@ TEST_F(Sequence, WhatCannotBeResolvedIsRefused) {
           "is a sequence");
 }
 
+/// h doubles in each iteration; `more` makes the next sequence, "grown", of "s" and what there is.
+GraphWriter doubling(llvm::function_ref<void(GraphWriter &)> more) {
+  GraphWriter body("body");
+  body.input("i", ElementType::Int64, {}).input("c", ElementType::Bool, {});
+  body.input("h", ElementType::Float32, {2}).input("s", ElementType::Float32, {2});
+  body.node("Identity", {"c"}, {"go"}).node("Add", {"h", "h"}, {"twice"});
+  more(body);
+  body.output("go").output("twice").output("grown");
+  return body;
+}
+
+void appendTwice(GraphWriter &body) {
+  body.node("SequenceInsert", {"s", "twice"}, {"t"}).node("Neg", {"twice"}, {"less"});
+  body.node("SequenceInsert", {"t", "less"}, {"grown"});
+}
+
+GraphWriter growing(llvm::function_ref<void(GraphWriter &)> more) {
+  GraphWriter g("g");
+  g.input("x", ElementType::Float32, {2}).input("trips", ElementType::Int64, {});
+  g.initializer(tensor<int64_t>("last", {}, {-1}));
+  g.node("SequenceEmpty", {}, {"none"}).node("SequenceConstruct", {"x"}, {"one"});
+  g.node("Loop", {"trips", "", "x", "none"}, {"h", "list"}, {attributeGraph("body", doubling(more))});
+  g.node("Loop", {"trips", "", "x", "one"}, {"k", "longer"}, {attributeGraph("body", doubling(more))});
+  return g;
+}
+
+TEST_F(Sequence, GrowsInALoop) {
+  GraphWriter g = growing(appendTwice);
+  g.node("ConcatFromSequence", {"list"}, {"a"}, {attributeInt("axis", 1), attributeInt("new_axis", 1)});
+  g.node("ConcatFromSequence", {"longer"}, {"b"}, {attributeInt("axis", -1)});
+  g.node("SequenceLength", {"longer"}, {"n"}).node("SequenceAt", {"longer", "last"}, {"end"});
+  g.output("a").output("b").output("n").output("end");
+  auto results = run(g, {floats({2}, {1, 3}), ints({}, {2})});
+  ASSERT_EQ(results.size(), 4u);
+  expectNear(results[0], {2, 4}, {2, -2, 4, -4, 6, -6, 12, -12});
+  expectNear(results[1], {10}, {1, 3, 2, 6, -2, -6, 4, 12, -4, -12});
+  EXPECT_EQ(results[2].integer(0), 5);
+  expectNear(results[3], {2}, {-4, -12});
+}
+
+TEST_F(Sequence, LoopsOnlyAppend) {
+  auto refused = [&](llvm::function_ref<void(GraphWriter &)> more, const std::string &what) {
+    EXPECT_THAT(import(growing(more).node("SequenceLength", {"list"}, {"n"}).output("n")), HasSubstr(what));
+  };
+  refused([](GraphWriter &body) { body.node("SequenceErase", {"s"}, {"grown"}); }, "when the program runs");
+  refused([](GraphWriter &body) { body.node("SequenceConstruct", {"twice"}, {"grown"}); },
+          "more with a carried sequence than append");
+  refused([](GraphWriter &body) { body.node("Identity", {"twice"}, {"grown"}); }, "is no sequence");
+  GraphWriter g = growing(appendTwice);
+  g.node("Loop", {"trips", "", "x", "list"}, {"z", "both"}, {attributeGraph("body", doubling(appendTwice))});
+  EXPECT_THAT(import(g.node("SequenceLength", {"both"}, {"n"}).output("n")), HasSubstr("two loops"));
+}
+
 TEST_F(Sequence, BranchesSeeSequencesAroundThem) {
   GraphWriter then("then"), otherwise("otherwise");
   then.node("SequenceAt", {"rows", "one"}, {"a"}).output("a");

@@ -246,9 +246,23 @@ void loop(ShapeCase &c) {
   body.output("again", Bool, {}).output("next", F32, {"d"}).output("out", F32, {"d"});
   c.node("Loop", {"n", "", "s"}, {attributeGraph("body", body)}, {"y", "z"});
 }
+void appending(ShapeCase &c) {
+  GraphWriter body("body");
+  c.numbers("n", {}, {4});
+  c.floats("s", {"D"});
+  c.floats("a", {5, "D"});
+  body.input("i", I64, {}).input("more", Bool, {}).input("state", F32, {"d"}).input("list", F32, {});
+  body.node("Gather", {"a", "i"}, {"row"}).node("Add", {"state", "row"}, {"next"});
+  body.node("Identity", {"more"}, {"again"}).node("SequenceInsert", {"list", "row"}, {"longer"});
+  body.output("again", Bool, {}).output("next", F32, {"d"}).output("longer", F32, {});
+  c.graph.node("SequenceConstruct", {"s"}, {"first"});
+  c.graph.node("Loop", {"n", "", "s", "first"}, {"last", "all"}, {attributeGraph("body", body)});
+  c.node("ConcatFromSequence", {"all"}, {attributeInt("axis", 0)});
+}
 void branch(ShapeCase &c) {
   GraphWriter yes("yes"), no("no");
-  c.input("c", Bool, {}, 0, 1);
+  c.setSize("C", 1);
+  c.input("c", Bool, {"C"}, 0, 1);
   c.floats("a", {"N", "M"});
   c.floats("b", {"N", "M"});
   yes.node("Add", {"a", "b"}, {"p"}).output("p", F32, {"n", "m"});
@@ -312,6 +326,7 @@ constexpr ShapeTemplate templates[] = {
     {"CumSum", cumSum},
     {"Scan", scan},
     {"Loop", loop},
+    {"SequenceInsert", appending},
     {"If", branch},
     {"Unique", unique},
     {"Chain", chain},
