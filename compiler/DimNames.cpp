@@ -54,19 +54,11 @@ public:
 private:
   /// The input dimensions that an expression depends on, directly or through a rule.
   void collect(AffineExpr expr, llvm::SmallVectorImpl<unsigned> &found) {
-    llvm::DenseSet<unsigned> seen;
-    llvm::SmallVector<unsigned> pending = symbolsIn(expr);
-    while (!pending.empty()) {
-      unsigned index = pending.pop_back_val();
-      if (!seen.insert(index).second)
-        continue;
+    symbols.walk(expr, [&](unsigned index) {
       const Symbol &symbol = symbols[index];
       if (symbol.origin == Symbol::Input && nameOf.count(symbol.name))
         found.push_back(index);
-      if (symbol.rule != Symbol::None)
-        for (AffineExpr side : {symbol.a, symbol.b})
-          pending.append(symbolsIn(side));
-    }
+    });
   }
 
   const SymbolTable &symbols;

@@ -101,7 +101,10 @@ Verdict decide(const Relation &relation, const SymbolTable *symbols) {
   AffineExpr when = relation.when ? canonical(relation.when) : AffineExpr();
   if (when && constantOf(when) == 0)
     return Verdict::Proved;
-  Verdict verdict = decideAlways(relation.kind, canonical(relation.have), canonical(relation.want), symbols);
+  AffineExpr have = canonical(relation.have), want = canonical(relation.want);
+  if (symbols)
+    have = symbols->writtenOut(have), want = symbols->writtenOut(want);
+  Verdict verdict = decideAlways(relation.kind, have, want, symbols);
   bool sure = !when || constantOf(when) || (symbols && symbols->lowerBound(when) > 0);
   return verdict == Verdict::Disproved && !sure ? Verdict::Undecided : verdict;
 }
@@ -184,15 +187,14 @@ void of(SliceOp op, Report report) {
 }
 
 void of(ConcatOp op, Report report) {
-  AffineExpr along = number(op, 0);
-  Dims to = dimsOf(op.getResult());
+  Dims to = dimsOf(op.getResult()), along;
   for (Value operand : op.getOperands())
     for (auto [i, size] : llvm::enumerate(dimsOf(operand)))
       if (i == op.getAxis())
-        along = along + size;
+        along.push_back(size);
       else
         equal(report, size, to[i], "the sizes of the parts along dimension " + std::to_string(i));
-  equal(report, along, to[op.getAxis()], "the sum of the parts");
+  equal(report, sum(along, op.getContext()), to[op.getAxis()], "the sum of the parts");
 }
 
 void of(PadOp op, Report report) {

@@ -254,7 +254,7 @@ Value GraphBuilder::concat(ArrayRef<Value> values, int64_t axis) {
   Dims shape = dimsOf(values[0]), along;
   for (Value value : values)
     along.push_back(dimsOf(value)[axis]);
-  shape[axis] = sum(along, b.getContext());
+  shape[axis] = symbols.total(along);
   return ConcatOp::create(b, loc, tensorType(shape, elementType(values[0])), values, axis);
 }
 

@@ -46,11 +46,11 @@ void SymbolTable::append(Symbol symbol) const {
     derivedSymbols.try_emplace({symbol.rule, {symbol.a, symbol.b}}, index);
   symbol.atRunTime = symbol.origin == Symbol::Defined;
   for (AffineExpr side : {symbol.a, symbol.b})
-    if (side) {
-      symbol.weight += weightOf(side);
+    if (side)
       for (unsigned inner : symbolsIn(side))
         symbol.atRunTime |= symbols[inner].atRunTime;
-    }
+  if (symbol.rule != Symbol::None && symbol.atRunTime)
+    symbol.weight += weightOf(symbol.a) + weightOf(symbol.b);
   symbolNames.push_back(symbol.name);
   symbols.push_back(std::move(symbol));
 }
@@ -118,7 +118,7 @@ AffineExpr SymbolTable::derived(Symbol::Rule rule, AffineExpr a, AffineExpr b, i
     return getAffineSymbolExpr(known->second, module.getContext());
   if (weightOf(a) + weightOf(b) > mostWeight)
     return oversized(ctx);
-  static constexpr const char *prefix[] = {"", "min", "max", "broadcast"};
+  static constexpr const char *prefix[] = {"", "min", "max", "broadcast", "sum"};
   std::string name = std::string(prefix[rule]) + "#" + std::to_string(size());
   if (!tilewright::isLongerThan(a, longestName) && !tilewright::isLongerThan(b, longestName))
     if (std::string text =
@@ -195,11 +195,44 @@ AffineExpr SymbolTable::broadcast(AffineExpr a, AffineExpr b) {
                  std::max(upperBound(a), upperBound(b)));
 }
 
-void SymbolTable::setRange(unsigned index, int64_t lo, int64_t hi) {
-  all();
-  symbols[index].lo = lo;
-  symbols[index].hi = hi;
-  changed = true;
+AffineExpr SymbolTable::total(ArrayRef<AffineExpr> terms) {
+  constexpr size_t mostNodes = 64; // 32 symbols
+  AffineExpr whole = sum(terms, ctx);
+  if (!tilewright::isLongerThan(whole, mostNodes) || isOversized(whole))
+    return whole;
+  if (llvm::any_of(symbolsIn(whole), [&](unsigned index) { return all()[index].atRunTime; }))
+    return whole;
+  auto last = llvm::dyn_cast<AffineBinaryOpExpr>(whole);
+  if (!last || last.getKind() != AffineExprKind::Add)
+    return whole;
+  auto [lo, hi] = bounds(whole);
+  return derived(Symbol::Sum, last.getLHS(), last.getRHS(), lo, hi);
+}
+
+AffineExpr SymbolTable::writtenOut(AffineExpr expr) const {
+  for (llvm::DenseMap<AffineExpr, AffineExpr> terms;; terms.clear()) {
+    for (unsigned index : symbolsIn(expr))
+      if (const Symbol &symbol = all()[index]; symbol.rule == Symbol::Sum)
+        terms[getAffineSymbolExpr(index, ctx)] = sum(symbol.a, symbol.b);
+    if (terms.empty())
+      return expr;
+    expr = canonical(expr.replace(terms));
+  }
+}
+
+void SymbolTable::walk(AffineExpr expr, llvm::function_ref<void(unsigned)> visit) const {
+  llvm::SmallDenseSet<unsigned> seen;
+  SmallVector<unsigned> pending = symbolsIn(expr);
+  while (!pending.empty()) {
+    unsigned index = pending.pop_back_val();
+    if (!seen.insert(index).second)
+      continue;
+    visit(index);
+    if (const Symbol &symbol = all()[index]; symbol.rule != Symbol::None) {
+      llvm::append_range(pending, symbolsIn(symbol.a));
+      llvm::append_range(pending, symbolsIn(symbol.b));
+    }
+  }
 }
 
 namespace {

@@ -71,8 +71,8 @@ std::string toText(mlir::AffineExpr expr, llvm::ArrayRef<std::string> names);
 struct Symbol {
   enum Origin { Input, Derived, Defined };
   /// How a derived symbol follows from `a` and `b`. Broadcast: a when b is 1, b when a is 1, else both must
-  /// be equal.
-  enum Rule { None, Min, Max, Broadcast };
+  /// be equal. Sum: a + b, named so that what is calculated from it stays short.
+  enum Rule { None, Min, Max, Broadcast, Sum };
   std::string name;
   int64_t lo = 0, hi = INT64_MAX; ///< inclusive range
   Origin origin = Input;
@@ -80,7 +80,9 @@ struct Symbol {
   mlir::AffineExpr a, b;
   // What `a` and `b` make of it.
   bool atRunTime = false; ///< its value is known only while the program runs
-  unsigned weight = 1;    ///< symbols written out when everything it is derived from is
+  /// Symbols written out when everything it is derived from is; 1 where it is known before the run, and so
+  /// calculated once.
+  unsigned weight = 1;
 };
 
 /// The symbols of a module, kept in its attribute `graph.symbols`: read from it on first use, and written to
@@ -107,7 +109,12 @@ public:
   mlir::AffineExpr minimum(mlir::AffineExpr a, mlir::AffineExpr b);
   mlir::AffineExpr maximum(mlir::AffineExpr a, mlir::AffineExpr b);
   mlir::AffineExpr broadcast(mlir::AffineExpr a, mlir::AffineExpr b);
-  void setRange(unsigned index, int64_t lo, int64_t hi);
+  /// The sum; a derived symbol where it has very many terms, all of them known before the run.
+  mlir::AffineExpr total(llvm::ArrayRef<mlir::AffineExpr> terms);
+  /// The expression with the terms of such symbols in their place.
+  mlir::AffineExpr writtenOut(mlir::AffineExpr expr) const;
+  /// Visit each symbol that the expression depends on, directly or through rules, once.
+  void walk(mlir::AffineExpr expr, llvm::function_ref<void(unsigned)> visit) const;
   /// Interval bounds from the symbols' ranges (saturating).
   int64_t lowerBound(mlir::AffineExpr expr) const;
   int64_t upperBound(mlir::AffineExpr expr) const;

@@ -57,7 +57,8 @@ struct SiteDescription {
 };
 
 /// tw_descriptor. The functions are not here: another object defines the hidden symbols `tilewright_program`,
-/// `tilewright_sizes` and `tilewright_output_dims`, with the signatures that tw_descriptor gives them.
+/// `tilewright_derive`, `tilewright_sizes` and `tilewright_output_dims`, with the signatures that
+/// tw_descriptor gives them.
 struct ArtifactDescription {
   uint32_t flags = 0;
   uint64_t cpuFeatures = 0; ///< TargetInfo::requiredCpuFeatures

@@ -40,7 +40,7 @@ struct Access {
 
 bool isEntryPoint(StringRef name) {
   return StringSwitch<bool>(name)
-      .Cases({"tilewright_program", "tilewright_sizes", "tilewright_output_dims"}, true)
+      .Cases({"tilewright_program", "tilewright_derive", "tilewright_sizes", "tilewright_output_dims"}, true)
       .Default(false);
 }
 

@@ -26,8 +26,8 @@ namespace {
 static_assert(sizeof(tw_io_dim) == 24 && sizeof(tw_io_info) == 32 && sizeof(tw_symbol_info) == 32);
 static_assert(sizeof(tw_buffer_info) == 28 && sizeof(tw_site_info) == 32 && sizeof(tw_launch_info) == 8);
 static_assert(offsetof(tw_descriptor, input_count) == 32 && offsetof(tw_descriptor, inputs) == 56 &&
-              offsetof(tw_descriptor, program) == 112 && offsetof(tw_descriptor, weights_id) == 144 &&
-              sizeof(tw_descriptor) == 160);
+              offsetof(tw_descriptor, program) == 112 && offsetof(tw_descriptor, weights_id) == 152 &&
+              sizeof(tw_descriptor) == 168);
 
 /// Builds the constants in `module`. Strings and tables are internal; equal strings are stored once.
 class DescriptorBuilder {
@@ -152,6 +152,7 @@ void DescriptorBuilder::build(const ArtifactDescription &description) {
                                  tableOf(description.launches, "launches", launch),
                                  string(description.report),
                                  function("tilewright_program"),
+                                 function("tilewright_derive"),
                                  function("tilewright_sizes"),
                                  function("tilewright_output_dims"),
                                  textOrNull(description.weightsFile),

@@ -230,21 +230,6 @@ private:
     return symbols;
   }
 
-  /// Adds the symbols of `among` that the expression depends on, directly or through a rule.
-  void collectSymbols(AffineExpr expr, const llvm::SmallDenseSet<unsigned> &among,
-                      llvm::SmallDenseSet<unsigned> &found, llvm::SmallDenseSet<unsigned> &seen) {
-    for (unsigned index : symbolsIn(expr)) {
-      if (!seen.insert(index).second)
-        continue;
-      if (among.contains(index))
-        found.insert(index);
-      if (const Symbol &symbol = in.symbols[index]; symbol.rule != Symbol::None) {
-        collectSymbols(symbol.a, among, found, seen);
-        collectSymbols(symbol.b, among, found, seen);
-      }
-    }
-  }
-
   /// At the beginning of a block: make its checks, but leave those that need symbols which the block defines
   /// until it has (see `settle`).
   template <typename Numbers> void openChecks(Block &block, const Numbers &numbers) {
@@ -255,11 +240,14 @@ private:
     bool any = false;
     for (auto number : numbers) {
       const ShapeCheck &check = in.checks[number];
-      llvm::SmallDenseSet<unsigned> awaited, seen;
-      collectSymbols(check.have, defined, awaited, seen);
-      collectSymbols(check.want, defined, awaited, seen);
-      if (check.when)
-        collectSymbols(check.when, defined, awaited, seen);
+      llvm::SmallDenseSet<unsigned> awaited;
+      auto await = [&](unsigned index) {
+        if (defined.contains(index))
+          awaited.insert(index);
+      };
+      for (AffineExpr expr : {check.have, check.want, check.when})
+        if (expr)
+          in.symbols.walk(expr, await);
       for (unsigned symbol : awaited)
         waiting[symbol].push_back(unsigned(number));
       if ((missing[unsigned(number)] = awaited.size()) == 0) {
@@ -572,16 +560,17 @@ private:
   bool growsAtHead(LoopOp op, size_t result) {
     if (!isGrowable(in.plan.placeOf(op.getResult(result)).index))
       return false;
-    llvm::SmallDenseSet<unsigned> inner, found, seen;
+    llvm::SmallDenseSet<unsigned> inner;
     for (int64_t symbol : op.symbolsThatChange())
       inner.insert(unsigned(symbol));
     op.getBody().walk([&](Operation *each) {
       for (int64_t symbol : definedBy(*each))
         inner.insert(unsigned(symbol));
     });
+    bool known = true;
     for (AffineExpr dim : dimsOf(sliceOf(op, result)))
-      collectSymbols(dim, inner, found, seen);
-    return found.empty();
+      in.symbols.walk(dim, [&](unsigned index) { known &= !inner.contains(index); });
+    return known;
   }
 
   /// Thread 0: room for so many slices of a stacked output, of which those so far are kept.

@@ -44,7 +44,7 @@ struct ProgramInputs {
   bool checksBounds = false; ///< see TargetInfo
 };
 
-/// Defines tilewright_program, tilewright_sizes and tilewright_output_dims (tilewright/artifact.h) in
+/// Defines tilewright_program and what Sizes.h defines (tilewright/artifact.h) in
 /// `module`, as loop IR with plain control flow, and declares the kernels. Straight-line code is cut into
 /// functions of a bounded number of launches, so that compilation stays linear in the model's size.
 void emitProgram(const ProgramInputs &inputs, mlir::ModuleOp module);

@@ -73,26 +73,33 @@ public:
   }
   void store(mlir::Value value, mlir::Value address) { mlir::LLVM::StoreOp::create(b, loc, value, address); }
 
+  /// What is known before the run is in the array, derived symbols too (see tw_descriptor::derive).
   mlir::Value symbol(unsigned index) {
     const Symbol &s = symbols[index];
-    if (s.origin != Symbol::Derived)
-      return load(b.getI64Type(), offset(symbolArray, int64_t(index) * 8));
+    if (s.origin != Symbol::Derived || !s.atRunTime)
+      return load(b.getI64Type(), symbolAddress(index));
     if (mlir::Value known = derived.lookup(index);
         known && (remember || !overflow)) // its own overflow was noted elsewhere
       return known;
-    mlir::Value x = value(s.a), y = value(s.b), result;
-    if (s.rule == Symbol::Min)
-      result = mlir::arith::MinSIOp::create(b, loc, x, y);
-    else if (s.rule == Symbol::Max)
-      result = mlir::arith::MaxSIOp::create(b, loc, x, y);
-    else
-      result = select(compare(mlir::arith::CmpIPredicate::eq, x, i64(1)), y, x); // broadcast
+    mlir::Value result = derive(s);
     if (remember) {
       derived[index] = result;
       order.push_back(index);
     }
     return result;
   }
+  /// A derived symbol from what it is derived from.
+  mlir::Value derive(const Symbol &s) {
+    mlir::Value x = value(s.a), y = value(s.b);
+    if (s.rule == Symbol::Min)
+      return mlir::arith::MinSIOp::create(b, loc, x, y);
+    if (s.rule == Symbol::Max)
+      return mlir::arith::MaxSIOp::create(b, loc, x, y);
+    if (s.rule == Symbol::Sum)
+      return add(x, y);
+    return select(compare(mlir::arith::CmpIPredicate::eq, x, i64(1)), y, x); // broadcast
+  }
+  mlir::Value symbolAddress(unsigned index) { return offset(symbolArray, int64_t(index) * 8); }
 
   /// An expression over the module's symbols, or over `locals` when given (kernel symbols).
   mlir::Value value(mlir::AffineExpr expr, llvm::ArrayRef<mlir::Value> locals = {}, bool isLocal = false) {

@@ -24,6 +24,24 @@ public:
       : in(in), module(module), b(module.getContext()), loc(UnknownLoc::get(module.getContext())),
         s(b, loc, in.symbols) {}
 
+  /// Derived symbols that are known before the run, in the order in which they depend on each other.
+  void emitDerivedSymbols() {
+    SmallVector<unsigned> derived;
+    for (unsigned index = 0; index < in.symbols.size(); ++index)
+      if (in.symbols[index].origin == Symbol::Derived && !in.symbols[index].atRunTime)
+        derived.push_back(index);
+    SmallVector<std::string> parts;
+    for (llvm::ArrayRef<unsigned> rest = derived; !rest.empty();
+         rest = rest.drop_front(std::min(rest.size(), storesPerFunction))) {
+      parts.push_back("tilewright_derive_part" + std::to_string(parts.size()));
+      auto op = function(parts.back(), {s.pointer()}, {});
+      for (unsigned index : rest.take_front(storesPerFunction))
+        s.store(saturated([&] { return s.derive(in.symbols[index]); }), s.symbolAddress(index));
+      func::ReturnOp::create(b, loc);
+    }
+    emitCalls("tilewright_derive", parts);
+  }
+
   /// Sizes of buffers, and then the scratch's. One that does not fit is enough to refuse the run: it makes
   /// all that follow -1 as well.
   void emitSizes() {
@@ -53,13 +71,25 @@ public:
         s.store(notNegative(dims[i]), s.offset(op.getArgument(1), 8 * int64_t(i)));
       func::ReturnOp::create(b, loc);
     }
-    auto op = function("tilewright_output_dims", {s.pointer(), s.pointer()}, {});
+    emitCalls("tilewright_output_dims", parts);
+  }
+
+private:
+  /// A function of as many pointers that calls the parts with them.
+  void emitCalls(llvm::StringRef name, ArrayRef<std::string> parts) {
+    auto op = function(name, SmallVector<Type>(name == "tilewright_derive" ? 1 : 2, s.pointer()), {});
     for (const std::string &part : parts)
       func::CallOp::create(b, loc, part, TypeRange{}, op.getArguments());
     func::ReturnOp::create(b, loc);
   }
 
-private:
+  /// What leaves 64 bits is as large as can be: too large wherever it is a size.
+  Value saturated(llvm::function_ref<Value()> calculate) {
+    s.overflow = arith::ConstantOp::create(b, loc, b.getBoolAttr(false));
+    Value result = calculate();
+    return s.select(std::exchange(s.overflow, Value()), s.i64(INT64_MAX), result);
+  }
+
   func::FuncOp function(llvm::StringRef name, ArrayRef<Type> inputs, ArrayRef<Type> results) {
     b.setInsertionPointToEnd(module.getBody());
     auto op = func::FuncOp::create(b, loc, name, b.getFunctionType(inputs, results));
@@ -129,6 +159,7 @@ private:
 
 void emitSizes(const ProgramInputs &inputs, ModuleOp module) {
   SizesEmitter emitter(inputs, module);
+  emitter.emitDerivedSymbols();
   emitter.emitSizes();
   emitter.emitOutputDims();
 }

@@ -37,22 +37,13 @@ std::string shapeText(NodeImporter &n, Value value) {
   return text + "]";
 }
 
-static void collectInputs(const SymbolTable &symbols, AffineExpr expr, std::set<std::string> &names) {
-  for (unsigned index : symbolsIn(expr)) {
-    const Symbol &symbol = symbols[index];
-    if (symbol.rule != Symbol::None) {
-      collectInputs(symbols, symbol.a, names);
-      collectInputs(symbols, symbol.b, names);
-    } else if (symbol.origin == Symbol::Input) {
-      names.insert(symbol.name);
-    }
-  }
-}
-
 std::string fixDimensions(NodeImporter &n, ArrayRef<AffineExpr> exprs) {
   std::set<std::string> names;
   for (AffineExpr expr : exprs)
-    collectInputs(n.symbols, expr, names);
+    n.symbols.walk(expr, [&](unsigned index) {
+      if (n.symbols[index].origin == Symbol::Input)
+        names.insert(n.symbols[index].name);
+    });
   if (names.empty())
     return "fix the dimensions of the inputs";
   std::string text = "give each of these dimensions one value:";

@@ -58,24 +58,18 @@ static void importIf(NodeImporter &n) {
 /// Whether the expression depends on symbols that the program defines and that are younger than `before`:
 /// they are made inside.
 static bool madeInside(NodeImporter &n, AffineExpr expr, unsigned before) {
-  for (unsigned index : symbolsIn(expr)) {
-    const Symbol &symbol = n.symbols[index];
-    if (index >= before && symbol.origin == Symbol::Defined)
-      return true;
-    if (symbol.rule != Symbol::None && (madeInside(n, symbol.a, before) || madeInside(n, symbol.b, before)))
-      return true;
-  }
-  return false;
+  bool inside = false;
+  n.symbols.walk(
+      expr, [&](unsigned index) { inside |= index >= before && n.symbols[index].origin == Symbol::Defined; });
+  return inside;
 }
 
 /// Whether the symbol is one of `symbols`, or follows from one.
 static bool dependsOn(NodeImporter &n, unsigned index, ArrayRef<int64_t> symbols) {
-  if (llvm::is_contained(symbols, int64_t(index)))
-    return true;
-  const Symbol &symbol = n.symbols[index];
-  auto inner = [&](unsigned each) { return dependsOn(n, each, symbols); };
-  return symbol.rule != Symbol::None &&
-         (llvm::any_of(symbolsIn(symbol.a), inner) || llvm::any_of(symbolsIn(symbol.b), inner));
+  bool depends = false;
+  n.symbols.walk(getAffineSymbolExpr(index, n.b.getContext()),
+                 [&](unsigned each) { depends |= llvm::is_contained(symbols, int64_t(each)); });
+  return depends;
 }
 
 namespace {

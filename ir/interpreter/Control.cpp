@@ -103,6 +103,8 @@ static void derive(const SymbolTable &table, llvm::MutableArrayRef<int64_t> symb
       symbols[index] = std::min(*a, *b);
     else if (symbol.rule == Symbol::Max)
       symbols[index] = std::max(*a, *b);
+    else if (symbol.rule == Symbol::Sum)
+      symbols[index] = llvm::AddOverflow(*a, *b, symbols[index]) ? INT64_MAX : symbols[index];
     else
       symbols[index] = *a == *b || *b == 1 ? *a : *a == 1 ? *b : mismatchedSymbol;
   }

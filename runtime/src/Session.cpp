@@ -98,11 +98,18 @@ void tw_session::runThread(void *argument, int32_t thread) {
   session->descriptor.program(&session->frame, thread, session->team.size());
 }
 
+tw_status tw_session::findPlan(const tw_tensor *inputs, uint32_t inputCount, bool withData, const Plan **plan,
+                               tw_error *error) {
+  if (tw_status status = bindInputs(model, inputs, inputCount, withData, binding, error))
+    return status;
+  if (descriptor.derive)
+    descriptor.derive(binding.symbols.data());
+  return plans.find(binding.symbols.data(), plan, error);
+}
+
 tw_status tw_session::reserve(const tw_tensor *inputs, uint32_t inputCount, tw_error *error) {
   const Plan *plan;
-  if (tw_status status = bindInputs(model, inputs, inputCount, false, binding, error))
-    return status;
-  if (tw_status status = plans.find(binding.symbols.data(), &plan, error))
+  if (tw_status status = findPlan(inputs, inputCount, false, &plan, error))
     return status;
   return claimMemory(*plan, true, error);
 }
@@ -110,9 +117,7 @@ tw_status tw_session::reserve(const tw_tensor *inputs, uint32_t inputCount, tw_e
 tw_status tw_session::run(const tw_tensor *inputs, uint32_t inputCount, tw_tensor *outputs,
                           uint32_t outputCount, tw_error *error) {
   const Plan *plan;
-  if (tw_status status = bindInputs(model, inputs, inputCount, true, binding, error))
-    return status;
-  if (tw_status status = plans.find(binding.symbols.data(), &plan, error))
+  if (tw_status status = findPlan(inputs, inputCount, true, &plan, error))
     return status;
   if (tw_status status = checkOutputs(*plan, outputs, outputCount, error))
     return status;

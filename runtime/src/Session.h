@@ -88,6 +88,9 @@ struct tw_session {
   uint64_t planCount() const { return plans.misses(); }
 
 private:
+  /// Bind the inputs and all symbols that follow; withData is false when only shapes are of interest.
+  tw_status findPlan(const tw_tensor *inputs, uint32_t inputCount, bool withData,
+                     const tilewright::runtime::Plan **plan, tw_error *error);
   tw_status checkOutputs(const tilewright::runtime::Plan &plan, const tw_tensor *outputs, uint32_t count,
                          tw_error *error) const;
   tw_status checkOutputShape(uint32_t output, const int64_t *dims, const tw_tensor &tensor,

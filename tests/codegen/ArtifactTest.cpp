@@ -27,6 +27,14 @@ const std::string &programObject() {
       llvm.store %sum, %frame : i32, !llvm.ptr
       return
     }
+    func.func @tilewright_derive(%symbols: !llvm.ptr) {
+      %batch = llvm.load %symbols : !llvm.ptr -> i64
+      %c2 = arith.constant 2 : i64
+      %twice = arith.muli %batch, %c2 : i64
+      %second = llvm.getelementptr %symbols[1] : (!llvm.ptr) -> !llvm.ptr, i64
+      llvm.store %twice, %second : i64, !llvm.ptr
+      return
+    }
     func.func @tilewright_sizes(%symbols: !llvm.ptr, %bytes: !llvm.ptr) {
       %batch = llvm.load %symbols : !llvm.ptr -> i64
       %c12 = arith.constant 12 : i64
@@ -136,9 +144,11 @@ TEST(Artifact, DescriptorReadsBackFieldByField) {
   EXPECT_STREQ(d.launches[1].kernel, "softmax_1");
   EXPECT_STREQ(d.launches[2].kernel, "matmul_0");
 
-  int64_t symbol = 8, bytes = 0, dim = 0;
-  d.sizes(&symbol, &bytes);
-  d.output_dims(&symbol, &dim);
+  int64_t symbols[] = {8, 0}, bytes = 0, dim = 0;
+  d.derive(symbols);
+  EXPECT_EQ(symbols[1], 16);
+  d.sizes(symbols, &bytes);
+  d.output_dims(symbols, &dim);
   EXPECT_EQ(bytes, 96);
   EXPECT_EQ(dim, 9);
   int32_t mark = 0;

@@ -57,6 +57,7 @@ ErrorText errorOf(llvm::Error error) {
 std::string problemOf(llvm::Error error) { return error ? llvm::toString(std::move(error)) : ""; }
 
 const char *const emptyFunctions = R"(
+  func.func @tilewright_derive(%symbols: !llvm.ptr) { return }
   func.func @tilewright_sizes(%symbols: !llvm.ptr, %bytes: !llvm.ptr) { return }
   func.func @tilewright_output_dims(%symbols: !llvm.ptr, %dims: !llvm.ptr) { return }
 )";

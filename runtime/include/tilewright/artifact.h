@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-#define TW_ABI_VERSION 3
+#define TW_ABI_VERSION 4
 #define TW_DESCRIPTOR_SYMBOL "tilewright_model"
 #define TW_DESCRIPTOR_MAGIC 0x31305754u        /* "TW01" */
 #define TW_TRAILER_MAGIC 0x324c414553575400ull /* "\0TWSEAL2" */
@@ -206,6 +206,9 @@ typedef struct tw_descriptor {
   /// The whole model, walked by every thread of the team. All threads must pass the same barriers in the same
   /// order.
   void (*program)(tw_frame *frame, int32_t thread, int32_t threads);
+  /// Fills in the symbols that follow from those of the inputs: min, max, sums ... of them. Called once for
+  /// each run, when those are bound, before everything that follows. Null: there are none.
+  void (*derive)(int64_t *symbols);
   /// bytes[0..buffer_count): size of each buffer (0 for growable ones and aliases); bytes[buffer_count]:
   /// scratch per thread. A size that overflows must come out negative: the run is then refused with TW4301.
   /// Symbols defined by the program are at their maximum here. Called when dimensions are met for the first
