@@ -102,9 +102,12 @@ Verdict decide(const Relation &relation, const SymbolTable *symbols) {
   if (when && constantOf(when) == 0)
     return Verdict::Proved;
   AffineExpr have = canonical(relation.have), want = canonical(relation.want);
-  if (symbols)
-    have = symbols->writtenOut(have), want = symbols->writtenOut(want);
   Verdict verdict = decideAlways(relation.kind, have, want, symbols);
+  if (verdict == Verdict::Undecided && symbols) {
+    AffineExpr longHave = symbols->writtenOut(have), longWant = symbols->writtenOut(want);
+    if (longHave != have || longWant != want)
+      verdict = decideAlways(relation.kind, longHave, longWant, symbols);
+  }
   bool sure = !when || constantOf(when) || (symbols && symbols->lowerBound(when) > 0);
   return verdict == Verdict::Disproved && !sure ? Verdict::Undecided : verdict;
 }

@@ -210,14 +210,11 @@ AffineExpr SymbolTable::total(ArrayRef<AffineExpr> terms) {
 }
 
 AffineExpr SymbolTable::writtenOut(AffineExpr expr) const {
-  for (llvm::DenseMap<AffineExpr, AffineExpr> terms;; terms.clear()) {
-    for (unsigned index : symbolsIn(expr))
-      if (const Symbol &symbol = all()[index]; symbol.rule == Symbol::Sum)
-        terms[getAffineSymbolExpr(index, ctx)] = sum(symbol.a, symbol.b);
-    if (terms.empty())
-      return expr;
-    expr = canonical(expr.replace(terms));
-  }
+  llvm::DenseMap<AffineExpr, AffineExpr> terms;
+  for (unsigned index : symbolsIn(expr))
+    if (const Symbol &symbol = all()[index]; symbol.rule == Symbol::Sum)
+      terms[getAffineSymbolExpr(index, ctx)] = sum(symbol.a, symbol.b);
+  return terms.empty() ? expr : canonical(expr.replace(terms));
 }
 
 void SymbolTable::walk(AffineExpr expr, llvm::function_ref<void(unsigned)> visit) const {

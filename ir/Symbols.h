@@ -111,7 +111,7 @@ public:
   mlir::AffineExpr broadcast(mlir::AffineExpr a, mlir::AffineExpr b);
   /// The sum; a derived symbol where it has very many terms, all of them known before the run.
   mlir::AffineExpr total(llvm::ArrayRef<mlir::AffineExpr> terms);
-  /// The expression with the terms of such symbols in their place.
+  /// The expression with the terms of such symbols in their place; those of which terms consist stay.
   mlir::AffineExpr writtenOut(mlir::AffineExpr expr) const;
   /// Visit each symbol that the expression depends on, directly or through rules, once.
   void walk(mlir::AffineExpr expr, llvm::function_ref<void(unsigned)> visit) const;

@@ -120,7 +120,8 @@ private:
   }
 
   Value bytesOf(const PlannedBuffer &buffer) {
-    if (buffer.kind == PlannedBuffer::Growable || buffer.kind == PlannedBuffer::GrowableOutput)
+    if (buffer.kind == PlannedBuffer::Input || buffer.kind == PlannedBuffer::Growable ||
+        buffer.kind == PlannedBuffer::GrowableOutput)
       return s.i64(0);
     const Dims dims = buffer.type ? dimsOf(buffer.type) : Dims();
     if (llvm::all_of(dims, [&](AffineExpr size) { return in.symbols.lowerBound(size) >= 0; }))

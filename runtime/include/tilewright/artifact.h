@@ -209,10 +209,10 @@ typedef struct tw_descriptor {
   /// Fills in the symbols that follow from those of the inputs: min, max, sums ... of them. Called once for
   /// each run, when those are bound, before everything that follows. Null: there are none.
   void (*derive)(int64_t *symbols);
-  /// bytes[0..buffer_count): size of each buffer (0 for growable ones and aliases); bytes[buffer_count]:
-  /// scratch per thread. A size that overflows must come out negative: the run is then refused with TW4301.
-  /// Symbols defined by the program are at their maximum here. Called when dimensions are met for the first
-  /// time; must not depend on anything but `symbols`.
+  /// bytes[0..buffer_count): size of each buffer (0 for inputs, growable ones and aliases);
+  /// bytes[buffer_count]: scratch per thread. A size that overflows must come out negative: the run is then
+  /// refused with TW4301. Symbols defined by the program are at their maximum here. Called when dimensions
+  /// are met for the first time; must not depend on anything but `symbols`.
   void (*sizes)(const int64_t *symbols, int64_t *bytes);
   /// All dimensions of all outputs, one after the other. Called before the run for outputs of kind OUTPUT,
   /// after it for all. For an OUTPUT buffer, sizes() must not exceed the bytes of these dimensions: the
