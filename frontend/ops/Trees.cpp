@@ -42,6 +42,7 @@ struct Walk {
   const Forest &forest;
   Value x;
 
+  /// In 32 bits, which hold every node (`scores`) and column: more of a forest fits into the cache.
   Value table(ArrayRef<int64_t> values) const;
   Value step(Value at) const;
   Value decide(Value have, Value want, Value at) const;
@@ -75,8 +76,9 @@ static std::optional<int64_t> depthOf(const Forest &forest) {
 }
 
 Value Walk::table(ArrayRef<int64_t> values) const {
-  auto type = RankedTensorType::get({int64_t(values.size())}, si64(n));
-  return n.constant(DenseElementsAttr::get(type, values));
+  SmallVector<int32_t> narrow(values.begin(), values.end());
+  auto type = RankedTensorType::get({int64_t(values.size())}, signedType(n, 32));
+  return n.constant(DenseElementsAttr::get(type, ArrayRef<int32_t>(narrow)));
 }
 
 static CompareKind kindOf(Mode mode) {
@@ -109,14 +111,14 @@ Value Walk::decide(Value have, Value want, Value at) const {
   if (modes.size() > 1) {
     Value kind = n.gather(table(kinds), at, 0);
     for (Mode mode : llvm::drop_begin(modes))
-      taken = n.select(n.compare(CompareKind::eq, kind, n.scalarInt(si64(n), int64_t(mode))),
+      taken = n.select(n.compare(CompareKind::eq, kind, n.scalarInt(signedType(n, 32), int64_t(mode))),
                        n.compare(kindOf(mode), have, want), taken);
   }
   if (llvm::is_contained(forest.nanIsTrue, true)) {
     std::vector<int64_t> tracks(forest.nanIsTrue.begin(), forest.nanIsTrue.end());
     Value track = n.gather(table(tracks), at, 0);
-    Value missing = n.select(n.unary(UnaryKind::isnan, have), track, n.scalarInt(si64(n), 0));
-    taken = n.select(n.compare(CompareKind::gt, missing, n.scalarInt(si64(n), 0)),
+    Value missing = n.select(n.unary(UnaryKind::isnan, have), track, n.scalarInt(signedType(n, 32), 0));
+    taken = n.select(n.compare(CompareKind::gt, missing, n.scalarInt(signedType(n, 32), 0)),
                      n.scalarInt(n.b.getI1Type(), 1), taken);
   }
   return taken;
@@ -139,7 +141,7 @@ static Value leaves(NodeImporter &n, const Forest &forest, Value x) {
   int64_t most = forest.features.empty() ? 0 : *llvm::max_element(forest.features);
   std::optional<int64_t> columns = constantOf(dimsOf(x)[1]);
   if (llvm::any_of(forest.features, [](int64_t feature) { return feature < 0; }) ||
-      (columns && most >= *columns)) {
+      most >= columns.value_or(int64_t(1) << 31)) {
     n.fail("TW2005",
            "a node asks for column " + llvm::Twine(most) + " of an input of shape " + shapeText(n, x));
     return {};
