@@ -1,13 +1,15 @@
 //===- Link.cpp - objects to a shared object, in process ------------------===//
 //
-// lld works on paths, and its state is global: one link at a time. Objects go in as memory files and the
-// result comes out through a pipe, both reached through /proc/self/fd: no temporary file exists, no full disk
-// can strike inside the linker, and no output is mapped (where a full file system would raise SIGBUS).
+// lld works on paths, and its state is global: one link at a time. Objects go in as one archive in memory
+// (of thousands of kernels, each in a file, a process may not have so many open), and the result comes out
+// through a pipe, both reached through /proc/self/fd: no temporary file exists, no full disk can strike
+// inside the linker, and no output is mapped (where a full file system would raise SIGBUS).
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/Link.h"
 
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/Object/ArchiveWriter.h"
 #include "llvm/Object/ELF.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -148,6 +150,10 @@ llvm::Error wordLinkerErrors(StringRef text) {
     return makeError(code, Fault::Internal,
                      what + name.str() + "'" + (code == 9210 ? ", which nothing defines" : ""), report);
   }
+  for (int lack : {EMFILE, ENFILE, ENOMEM})
+    if (text.contains(strerror(lack)))
+      return makeError(5010, Fault::Io, std::string("linking lacks something: ") + strerror(lack),
+                       "Linking needs some free memory and file descriptors");
   return makeError(9212, Fault::Internal, "the linker failed: " + text.split('\n').first.str(), report);
 }
 
@@ -170,16 +176,29 @@ llvm::Error checkObject(StringRef object) {
   return llvm::Error::success();
 }
 
-llvm::Error runLinker(llvm::ArrayRef<std::string> inputs, const std::string &output) {
+llvm::Expected<MemoryFile> archiveOf(llvm::ArrayRef<StringRef> objects) {
+  std::vector<llvm::NewArchiveMember> members;
+  for (StringRef object : objects)
+    members.emplace_back(llvm::MemoryBufferRef(object, "kernel"));
+  auto bytes =
+      llvm::writeArchiveToBuffer(members, llvm::SymtabWritingMode::NoSymtab, llvm::object::Archive::K_GNU,
+                                 /*Deterministic=*/true, /*Thin=*/false);
+  if (!bytes)
+    return makeError(9212, Fault::Internal,
+                     "the objects cannot be put together: " + llvm::toString(bytes.takeError()),
+                     "This is a bug in Tilewright; please report it");
+  return MemoryFile::create((*bytes)->getBuffer());
+}
+
+llvm::Error runLinker(const std::string &archive, const std::string &output) {
   llvm::SmallVector<const char *> arguments = {
       "ld.lld", "-shared", "-m", "elf_x86_64", "-o", output.c_str(), "--no-mmap-output-file", "--threads=1",
       // Nothing imported, and one symbol exported: everything else is hidden in the objects.
-      "-z", "defs", "-Bsymbolic", "--exclude-libs=ALL", "--hash-style=gnu",
+      "-z", "defs", "-Bsymbolic", "--hash-style=gnu",
       // Only what the descriptor reaches, once.
       "--gc-sections", "--icf=none", "--strip-all", "-O1", "--build-id=sha1", "-z", "relro", "-z", "now",
-      "-z", "noexecstack", "-z", "separate-code", "-z", "max-page-size=4096", "--fatal-warnings"};
-  for (const std::string &input : inputs)
-    arguments.push_back(input.c_str());
+      "-z", "noexecstack", "-z", "separate-code", "-z", "max-page-size=4096", "--fatal-warnings",
+      "--whole-archive", archive.c_str()};
   static std::mutex mutex;
   static bool usable = true;
   std::lock_guard<std::mutex> lock(mutex);
@@ -199,23 +218,18 @@ StringRef builtinsObject() {
 }
 
 llvm::Expected<std::string> linkSharedObject(llvm::ArrayRef<StringRef> objects) {
-  std::vector<MemoryFile> files;
-  std::vector<std::string> paths;
   llvm::SmallVector<StringRef> all(objects);
   all.push_back(builtinsObject());
-  for (StringRef object : all) {
+  for (StringRef object : all)
     if (auto error = checkObject(object))
       return error;
-    auto file = MemoryFile::create(object);
-    if (!file)
-      return file.takeError();
-    paths.push_back(file->path());
-    files.push_back(std::move(*file));
-  }
+  auto archive = archiveOf(all);
+  if (!archive)
+    return archive.takeError();
   auto output = OutputPipe::create();
   if (!output)
     return output.takeError();
-  if (auto error = runLinker(paths, (*output)->path()))
+  if (auto error = runLinker(archive->path(), (*output)->path()))
     return error;
   return (*output)->finish();
 }

@@ -3,7 +3,9 @@
 #include "Support.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <thread>
+#include <unistd.h>
 
 using namespace tilewright::codegen;
 using namespace tilewright::codegen::testing;
@@ -80,6 +82,29 @@ TEST(Link, ObjectsCallEachOther) {
   int64_t value = 21;
   artifact.descriptor()->program(reinterpret_cast<tw_frame *>(&value), 0, 1);
   EXPECT_EQ(value, 42);
+}
+
+TEST(Link, ManyObjectsTakeFewDescriptors) {
+  std::vector<std::string> objects = {object(std::string(emptyProgram) + emptyFunctions), descriptor()};
+  for (int i = 0; i < 60; ++i)
+    objects.push_back(object("func.func @kernel" + std::to_string(i) + "(%p: !llvm.ptr) { return }"));
+  const std::vector<llvm::StringRef> all(objects.begin(), objects.end());
+  rlimit usual{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &usual), 0);
+  const int next = dup(0); // the lowest number that is free
+  close(next);
+  auto linked = [&](int more) {
+    rlimit few = usual;
+    few.rlim_cur = rlim_t(next + more);
+    setrlimit(RLIMIT_NOFILE, &few);
+    auto result = linkSharedObject(all);
+    setrlimit(RLIMIT_NOFILE, &usual);
+    return result;
+  };
+  EXPECT_FALSE(llvm::cantFail(linked(20)).empty());
+  for (int more = 0; more < 6; ++more)
+    if (auto result = linked(more); !result)
+      EXPECT_EQ(errorOf(result.takeError()).code, 5010) << more;
 }
 
 TEST(Link, ThreadsTakeTurnsAndResultsAreEqual) {
