@@ -1,7 +1,7 @@
 /// tilewright_compiler.h - the C interface of libtilewright-compiler: ONNX in, artifact out.
 ///
 /// The driver opens the library with dlopen only when it compiles. Calls are thread-safe and independent of
-/// each other.
+/// each other. What is no model path and what options cannot hold is refused (TW_INVALID, TW4501).
 #ifndef TILEWRIGHT_COMPILER_H
 #define TILEWRIGHT_COMPILER_H
 
