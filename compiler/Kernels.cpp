@@ -87,6 +87,10 @@ llvm::Expected<CompiledKernel> Compilation::compileKernel(kernel::FuncOp kernel,
     if (failed(emitted))
       return codegen::makeError(9301, codegen::Fault::Internal,
                                 ("kernel " + kernel.getSymName() + " cannot be emitted").str());
+    if (emitted->oversized)
+      return codegen::makeError(3503, codegen::Fault::Unsupported,
+                                ("kernel " + kernel.getSymName() + " needs a size beyond 2^63").str(),
+                                "give the dimensions bounds (--dim NAME=LO..HI)");
     auto code = *loops->getOps<func::FuncOp>().begin();
     code.setSymName(function);
     CompiledKernel compiled;

@@ -44,8 +44,11 @@ bool GraphImporter::sizesFit(NodeImporter &n, Block &block, Operation *last) {
     std::string shape = unfit->getNumResults() && isa<RankedTensorType>(unfit->getResult(0).getType())
                             ? shapeText(unfit->getResult(0).getType(), symbols)
                             : "";
-    n.fail("TW2008", "it needs a tensor that is larger than any memory: " + shape,
-           "sizes must fit in 63 bits, and tensors of known size in 2^47 bytes");
+    n.fail(
+        "TW2008",
+        "it needs a tensor that is larger than any memory, or sizes too long to write down: " + shape,
+        "sizes must fit in 63 bits and follow from others in few thousand steps, and tensors of known size "
+        "fit in 2^47 bytes");
     return false;
   }
   return true;

@@ -12,6 +12,9 @@
 #include <fmt/format.h>
 #include <new>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <system_error>
+#include <ucontext.h>
 #include <unistd.h>
 
 #ifndef __has_feature
@@ -54,6 +57,17 @@ static void endUnexpectedly() {
           "it with the model and the command line\n");
 }
 
+/// Whether an access near the stack pointer failed, and the stack may not grow to what is usual.
+static bool isSmallStack(const siginfo_t *info, const void *context) {
+  constexpr rlim_t usual = 1 << 20;
+  const auto pointer =
+      static_cast<uintptr_t>(static_cast<const ucontext_t *>(context)->uc_mcontext.gregs[REG_RSP]);
+  const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
+  struct rlimit limit{};
+  return getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < usual && address < pointer + usual &&
+         pointer < address + usual;
+}
+
 /// Crashes of this process, on whatever thread, or of the compiler in it, and libraries that call exit(), end
 /// with our exit code. Sanitizers keep their own handlers: their reports say more.
 [[gnu::constructor(101)]] static void installCrashHandlers() { // before anything allocates
@@ -72,12 +86,15 @@ static void endUnexpectedly() {
   stack.ss_size = sizeof handlerStack;
   sigaltstack(&stack, nullptr);
   struct sigaction action{};
-  action.sa_handler = [](int signal) {
+  action.sa_sigaction = [](int signal, siginfo_t *info, void *context) {
     if (signal == SIGBUS)
       endWith(ExitCode::Io, "error TW5108: a file was cut off while it was in use, or its disk fails\n");
+    if (signal == SIGSEGV && isSmallStack(info, context))
+      endWith(ExitCode::Io,
+              "error TW5109: the stack is too small\n  hint:   allow a larger one (ulimit -s)\n");
     endUnexpectedly();
   };
-  action.sa_flags = SA_ONSTACK;
+  action.sa_flags = SA_ONSTACK | SA_SIGINFO;
   for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT})
     sigaction(signal, &action, nullptr);
 }
@@ -111,6 +128,9 @@ int main(int count, char **arguments) {
   ExitCode code;
   try {
     code = runCommandLine(count, arguments);
+  } catch (const std::system_error &error) { // of what is printed
+    code = report({ExitCode::Io, "TW5102", fmt::format("the system refuses something: {}", error.what()),
+                   "allow larger files, and more memory and threads", "", "", ""});
   } catch (const std::exception &error) {
     code = report({ExitCode::Internal, "TW9005", fmt::format("unexpected: {}", error.what()),
                    "please report this", "", "", ""});

@@ -147,6 +147,7 @@ struct KernelContext {
   mlir::Value firstSite;         ///< i64, where this launch's failure sites start
   mlir::AffineExpr scratchBytes; ///< grows as emitters reserve scratch (kernel symbols)
   llvm::SmallVector<mlir::Location> sites; ///< where each run-time failure site comes from
+  bool oversized = false; ///< a size that the code needs does not fit in 63 bits: the code is wrong
   llvm::SetVector<mlir::Operation *>
       hostOps; ///< ops that needed a host where there is none: the code is wrong
 };
@@ -288,6 +289,7 @@ struct EmittedKernel {
   mlir::AffineExpr extent;       ///< how many work items the program splits over threads (kernel symbols)
   mlir::AffineExpr scratchBytes; ///< per thread (kernel symbols)
   llvm::SmallVector<mlir::Location> sites;
+  bool oversized = false; ///< it needs a size that does not fit in 63 bits: the code is wrong
 };
 
 /// Emit `kernel` into `module` as

@@ -94,6 +94,7 @@ FailureOr<EmittedKernel> emitKernel(kernel::FuncOp kernel, ModuleOp module, cons
     emitFlushMode(e, false);
   func::ReturnOp::create(b, loc);
   result.scratchBytes = knowledge.scratchBytes;
+  result.oversized = knowledge.oversized || isOversized(result.scratchBytes) || isOversized(result.extent);
   result.sites = knowledge.sites;
   return result;
 }

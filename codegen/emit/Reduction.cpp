@@ -474,8 +474,12 @@ private:
                          e.uniform(e.sub(e.constant(0), e.dim(op.getLow().getResult(dim)))));
     Value size = sizes[axis], kernel = e.constant(op.getKernel()[dim]);
     Value lo = e.constant(0), hi = kernel;
-    if (origin.uniform()) { // taps t with 0 <= origin + t * dilation < size
-      Value before = e.maximum(e.sub(e.constant(0), origin.base), e.constant(0));
+    // Taps t with 0 <= origin + t * dilation < size, for any lane. Lanes select their own, so this pays where
+    // windows are long.
+    constexpr int64_t longWindow = 64;
+    if (origin.uniform() || (!origin.lanes && op.getKernel()[dim] > longWindow)) {
+      Value last = e.add(origin.base, e.constant(origin.stride * (e.lanes.width - 1)));
+      Value before = e.maximum(e.sub(e.constant(0), last), e.constant(0));
       lo = e.ceilDivide(before, dilation);
       Value room = e.maximum(e.sub(size, origin.base), e.constant(0));
       hi = e.minimum(kernel, e.ceilDivide(room, dilation));

@@ -63,6 +63,10 @@ static std::pair<Value, Value> floorDivide(Builder &e, Value x, Value y) {
 Value ValueEmitter::dim(AffineExpr expr) {
   if (auto value = tilewright::constantOf(expr))
     return constant(*value);
+  if (isOversized(expr)) {
+    kernel.oversized = true;
+    return constant(0);
+  }
   if (auto symbol = llvm::dyn_cast<AffineSymbolExpr>(expr))
     return kernel.symbols[symbol.getPosition()];
   auto binary = llvm::cast<AffineBinaryOpExpr>(expr);

@@ -155,8 +155,10 @@ std::optional<Kernel> Emission::run(SmallVectorImpl<Operation *> &refused) {
   else
     emitElements();
   func::ReturnOp::create(b, kernel.getLoc());
-  if (!knowledge.hostOps.empty()) {
+  if (!knowledge.hostOps.empty() || knowledge.oversized) {
     refused.append(knowledge.hostOps.begin(), knowledge.hostOps.end());
+    if (knowledge.oversized)
+      refused.push_back(yield);
     function.erase();
     return std::nullopt;
   }

@@ -105,6 +105,11 @@ public:
   mlir::Value value(mlir::AffineExpr expr, llvm::ArrayRef<mlir::Value> locals = {}, bool isLocal = false) {
     if (auto known = constantOf(expr))
       return i64(*known);
+    if (isOversized(expr)) { // refused where anybody asks; for the others it is the largest number
+      if (overflow)
+        note(mlir::arith::ConstantOp::create(b, loc, b.getBoolAttr(true)));
+      return i64(INT64_MAX);
+    }
     if (auto s = llvm::dyn_cast<mlir::AffineSymbolExpr>(expr))
       return isLocal ? locals[s.getPosition()] : symbol(s.getPosition());
     auto binary = llvm::cast<mlir::AffineBinaryOpExpr>(expr);

@@ -48,7 +48,7 @@ std::optional<Heads> requireHeads(NodeImporter &n, Value q, Value k, Value v) {
   if (provablyEqual(query[1], key[1]))
     return Heads{q, k, v, 1};
   std::optional<int64_t> heads = constantOf(query[1]), shared = constantOf(key[1]);
-  if (heads && shared && *shared > 0 && *heads % *shared == 0)
+  if (heads && shared && *shared > 0 && *heads >= *shared && *heads % *shared == 0)
     return Heads{q, k, v, *heads / *shared};
   n.fail("TW2005", "the heads of the query must be a multiple of the key's: " + shapeText(n, q) + ", " +
                        shapeText(n, k));

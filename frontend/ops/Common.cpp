@@ -158,6 +158,20 @@ std::optional<Dims> shapeOperand(NodeImporter &n, Value value, llvm::StringRef w
   return sizes;
 }
 
+std::optional<AffineExpr> evenParts(NodeImporter &n, AffineExpr size, int64_t parts,
+                                    const llvm::Twine &what) {
+  if (parts < 1) {
+    n.fail("TW1205", what + ": there must be at least one part, not " + llvm::Twine(parts));
+    return std::nullopt;
+  }
+  if (std::optional<AffineExpr> exact = divideExactly(size, n.dim(parts)))
+    return exact;
+  AffineExpr part = canonical(size.floorDiv(parts));
+  if (!n.requireEqual(product(part, n.dim(parts)), size, what))
+    return std::nullopt;
+  return part;
+}
+
 SmallVector<int64_t> upTo(int64_t count) { return llvm::to_vector(llvm::seq<int64_t>(0, count)); }
 
 SmallVector<AffineExpr> piece(ArrayRef<AffineExpr> shape, size_t begin, size_t end) {

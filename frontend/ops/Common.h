@@ -47,6 +47,10 @@ std::optional<llvm::SmallVector<int64_t>> intsFrom(NodeImporter &n, size_t index
 /// The elements of an integer vector as sizes: known ones are checked to be >= 0, others are defined at run
 /// time.
 std::optional<Dims> shapeOperand(NodeImporter &n, mlir::Value value, llvm::StringRef what);
+/// `size` in `parts` equal parts, at least one: how large each is. What cannot be decided the program checks;
+/// `what` says of what the sizes are.
+std::optional<mlir::AffineExpr> evenParts(NodeImporter &n, mlir::AffineExpr size, int64_t parts,
+                                          const llvm::Twine &what);
 /// 0, 1, ..., count - 1
 llvm::SmallVector<int64_t> upTo(int64_t count);
 /// [begin, end) of a shape.

@@ -43,8 +43,8 @@ void importConv(NodeImporter &n) { n.result(0, convolution(n)); }
 
 /// [C, O/groups, kernel...] to [O, C/groups, kernel...], kernels reversed: what the equivalent convolution
 /// takes.
-static Value transposedWeight(NodeImporter &n, Value w, int64_t groups) {
-  Dims shape = dimsOf(w), split = {n.dim(groups), *divideExactly(shape[0], n.dim(groups)), shape[1]};
+static Value transposedWeight(NodeImporter &n, Value w, int64_t groups, AffineExpr depth) {
+  Dims shape = dimsOf(w), split = {n.dim(groups), depth, shape[1]};
   Dims joined = {canonical(shape[1] * groups), split[1]};
   SmallVector<int64_t> perm = {0, 2, 1};
   for (size_t i = 2; i < shape.size(); ++i) {
@@ -105,10 +105,8 @@ void importConvTranspose(NodeImporter &n) {
       !requireRank(n, w, rank, rank, "the weight"))
     return;
   AffineExpr channels = dimsOf(w)[0];
-  if (groups < 1 || !divideExactly(channels, n.dim(groups)))
-    return n.fail("TW1205",
-                  "group is " + llvm::Twine(groups) + "; it must be positive and divide the input channels");
-  if (!n.requireEqual(dimsOf(x)[1], channels, "the input's channels and the weight's"))
+  std::optional<AffineExpr> depth = evenParts(n, channels, groups, "the input channels of all groups");
+  if (!depth || !n.requireEqual(dimsOf(x)[1], channels, "the input's channels and the weight's"))
     return;
   x = withSize(n, x, 1, channels);
   std::optional<Spatial> s = spatialAttributes(n, spatialDims(x), spatialDims(w));
@@ -116,8 +114,8 @@ void importConvTranspose(NodeImporter &n) {
   if (!sizes)
     return;
   SmallVector<int64_t> ones(s->strides.size(), 1);
-  Value y = n.conv(x, transposedWeight(n, w, groups), ones, sizes->low, s->strides, s->dilations, groups,
-                   sizes->output);
+  Value y = n.conv(x, transposedWeight(n, w, groups, *depth), ones, sizes->low, s->strides, s->dilations,
+                   groups, sizes->output);
   n.result(0, addBias(n, y, 2));
 }
 
@@ -193,10 +191,13 @@ static Value tapPositions(NodeImporter &n, const Spatial &s, Value offset, size_
 static Value multiplyColumns(NodeImporter &n, Value columns, Value w, int64_t groups,
                              ArrayRef<AffineExpr> outputs) {
   Dims shape = dimsOf(w), from = dimsOf(columns);
+  std::optional<AffineExpr> each = evenParts(n, shape[0], groups, "the output channels of all groups");
+  if (!each)
+    return {};
   AffineExpr depth = productOf(ArrayRef<AffineExpr>(shape).drop_front(), n.b.getContext());
   AffineExpr area = productOf(outputs, n.b.getContext());
   columns = n.reshape(columns, {from[0], n.dim(groups), depth, area});
-  w = n.reshape(w, {n.dim(groups), *divideExactly(shape[0], n.dim(groups)), depth});
+  w = n.reshape(w, {n.dim(groups), *each, depth});
   Value product = n.contract(w, columns, {0}, {1}, {2}, {2}); // [groups, O a group, N, outputs]
   product = n.transpose(product, {2, 0, 1, 3});
   Dims result = {from[0], shape[0]};
@@ -209,7 +210,12 @@ static Value deformedColumns(NodeImporter &n, const Spatial &s, ArrayRef<int64_t
                              ArrayRef<AffineExpr> sizes) {
   Value x = n.operand(0), offset = n.operand(2);
   Dims shape = dimsOf(x);
-  AffineExpr groups = n.dim(n.intAttr("offset_group", 1)), taps = productOf(s.kernel, n.b.getContext());
+  int64_t groupCount = n.intAttr("offset_group", 1);
+  std::optional<AffineExpr> each =
+      evenParts(n, shape[1], groupCount, "the input channels of all offset groups");
+  if (!each)
+    return {};
+  AffineExpr groups = n.dim(groupCount), taps = productOf(s.kernel, n.b.getContext());
   AffineExpr samples = canonical(taps * productOf(sizes, n.b.getContext()));
   Dims split = {shape[0], groups, taps, n.dim(s.input.size())};
   split.append(sizes.begin(), sizes.end());
@@ -217,7 +223,7 @@ static Value deformedColumns(NodeImporter &n, const Spatial &s, ArrayRef<int64_t
   if (!n.requireEqual(elementCount(offset.getType()), wanted, "the offset's elements"))
     return {};
   offset = n.reshape(offset, split);
-  AffineExpr channels = *divideExactly(shape[1], groups), plane = productOf(s.input, n.b.getContext());
+  AffineExpr channels = *each, plane = productOf(s.input, n.b.getContext());
   DeformableSampler sampler{n, n.reshape(x, {shape[0], groups, channels, plane}), s.input, {}};
   for (size_t d = 0; d < kernel.size(); ++d)
     sampler.positions.push_back(
@@ -236,14 +242,14 @@ void importDeformConv(NodeImporter &n) {
   if (!require(n, 3) || !requireSameElements(n, {n.operand(0), n.operand(1), n.operand(2)}))
     return;
   Value x = n.operand(0), w = n.operand(1);
-  int64_t groups = n.intAttr("group", 1), offsetGroups = n.intAttr("offset_group", 1),
-          rank = GraphBuilder::rank(x);
+  int64_t groups = n.intAttr("group", 1), rank = GraphBuilder::rank(x);
   if (!requireFloat(n, x) || !requireConvolution(n, x, w, groups) ||
       !requireRank(n, n.operand(2), rank, rank, "the offset"))
     return;
-  if (offsetGroups < 1 || !divideExactly(dimsOf(n.operand(0))[1], n.dim(offsetGroups)) ||
-      !divideExactly(dimsOf(w)[0], n.dim(groups)))
-    return n.fail("TW1205", "offset_group must divide the input channels, and group the output channels");
+  constexpr int64_t mostCorners = 256; // of a cell, each a gather of its own
+  if (rank - 2 > llvm::Log2_64(mostCorners))
+    return n.unsupported("TW1203",
+                         "more than " + llvm::Twine(llvm::Log2_64(mostCorners)) + " spatial dimensions");
   std::optional<Spatial> s = spatialAttributes(n, spatialDims(x), spatialDims(w));
   std::optional<SmallVector<int64_t>> kernel = s ? constantKernel(n, *s) : std::nullopt;
   std::optional<Dims> sizes = kernel ? outputSizes(n, *s) : std::nullopt;

@@ -83,9 +83,9 @@ static void importMaxPool(NodeImporter &n) {
 
 /// How many elements each window averages over: those inside the input, or inside the pads too.
 static Value windowCounts(NodeImporter &n, const Pool &pool, bool includePads, Type element) {
-  int64_t all = 1;
+  double all = 1;
   for (int64_t size : pool.kernel)
-    all *= size;
+    all *= double(size);
   bool whole = !pool.ceil && (includePads || !pool.s.padded());
   if (whole)
     return n.scalar(element, all);

@@ -209,8 +209,10 @@ static Value windowSums(NodeImporter &n, Value x, Value w, const Spatial &s, Arr
   Value sums = n.conv(x, ones, s.strides, low, none, s.dilations, groups, sizes, signedType(n, 32));
   if (groups == 1)
     return sums; // [N, 1, ...] broadcasts over the output channels
-  Dims wide = {from[0], n.dim(groups), *divideExactly(dimsOf(w)[0], n.dim(groups))},
-       merged = {from[0], dimsOf(w)[0]};
+  std::optional<AffineExpr> each = evenParts(n, dimsOf(w)[0], groups, "the output channels of all groups");
+  if (!each)
+    return {};
+  Dims wide = {from[0], n.dim(groups), *each}, merged = {from[0], dimsOf(w)[0]};
   wide.append(sizes.begin(), sizes.end());
   merged.append(sizes.begin(), sizes.end());
   return n.reshape(n.broadcastTo(n.unsqueeze(sums, {2}), wide), merged);
@@ -266,8 +268,12 @@ Value integerConvolution(NodeImporter &n, QuantizedOperand x, QuantizedOperand w
     product = n.sub(
         product,
         n.mul(alongAxis(n, n.reduce(ReduceKind::sum, widened(n, w.value), kernelDims), 1, rank), pointX));
-  if (pointW)
-    product = n.sub(product, n.mul(windowSums(n, x.value, w.value, *s, low, groups, *sizes), pointW));
+  if (pointW) {
+    Value sums = windowSums(n, x.value, w.value, *s, low, groups, *sizes);
+    if (!sums)
+      return {};
+    product = n.sub(product, n.mul(sums, pointW));
+  }
   AffineExpr taps = productOf(ArrayRef<AffineExpr>(shape).drop_front(), n.b.getContext());
   if (pointX && pointW)
     product = n.add(product, n.mul(n.mul(pointX, pointW), dimValue(n, taps, wide)));

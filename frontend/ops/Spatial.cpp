@@ -93,6 +93,9 @@ std::optional<Spatial> spatialAttributes(NodeImporter &n, ArrayRef<AffineExpr> i
       n.fail("TW1205", "kernel sizes, strides and dilations must be positive");
       return std::nullopt;
     }
+  constexpr int64_t longest = int64_t(1) << 48; // no tensor is as long: there is one window, or none
+  for (int64_t &stride : s.strides)
+    stride = std::min(stride, longest);
   if (!addPads(n, s))
     return std::nullopt;
   return s;

@@ -99,6 +99,83 @@ TEST_F(Hostile, SizesThatNoMachineHas) {
   expectError(driver("check " + file), 4, {"error TW2008", "'x'"});
 }
 
+TEST_F(Hostile, GroupsAndHeadsThatDivideNothing) {
+  auto attention = [&](int64_t heads, int64_t shared) {
+    return driver("check " + model(GraphWriter("g")
+                                       .input("q", ElementType::Float32, {2, heads, 4, 8})
+                                       .input("k", ElementType::Float32, {2, shared, 6, 8})
+                                       .input("v", ElementType::Float32, {2, shared, 6, 8})
+                                       .node("Attention", {"q", "k", "v"}, {"y"})
+                                       .output("y"),
+                                   23));
+  };
+  expectError(attention(0, 3), 4, {"TW2005", "node_y"});
+  expectError(attention(4, 0), 4, {"TW2005", "node_y"});
+  EXPECT_EQ(attention(0, 0).exit, 0);
+  EXPECT_EQ(attention(6, 3).exit, 0);
+  // Of sizes that only the run knows.
+  auto transposed = [&](int64_t channels) {
+    return run(GraphWriter("g")
+                   .input("x", ElementType::Float32, {1, "c", 5})
+                   .input("w", ElementType::Float32, {"c", 1, 3})
+                   .node("ConvTranspose", {"x", "w"}, {"y"}, {attributeInt("group", 2)})
+                   .output("y"),
+               {{"x", floats({1, channels, 5}, std::vector<float>(size_t(channels) * 5, 1))},
+                {"w", floats({channels, 1, 3}, std::vector<float>(size_t(channels) * 3, 1))}});
+  };
+  ASSERT_EQ(transposed(4).exit, 0);
+  const Tensor sums = output("y");
+  EXPECT_EQ(sums.shape, (std::vector<int64_t>{1, 2, 7}));
+  EXPECT_EQ(tools::test::valuesOf<float>(sums),
+            (std::vector<float>{2, 4, 6, 6, 6, 4, 2, 2, 4, 6, 6, 6, 4, 2})); // taps of two channels
+  expectError(transposed(3), 4, {"error TW44", "node_y"});
+}
+
+TEST_F(Hostile, WindowsAndStridesWithoutBound) {
+  const std::string inputs = given({{"x", floats({1, 1, 4}, {1, 2, 3, 6})}});
+  auto ran = [&](const GraphWriter &graph) {
+    return driver("run " + model(graph) + inputs + " --outputs " + path("out.npz"), "timeout 60 ");
+  };
+  auto pooled = [&](const char *op, int64_t kernel, int64_t stride) -> std::vector<float> {
+    const Ran one =
+        ran(GraphWriter("g")
+                .input("x", ElementType::Float32, {1, 1, "n"})
+                .node(op, {"x"}, {"y"},
+                      {attributeInts("kernel_shape", {kernel}), attributeInts("strides", {stride}),
+                       attributeString("auto_pad", "SAME_UPPER")})
+                .output("y"));
+    EXPECT_EQ(one.exit, 0) << op << ": " << one.err;
+    if (one.exit)
+      return {};
+    return tools::test::valuesOf<float>(output("y"));
+  };
+  for (int64_t kernel : {int64_t(1) << 31, int64_t(1) << 40}) {
+    EXPECT_EQ(pooled("MaxPool", kernel, 1), std::vector<float>(4, 6)) << kernel;
+    EXPECT_EQ(pooled("AveragePool", kernel, 1), std::vector<float>(4, 3)) << kernel;
+  }
+  for (int64_t stride : {int64_t(1) << 31, int64_t(1) << 62, INT64_MAX})
+    EXPECT_EQ(pooled("MaxPool", 3, stride).size(), 1u) << stride;
+  for (int64_t stride : {int64_t(1) << 40, INT64_MAX}) {
+    GraphWriter graph("g");
+    graph.input("x", ElementType::Float32, {1, 1, "n"})
+        .initializer(tensorFloatData("w", ElementType::Float32, {2, 1, 3}, {1, 1, 1, 2, 2, 2}))
+        .node("Conv", {"x", "w"}, {"y"}, {attributeInts("strides", {stride})})
+        .output("y");
+    ASSERT_EQ(ran(graph).exit, 0) << stride;
+    EXPECT_EQ(output("y").shape, (std::vector<int64_t>{1, 2, 1}));
+  }
+  // Such a step lets sizes of the kernel leave 63 bits: refused, with a code.
+  Ran stft = driver("compile " +
+                    model(GraphWriter("g")
+                              .input("x", ElementType::Float32, {1, "n", 1})
+                              .initializer(tensorInt64Data("step", {}, {int64_t(1) << 62}))
+                              .initializer(tensorInt64Data("length", {}, {1 << 16}))
+                              .node("STFT", {"x", "step", "", "length"}, {"y"})
+                              .output("y")) +
+                    " -o " + path("m.so"));
+  EXPECT_TRUE(stft.exit == 0 || stft.exit == 3) << stft.exit << stft.err;
+}
+
 TEST_F(Hostile, ExternalDataStaysInItsFolder) {
   write("secret.bin", "12345678");
   for (const char *place : {"../secret.bin", "/etc/passwd", "below/../../secret.bin", "absent.bin"}) {
