@@ -121,7 +121,8 @@ CaseResult Pool::resultOf(const Worker &worker, int status) const {
   if (WIFSIGNALED(status))
     return {CaseStatus::Crashed,
             fmt::format("died of signal {}{}", strsignal(WTERMSIG(status)), lastLine(*worker.log))};
-  return {CaseStatus::Crashed,
+  const bool lacking = WEXITSTATUS(status) == static_cast<int>(ExitCode::Io); // its last words say of what
+  return {lacking ? CaseStatus::Lacking : CaseStatus::Crashed,
           fmt::format("ended with exit code {}{}", WEXITSTATUS(status), lastLine(*worker.log))};
 }
 

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <fmt/format.h>
 #include <functional>
 
@@ -128,6 +129,13 @@ CLI::App *CommandLine::add(const std::string &name, const std::string &descripti
   return sub;
 }
 
+/// Ranges are passed by what is no number.
+static const CLI::Validator aNumber(
+    [](const std::string &text) {
+      return std::isnan(std::strtod(text.c_str(), nullptr)) ? text + " is not a number" : std::string();
+    },
+    "");
+
 void CommandLine::addModel(CLI::App *sub, CommonOptions &common, const char *description) {
   sub->add_option("MODEL", common.model, description)->required()->type_name("");
 }
@@ -138,7 +146,7 @@ void CommandLine::addCommon(CLI::App *sub, CommonOptions &common, bool artifacts
                   "cuda:sm_80, ... (PTX only) [cpu]")
       ->type_name("TARGET");
   sub->add_option("--threads", common.threads, "threads to compile and to run with; 0: all cores [0]")
-      ->check(CLI::Range(0, 4096))
+      ->check(CLI::Range(0, 1024))
       ->type_name("N");
   sub->add_option("--precision", common.precision,
                   "how much rounding may differ from the reference [default]")
@@ -169,6 +177,7 @@ void CommandLine::addCommon(CLI::App *sub, CommonOptions &common, bool artifacts
   sub->add_option("--max-time", common.maxSeconds,
                   "refuse a model that takes longer to compile than this [60, and more for large models]")
       ->check(CLI::PositiveNumber)
+      ->check(aNumber)
       ->type_name("SECONDS");
   sub->add_option_function<std::vector<std::string>>(
          "--dim", parse, "NAME=N fixes a dynamic dimension, NAME=LO..HI bounds it; may be repeated")
@@ -188,6 +197,7 @@ void CommandLine::addInputs(CLI::App *sub, InputOptions &inputs) {
       ->allow_extra_args(false)
       ->type_name("NAME=FILE.npy");
   sub->add_option("--seed", inputs.seed, "for random inputs, which are used when none are given [0]")
+      ->check(CLI::NonNegativeNumber)
       ->type_name("N");
 }
 
@@ -249,6 +259,7 @@ void CommandLine::addBench() {
   sub->add_option("--seconds", bench.seconds,
                   "how long to measure, after warming up; at least three runs [1]")
       ->check(CLI::Range(0.0, 86400.0))
+      ->check(aNumber)
       ->type_name("S");
   sub->add_flag("--profile", bench.profile,
                 "print a table by kernel to stderr (with --json also into the object)");
@@ -265,6 +276,7 @@ void CommandLine::addTest() {
   addCommon(sub, test.common);
   sub->add_option("--timeout", test.timeout, "seconds for one case [60]")
       ->check(CLI::Range(0.01, 86400.0))
+      ->check(aNumber)
       ->type_name("S");
   sub->add_option("--jobs", test.jobs, "cases at once; 0: one per core [0]")
       ->check(CLI::Range(0, 1024))

@@ -12,9 +12,12 @@ namespace {
 
 struct Counts {
   size_t passed = 0, failed = 0, unsupported = 0, crashed = 0;
+  size_t lacking = 0; ///< of those that failed
   void add(CaseStatus status) {
+    lacking += status == CaseStatus::Lacking;
     ++(status == CaseStatus::Passed        ? passed
        : status == CaseStatus::Failed      ? failed
+       : status == CaseStatus::Lacking     ? failed
        : status == CaseStatus::Unsupported ? unsupported
                                            : crashed);
   }
@@ -28,6 +31,7 @@ static const char *nameOf(CaseStatus status) {
   case CaseStatus::Passed:
     return "passed";
   case CaseStatus::Failed:
+  case CaseStatus::Lacking:
     return "failed";
   case CaseStatus::Unsupported:
     return "unsupported";
@@ -59,8 +63,10 @@ static std::string summary(const Counts &counts) {
 }
 
 static ExitCode verdict(const Counts &counts) {
-  if (counts.failed || counts.crashed)
+  if (counts.failed > counts.lacking || counts.crashed)
     return ExitCode::Differs;
+  if (counts.lacking)
+    return ExitCode::Io;
   return counts.unsupported ? ExitCode::Unsupported : ExitCode::Ok;
 }
 

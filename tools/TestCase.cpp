@@ -65,6 +65,7 @@ static std::string oneLine(const Diagnostic &problem) {
 static CaseResult fromProblem(const Diagnostic &problem) {
   CaseStatus status = problem.exit == ExitCode::Unsupported ? CaseStatus::Unsupported
                       : problem.exit == ExitCode::Internal  ? CaseStatus::Crashed
+                      : problem.exit == ExitCode::Io        ? CaseStatus::Lacking
                                                             : CaseStatus::Failed;
   return {status, oneLine(problem)};
 }

@@ -10,7 +10,13 @@
 
 namespace tilewright::tools {
 
-enum class CaseStatus : char { Passed = 'p', Failed = 'f', Unsupported = 'u', Crashed = 'c' };
+enum class CaseStatus : char {
+  Passed = 'p',
+  Failed = 'f',
+  Lacking = 'l', ///< failed for want of a file, memory or the like
+  Unsupported = 'u',
+  Crashed = 'c'
+};
 
 struct CaseResult {
   CaseStatus status = CaseStatus::Passed;

@@ -198,6 +198,7 @@ static void importAffineGrid(NodeImporter &n) {
                       "columns of theta and spatial dimensions plus 1") ||
       !n.requireEqual(dimsOf(theta)[0], (*size)[0], "batches of theta and size"))
     return;
+  theta = withSize(n, withSize(n, theta, 1, n.dim(spatial)), 2, n.dim(spatial + 1));
   Dims shape = piece(*size, 2, size->size());
   Type type = n.elementType(theta), wide = accumulationType(type);
   SmallVector<Value> parts;

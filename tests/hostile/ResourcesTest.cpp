@@ -151,6 +151,25 @@ TEST_F(Resources, InterruptsLeaveNothing) {
   EXPECT_GT(interrupted, 10);
 }
 
+TEST_F(Resources, SmallStacks) {
+  const std::string file = layers(1);
+  for (const char *command : {"check ", "inspect ", "run "})
+    for (int kilobytes : {20, 24, 32, 48})
+      expectOkOrLack(driver(command + file + " --threads 1",
+                            noCache + LIMITED + fmt::format(" stack={} ", kilobytes << 10)),
+                     fmt::format("{} with {} KB of stack", command, kilobytes));
+}
+
+TEST_F(Resources, WhatIsPrintedMayNotGrow) {
+  for (const char *command : {"inspect ", "compile --emit=graph ", "check --json "})
+    for (int bytes : {60, 600}) {
+      Ran ran = driver(command + layers() + " > " + path("text"),
+                       noCache + LIMITED + fmt::format(" fsize={} ", bytes));
+      EXPECT_TRUE(ran.exit == 5 || ran.exit == 0) << command << ran.exit << ran.err;
+      EXPECT_EQ(ran.err.find("TW9"), std::string::npos) << ran.err;
+    }
+}
+
 TEST_F(Resources, ClosedStandardStreams) {
   const std::string file = layers();
   for (const char *closed : {"<&-", ">&-", "2>&-", "<&- >&- 2>&-"}) {

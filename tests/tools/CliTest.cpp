@@ -50,6 +50,10 @@ TEST_F(CliTest, UsageErrors) {
   expectError(driver("run --treads 2 x"), 2, "did you mean '--threads'?");
   expectError(driver("run"), 2, "MODEL");
   expectError(driver("run x --threads many"), 2, "--threads");
+  expectError(driver("run x --threads 1025"), 2, "--threads");
+  expectError(driver("run x --seed -1"), 2, "--seed");
+  expectError(driver("check x --max-time nan"), 2, "--max-time");
+  expectError(driver("bench x --seconds nan"), 2, "--seconds");
   expectError(driver("compile x --emit=lops"), 2, "did you mean 'loops'?");
   expectError(driver("compile x"), 2, "-o OUT.so");
   expectError(driver("bench x --dim batch=3..2"), 2, "TW5005");

@@ -88,6 +88,14 @@ TEST_F(TestCommandTest, IsolatesWhatGoesWrong) {
   EXPECT_EQ(messageOf(report, "hang"), "no result after 1 s");
 }
 
+TEST_F(TestCommandTest, WantOfResourcesIsNoDifference) {
+  addCase("good", modelProto());
+  addCase("lack", modelProto("fake:lack"));
+  EXPECT_EQ(statusOf(runJson("", 5), "lack"), "failed");
+  addCase("wrong", modelProto(), {3, 5, 8});
+  EXPECT_EQ(runJson("", 1)["failed"], 2);
+}
+
 TEST_F(TestCommandTest, RunsEveryDataSet) {
   addCase("case", modelProto());
   addCase("case", modelProto(), {0, 0, 0}, 1);

@@ -1,6 +1,6 @@
 /* A stand-in for libtilewright-compiler: "compiles" every file to the artifact in fake/model.c, unless the
- * file's bytes ask for something else: fake:unsupported, fake:invalid, fake:internal, fake:crash, fake:exit,
- * fake:hang, fake:print. The driver's tests need no LLVM this way. */
+ * file's bytes ask for something else: fake:unsupported, fake:invalid, fake:lack, fake:internal, fake:crash,
+ * fake:exit, fake:hang, fake:print. The driver's tests need no LLVM this way. */
 #include "report.h"
 #include "tilewright_compiler.h"
 
@@ -45,6 +45,8 @@ static tw_status examine(const char *model_path, const twc_options *options) {
   }
   if (memmem(content, size, "fake:invalid", 12))
     return complain(options, TW_INVALID, "TW1101", "invalid thing", "n1");
+  if (memmem(content, size, "fake:lack", 9))
+    return complain(options, TW_IO, "TW5015", "out of memory", "");
   if (memmem(content, size, "fake:internal", 13))
     return TW_INTERNAL; /* without a diagnostic */
   if (memmem(content, size, "fake:print", 10))
