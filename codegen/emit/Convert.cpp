@@ -131,14 +131,14 @@ Value encode(ValueEmitter &e, Value x, const SmallFloat &f, bool saturate) {
   return arith::TruncIOp::create(e.b, e.loc, withElement(bits.type, e.b.getI8Type()), result);
 }
 
+/// To nearest, ties to even; what is none stays none, also where its payload is in the lower half.
 Value encodeBfloat(ValueEmitter &e, Value x) {
   Bits bits(e, x.getType());
   Value raw = bits.ofFloat(x), odd = bits.iand(bits.shr(raw, 16), 1);
-  Value rounded = bits.shr(bits.add(bits.add(raw, odd), bits.constant(0x7fff)), 16);
-  Value isNaN = bits.compare(arith::CmpIPredicate::ugt, bits.iand(raw, 0x7fffffff), 0x7f800000);
-  Value quiet = bits.ior(bits.shr(raw, 16), bits.constant(0x40));
-  return arith::TruncIOp::create(e.b, e.loc, withElement(bits.type, e.b.getI16Type()),
-                                 bits.select(isNaN, quiet, rounded));
+  Value rounded = bits.add(bits.add(raw, bits.constant(0x7fff)), odd);
+  Value isNaN = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, x, x);
+  Value upper = bits.shr(bits.select(isNaN, bits.ior(raw, bits.constant(0x00400000)), rounded), 16);
+  return arith::TruncIOp::create(e.b, e.loc, withElement(bits.type, e.b.getI16Type()), upper);
 }
 
 } // namespace
@@ -174,9 +174,37 @@ Value fromStorage(ValueEmitter &e, Value stored, Type element) {
   return decode(e, stored, *layoutOf(element));
 }
 
+/// What `fromStorage` made this value of; null where something else did.
+static Value storedAs(Value value, Type element) {
+  if (auto extended = value.getDefiningOp<arith::ExtFOp>(); extended && element.isF16())
+    return getElementTypeOrSelf(extended.getIn().getType()) == element ? extended.getIn() : Value();
+  auto cast = value.getDefiningOp<arith::BitcastOp>();
+  auto shifted = cast && element.isBF16() ? cast.getIn().getDefiningOp<arith::ShLIOp>() : nullptr;
+  auto wide = shifted ? shifted.getLhs().getDefiningOp<arith::ExtUIOp>() : nullptr;
+  llvm::APInt by;
+  if (!wide || !getElementTypeOrSelf(wide.getIn().getType()).isInteger(16) ||
+      !matchPattern(shifted.getRhs(), m_ConstantInt(&by)) || by != 16)
+    return {};
+  return wide.getIn();
+}
+
+Value roundTrip(ValueEmitter &e, Value value, Type element, bool exact) {
+  if (!exact || !(element.isF16() || element.isBF16()))
+    return fromStorage(e, toStorage(e, value, element), element);
+  if (element.isF16())
+    return value;
+  // So that storing it finds it.
+  Bits bits(e, value.getType());
+  Value half = arith::TruncIOp::create(e.b, e.loc, withElement(bits.type, e.b.getI16Type()),
+                                       bits.shr(bits.ofFloat(value), 16));
+  return fromStorage(e, half, element);
+}
+
 Value toStorage(ValueEmitter &e, Value value, Type element, bool saturate) {
   if (element.isF32() || element.isF64())
     return value;
+  if (Value stored = storedAs(value, element))
+    return stored;
   if (element.isF16())
     return arith::TruncFOp::create(e.b, e.loc, withElement(value.getType(), element), value);
   if (element.isInteger(1))

@@ -30,6 +30,8 @@ mlir::Value callHostMath(ValueEmitter &e, int index, mlir::Value x, mlir::Value 
 // Convert.cpp: storage to compute type and back.
 mlir::Value fromStorage(ValueEmitter &e, mlir::Value stored, mlir::Type element);
 mlir::Value toStorage(ValueEmitter &e, mlir::Value value, mlir::Type element, bool saturate = false);
+/// The value as rounded to the type, in the type to compute with; `exact`: it is one of the type's already.
+mlir::Value roundTrip(ValueEmitter &e, mlir::Value value, mlir::Type element, bool exact = false);
 /// What lies in memory: i8 for bool and sub-byte integers, i8 / i16 for small floats.
 mlir::Type storageType(mlir::Type elementType);
 

@@ -486,6 +486,20 @@ Value ValueEmitter::at(Value v, ArrayRef<Index> given) {
   return result;
 }
 
+/// Whether the result is a number of the operands' type, whatever that is: nothing is to be rounded.
+static bool keepsPrecision(Operation *op) {
+  if (auto unary = dyn_cast<UnaryOp>(op))
+    return llvm::is_contained({UnaryKind::neg, UnaryKind::abs, UnaryKind::sign, UnaryKind::floor,
+                               UnaryKind::ceil, UnaryKind::round, UnaryKind::trunc},
+                              unary.getKind());
+  if (auto binary = dyn_cast<BinaryOp>(op))
+    return binary.getKind() == BinaryKind::min || binary.getKind() == BinaryKind::max;
+  if (auto reduce = dyn_cast<ReduceOp>(op))
+    return reduce.getKind() == ReduceKind::rmax || reduce.getKind() == ReduceKind::rmin;
+  auto window = dyn_cast<WindowOp>(op);
+  return window && window.getKind() == WindowKind::wmax;
+}
+
 /// Types narrower than f32 round after every op that computes, as the graph dialect says: fusion changes no
 /// result.
 Value ValueEmitter::rounded(Value value, Value v) {
@@ -494,7 +508,7 @@ Value ValueEmitter::rounded(Value value, Value v) {
   if (!narrow ||
       !isa_and_present<UnaryOp, BinaryOp, ReduceOp, WindowOp, ContractOp, ConvOp>(v.getDefiningOp()))
     return value;
-  return fromStorage(*this, toStorage(*this, value, element), element);
+  return roundTrip(*this, value, element, keepsPrecision(v.getDefiningOp()));
 }
 
 Value ValueEmitter::compute(Value v, ArrayRef<Index> indices) {
