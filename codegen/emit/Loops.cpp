@@ -35,6 +35,34 @@ int64_t laneWidth(ValueEmitter &e, std::optional<int64_t> innerSize) {
   return width;
 }
 
+/// Whether every result is what one row that lies together was reduced to, with something done to it: lanes
+/// that read along the row beat lanes that gather from many rows, unless rows are very short.
+bool reducesWholeRows(kernel::FuncOp kernel, ArrayRef<AffineExpr> results) {
+  auto withoutOnes = [](ArrayRef<AffineExpr> dims) {
+    return llvm::to_vector(
+        llvm::make_filter_range(dims, [](AffineExpr size) { return tilewright::constantOf(size) != 1; }));
+  };
+  bool any = false;
+  for (Operation &op : kernel.getBody().front()) {
+    if (isa<TransposeOp, GatherOp, ContractOp, ConvOp, WindowOp>(op))
+      return false;
+    auto reduce = dyn_cast<ReduceOp>(op);
+    if (!reduce)
+      continue;
+    Dims shape = dimsOf(reduce.getOperand()), row;
+    size_t first = shape.size();
+    for (; first > 0 && llvm::is_contained(reduce.getDims(), int64_t(first) - 1); --first)
+      row.push_back(shape[first - 1]);
+    auto length = tilewright::constantOf(productOf(row, kernel.getContext()));
+    bool whole = withoutOnes(dimsOf(reduce.getResult())) == withoutOnes(results);
+    const bool extreme = reduce.getKind() == ReduceKind::rmax || reduce.getKind() == ReduceKind::rmin;
+    if (row.empty() || (length && *length < (extreme ? 64 : 16)) || !whole) // as measured
+      return false;
+    any = true;
+  }
+  return any;
+}
+
 /// Piece by piece along the innermost dimension: nothing is chosen by lane.
 void storeConcat(ValueEmitter &e, ConcatOp concat, Indices indices, int64_t width) {
   Value start = e.constant(0);
@@ -150,6 +178,9 @@ LogicalResult emitLoops(ValueEmitter &e, Operation *, EmittedKernel &result) {
     e.loop(e.kernel.begin, e.kernel.end, 1, [&](Value) { storeAll({}); });
     return success();
   }
+  const bool onePerRow = reducesWholeRows(e.kernel.kernel, dims);
+  if (onePerRow) // each result is a row of one element, which all lanes share
+    dims.push_back(constantDim(context, 1));
   // An item is a row, a block of a long row, or, where rows are short, all rows along the next dimension.
   AffineExpr inner = dims.back();
   auto innerSize = tilewright::constantOf(inner);
@@ -167,10 +198,12 @@ LogicalResult emitLoops(ValueEmitter &e, Operation *, EmittedKernel &result) {
       split ? canonical((inner + (blockElements - 1)).floorDiv(blockElements)) : constantDim(context, 1);
   result.extent = canonical(rows * blocks);
   SmallVector<Value> sizes = e.dims(shapeOf);
-  sizes.resize(dims.size());
+  sizes.resize(dims.size(), e.constant(1));
   int64_t width = laneWidth(e, innerSize);
   auto row = [&](Indices indices, Value block) {
     indices.push_back(e.uniform(e.constant(0)));
+    if (onePerRow)
+      return storeAll(indices);
     if (concat)
       return storeConcat(e, concat, indices, width);
     Value lo = split ? e.mul(block, blockElements) : e.constant(0);
