@@ -95,7 +95,9 @@ def Graph_SelectOp : Graph_Elementwise<"select", [AllTypesMatch<["onTrue", "onFa
   let assemblyFormat = "$condition `,` $onTrue `,` $onFalse attr-dict `:` type($condition) `,` type($result)";
 }
 def Graph_CastOp : Graph_Elementwise<"cast"> {
-  let description = [{Convert the element type. Float to integer truncates toward zero and then wraps (NaN and out of range: unspecified but no trap);
+  let description = [{Convert the element type. Float to integer truncates toward zero; NaN gives 0. Out of range, 8 and 16 bits wrap by way of
+    si32 and ui32 by way of si64 (0 where that is out of range, too), si32 and si64 give their lowest number, and ui64 takes negative
+    numbers by way of si64 and is its largest number from 2^64 on;
     integer to integer wraps; anything to bool is != 0; float to float rounds to nearest even. `saturate`: float8 results saturate instead of
     overflowing to inf/NaN, and float to integer clamps to the integer's range.}];
   let arguments = (ins Graph_Tensor:$operand, UnitAttr:$saturate);

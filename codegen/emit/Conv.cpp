@@ -52,6 +52,8 @@ private:
   Accumulators lastTaps(Value left, Value panel, const TileClass &tiles, Value channels, Accumulators sums);
   Accumulators borderTaps(std::pair<Value, Value> bounds, Value left, Value panel, Value channels,
                           Accumulators sums);
+  Accumulators tapByTap(MicroKernel::Tile tile, Value lo, Value hi, ValueRange sums,
+                        llvm::function_ref<Accumulators(Value tap, ValueRange carried)> run);
   Accumulators interval(const TapInterval &taps, Value left, Value panel, Value channels, Accumulators sums);
   MicroKernel::Run runOf(Value left, Value panel, Value tap, Value x, Value depth);
   Indices indicesAt(const Item &item, Value y, Value pixel, const Index &column);
@@ -308,9 +310,22 @@ Accumulators ConvEmitter::lastTaps(Value left, Value panel, const TileClass &til
 
 Accumulators ConvEmitter::borderTaps(std::pair<Value, Value> bounds, Value left, Value panel, Value channels,
                                      Accumulators sums) {
-  return e.loop(bounds.first, bounds.second, 1, sums, [&](Value tap, ValueRange carried) {
-    return kernel.accumulate({1, vectors},
-                             runOf(left, panel, tap, e.mul(tap, g.rhsDilation.back()), channels), carried);
+  const MicroKernel::Tile tile{1, vectors};
+  return tapByTap(tile, bounds.first, bounds.second, sums, [&](Value tap, ValueRange carried) {
+    return kernel.accumulate(tile, runOf(left, panel, tap, e.mul(tap, g.rhsDilation.back()), channels),
+                             carried);
+  });
+}
+
+/// Taps [lo, hi) of a row, one run each. Many steps start anew in blocks, as the kernel's own do.
+Accumulators ConvEmitter::tapByTap(MicroKernel::Tile tile, Value lo, Value hi, ValueRange sums,
+                                   llvm::function_ref<Accumulators(Value tap, ValueRange carried)> run) {
+  auto taps = [&](Value first, Value end, ValueRange carried) { return e.loop(first, end, 1, carried, run); };
+  if (!kernel.isLong(g.lastTaps() * channelSteps))
+    return taps(lo, hi, sums);
+  const int64_t block = std::max<int64_t>(1, MicroKernel::longestSum / channelSteps);
+  return e.loop(lo, hi, block, sums, [&](Value first, ValueRange carried) {
+    return kernel.plus(carried, taps(first, e.minimum(e.add(first, block), hi), kernel.zero(tile)));
   });
 }
 
@@ -341,8 +356,8 @@ Accumulators ConvEmitter::interval(const TapInterval &taps, Value left, Value pa
                         *pitch * g.rhsDilation.back() == channelSteps * kernel.group() * kernel.leftBytes();
   if (count == 1 || adjacent)
     return run(e.constant(taps.firstTap), count == 1 ? channels : e.constant(count * channelSteps), sums);
-  return e.loop(e.constant(taps.firstTap), e.constant(taps.endTap), 1, sums,
-                [&](Value tap, ValueRange carried) { return run(tap, channels, carried); });
+  return tapByTap(tile, e.constant(taps.firstTap), e.constant(taps.endTap), sums,
+                  [&](Value tap, ValueRange carried) { return run(tap, channels, carried); });
 }
 
 Indices ConvEmitter::indicesAt(const Item &item, Value y, Value pixel, const Index &column) {

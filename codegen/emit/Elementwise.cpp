@@ -328,42 +328,58 @@ Value emitCompare(ValueEmitter &e, CompareKind kind, Value x, Value y, Type elem
 
 namespace {
 
-/// Float to integer without traps or poison: NaN gives 0; `saturate` clamps, else values wrap through 64
-/// bits.
+/// Whether x is in [low, beyond).
+Value isWithin(ValueEmitter &e, Value x, double low, double beyond) {
+  Value notAbove = truthOf(e, arith::CmpFPredicate::OLT, x, splatConstant(e, x.getType(), beyond));
+  Value notBelow = truthOf(e, arith::CmpFPredicate::OGE, x, splatConstant(e, x.getType(), low));
+  return arith::AndIOp::create(e.b, e.loc, notAbove, notBelow);
+}
+
+/// x, converted, where it is in [low, beyond), else 0.
+template <typename Convert> Value within(ValueEmitter &e, Value x, double low, double beyond, Type to) {
+  Value safe = selectOf(e, isWithin(e, x, low, beyond), x, splatConstant(e, x.getType(), 0));
+  return Convert::create(e.b, e.loc, to, safe);
+}
+
+/// `inside` where x is in [low, beyond), `lowest` below and `largest` above.
+Value orEnds(ValueEmitter &e, Value x, double low, double beyond, Value inside, int64_t lowest,
+             int64_t largest) {
+  Value end = splatInteger(e, inside.getType(), lowest);
+  if (lowest != largest)
+    end = selectOf(e, truthOf(e, arith::CmpFPredicate::OLT, x, splatConstant(e, x.getType(), 0)), end,
+                   splatInteger(e, inside.getType(), largest));
+  return selectOf(e, isWithin(e, x, low, beyond), inside, end);
+}
+
+/// Float to integer without traps or poison: NaN gives 0; `saturate` clamps, else what is out of range is as
+/// the cast op says.
 Value floatToInteger(ValueEmitter &e, Value x, Type to, bool saturate) {
+  using Whole = arith::FPToSIOp;
+  using Natural = arith::FPToUIOp;
   auto integer = llvm::cast<IntegerType>(to);
-  unsigned width = std::max(8u, integer.getWidth());
-  bool natural = integer.isUnsigned();
-  Type result = withElement(x.getType(), IntegerType::get(e.b.getContext(), width));
+  const unsigned declared = integer.getWidth(), width = std::max(8u, declared);
+  const bool natural = integer.isUnsigned();
+  auto ofWidth = [&](unsigned bits) {
+    return withElement(x.getType(), IntegerType::get(e.b.getContext(), bits));
+  };
+  Type result = ofWidth(width);
   Value isNumber = truthOf(e, arith::CmpFPredicate::ORD, x, x), zero = splatConstant(e, x.getType(), 0);
   x = selectOf(e, isNumber, math::TruncOp::create(e.b, e.loc, x), zero);
-  unsigned declared = integer.getWidth();
-  double lowest = natural ? 0.0 : -std::ldexp(1.0, declared - 1),
-         beyond = std::ldexp(1.0, natural ? declared : declared - 1);
-  bool fitsInWord = width < 32 || (width == 32 && natural); // wrap through a wider signed conversion
-  if (!saturate && fitsInWord) {
-    Type wide = withElement(x.getType(), IntegerType::get(e.b.getContext(), width == 32 ? 64 : 32));
-    double edge = std::ldexp(1.0, width == 32 ? 63 : 31);
-    Value inside = arith::AndIOp::create(
-        e.b, e.loc, truthOf(e, arith::CmpFPredicate::OLT, x, splatConstant(e, x.getType(), edge)),
-        truthOf(e, arith::CmpFPredicate::OGE, x, splatConstant(e, x.getType(), -edge)));
-    x = selectOf(e, inside, x, zero);
-    return arith::TruncIOp::create(e.b, e.loc, result, arith::FPToSIOp::create(e.b, e.loc, wide, x));
+  const double top = std::ldexp(1.0, natural ? declared : declared - 1), low = natural ? 0 : -top;
+  const int64_t lowest = natural ? 0 : declared == 64 ? INT64_MIN : -(int64_t(1) << (declared - 1));
+  const int64_t largest = natural && declared == 64 ? -1 : declared == 64 ? INT64_MAX : int64_t(top) - 1;
+  if (!saturate && (width < 32 || (width == 32 && natural))) { // wrap by way of a wider signed integer
+    const unsigned wide = width == 32 ? 64 : 32;
+    const double edge = std::ldexp(1.0, wide - 1);
+    return arith::TruncIOp::create(e.b, e.loc, result, within<Whole>(e, x, -edge, edge, ofWidth(wide)));
   }
-  Value below = truthOf(e, arith::CmpFPredicate::OLT, x, splatConstant(e, x.getType(), lowest));
-  Value above = truthOf(e, arith::CmpFPredicate::OGE, x, splatConstant(e, x.getType(), beyond));
-  Value safe = selectOf(e, arith::OrIOp::create(e.b, e.loc, below, above), zero, x);
-  Value converted = natural ? Value(arith::FPToUIOp::create(e.b, e.loc, result, safe))
-                            : Value(arith::FPToSIOp::create(e.b, e.loc, result, safe));
-  int64_t low = natural ? 0 : declared == 64 ? INT64_MIN : -(int64_t(1) << (declared - 1));
-  int64_t high = natural          ? (declared == 64 ? -1 : (int64_t(1) << declared) - 1)
-                 : declared == 64 ? INT64_MAX
-                                  : (int64_t(1) << (declared - 1)) - 1;
-  Value lowValue = splatInteger(e, result, low), highValue = splatInteger(e, result,
-                                                                          saturate  ? high
-                                                                          : natural ? high
-                                                                                    : low);
-  return selectOf(e, below, lowValue, selectOf(e, above, highValue, converted));
+  if (!natural)
+    return orEnds(e, x, low, top, within<Whole>(e, x, low, top, result), lowest, saturate ? largest : lowest);
+  Value inside = within<Natural>(e, x, low, top, result);
+  if (saturate)
+    return orEnds(e, x, low, top, inside, lowest, largest);
+  inside = arith::OrIOp::create(e.b, e.loc, inside, within<Whole>(e, x, -top / 2, 0, result));
+  return orEnds(e, x, -top / 2, top, inside, INT64_MIN, largest);
 }
 
 /// Keeps the low bits that a type below a byte has, sign or zero extended to 8.

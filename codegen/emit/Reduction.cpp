@@ -451,7 +451,7 @@ public:
       return total->narrowed(taps(0, total->start(start.getType()), {}));
     SmallVector<Value> init{start};
     if (argument)
-      init.push_back(fit(e.constant(0)));
+      init.push_back(fit(e.constant(-1)));
     return taps(0, init, {})[argument ? 1 : 0];
   }
 
@@ -510,7 +510,7 @@ private:
         return total->add(now, x);
       return {emitReduceStep(e, kind, now[0], x, element)};
     }
-    Value better = emitCompare(e, CompareKind::gt, x, now[0], element);
+    Value better = beats(x, now[0], now[1]);
     if (inside)
       better = arith::AndIOp::create(e.b, e.loc, better, inside);
     Index flat = e.linearize(ArrayRef(sizes).slice(firstSpatial, spatial),
@@ -518,6 +518,18 @@ private:
     Value where = lanes ? e.lanesOf(flat) : flat.base;
     return {arith::SelectOp::create(e.b, e.loc, better, x, now[0]),
             arith::SelectOp::create(e.b, e.loc, better, where, now[1])};
+  }
+
+  /// Whether x takes the place of `best` at `where`: the first tap does, whatever it is, and the first NaN.
+  Value beats(Value x, Value best, Value where) {
+    Value first = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, where,
+                                        splatInteger(e, where.getType(), 0));
+    Value better = arith::OrIOp::create(e.b, e.loc, first, emitCompare(e, CompareKind::gt, x, best, element));
+    if (!llvm::isa<FloatType>(element))
+      return better;
+    Value isNaN = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, x, x),
+          wasNumber = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::ORD, best, best);
+    return arith::OrIOp::create(e.b, e.loc, better, arith::AndIOp::create(e.b, e.loc, isNaN, wasNumber));
   }
 
   ValueEmitter &e;

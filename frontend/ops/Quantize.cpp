@@ -112,8 +112,7 @@ DynamicallyQuantized quantizeDynamically(NodeImporter &n, Value x) {
   Value largest = n.maximum(n.reduce(ReduceKind::rmax, x, dims), zero);
   Value smallest = n.minimum(n.reduce(ReduceKind::rmin, x, dims), zero);
   Value range = n.sub(largest, smallest);
-  range = n.select(n.compare(CompareKind::eq, largest, smallest), n.like(x, 1), range);
-  Value scale = n.div(range, all);
+  Value scale = n.select(n.compare(CompareKind::eq, largest, smallest), n.like(x, 1), n.div(range, all));
   Value point = n.unary(UnaryKind::round, clamp(n, n.sub(zero, n.div(smallest, scale)), 0, 255));
   Type narrow = IntegerType::get(n.b.getContext(), 8, IntegerType::Unsigned);
   Value rounded = n.add(n.unary(UnaryKind::round, n.div(x, scale)), point);

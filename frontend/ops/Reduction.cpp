@@ -59,8 +59,8 @@ static Value reducedAtRunTime(NodeImporter &n, Value x, const Reducer &r, bool k
 static void reduceWith(NodeImporter &n, Value x, Type type, const Reducer &r) {
   bool keepDims = n.intAttr("keepdims", 1);
   bool runTime = n.opset >= r.inputOpset && n.has(1) && !n.constantInts(n.operand(1));
-  if (r.wide)
-    x = n.cast(x, isFloat(type) ? accumulationType(type) : Type(n.b.getF64Type()));
+  if (r.wide || (runTime && isFloat(type))) // one dimension after the other: round at the end only
+    x = n.cast(x, isFloat(type) ? accumulationType(n.elementType(x)) : Type(n.b.getF64Type()));
   Value result;
   if (runTime) {
     result = reducedAtRunTime(n, x, r, keepDims);
@@ -75,11 +75,13 @@ static void reduceWith(NodeImporter &n, Value x, Type type, const Reducer &r) {
 template <ReduceKind kind, int inputOpset> static void importReduce(NodeImporter &n) {
   if (!require(n, 1))
     return;
-  Value x = n.operand(0); // sums and products of halves are rounded once, by the op itself
-  reduceWith(n, x, n.elementType(x),
-             {inputOpset, false, [&](Value value, ArrayRef<int64_t> axes, bool keepDims) {
-                return n.reduce(kind, value, axes, keepDims);
-              }});
+  Value x = n.operand(0); // sums of halves are rounded once, by the op itself
+  Type type = n.elementType(x);
+  if (kind == ReduceKind::prod && isFloat(type)) // the error of a product grows with every rounding
+    x = n.cast(x, n.b.getF64Type());
+  reduceWith(n, x, type, {inputOpset, false, [&](Value value, ArrayRef<int64_t> axes, bool keepDims) {
+                            return n.reduce(kind, value, axes, keepDims);
+                          }});
 }
 
 static void importReduceMean(NodeImporter &n) {

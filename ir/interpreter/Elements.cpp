@@ -195,7 +195,7 @@ void integersToDoubles(Type type, const int64_t *values, int64_t count, bool sti
 static void truncateRun(Type type, const double *values, int64_t count, bool saturate, int64_t *result) {
   if (!saturate) {
     for (int64_t i = 0; i < count; ++i)
-      result[i] = truncateAndWrap(values[i]);
+      result[i] = truncateOrWrap(values[i], type);
     return;
   }
   if (type.getIntOrFloatBitWidth() > 32) {
@@ -281,14 +281,20 @@ void writeIntegers(Type type, const int64_t *values, int64_t count, std::byte *r
   }
 }
 
-int64_t truncateAndWrap(double value) {
-  constexpr double two63 = 9223372036854775808.0, two64 = 2 * two63;
-  if (value >= -two63 && value < two63)
-    return static_cast<int64_t>(value);
-  if (!std::isfinite(value))
+int64_t truncateOrWrap(double value, Type type) {
+  const unsigned width = type.getIntOrFloatBitWidth();
+  const bool natural = isUnsigned(type), wraps = width < 32 || (width == 32 && natural);
+  const double edge = std::ldexp(1.0, wraps ? (width < 32 ? 31 : 63) : natural ? 63 : int(width) - 1);
+  if (std::isnan(value))
     return 0;
-  double rest = std::fmod(value, two64);
-  return static_cast<int64_t>(static_cast<uint64_t>(rest < 0 ? rest + two64 : rest));
+  value = std::trunc(value);
+  if (value >= -edge && value < edge)
+    return static_cast<int64_t>(value);
+  if (wraps)
+    return 0;
+  if (natural && value > 0) // from 2^63 on
+    return value < 2 * edge ? static_cast<int64_t>(static_cast<uint64_t>(value)) : -1;
+  return width == 64 ? INT64_MIN : INT32_MIN;
 }
 
 int64_t truncateAndClamp(double value, Type type) {

@@ -34,8 +34,8 @@ void writeNumbers(mlir::Type type, const double *values, int64_t count, std::byt
 void readIntegers(mlir::Type type, const std::byte *source, int64_t count, int64_t *result);
 void writeIntegers(mlir::Type type, const int64_t *values, int64_t count, std::byte *result);
 
-/// Truncate toward zero, then wrap modulo 2^64; NaN gives 0.
-int64_t truncateAndWrap(double value);
+/// Truncate toward zero; what is out of range is as the cast op says. NaN gives 0.
+int64_t truncateOrWrap(double value, mlir::Type type);
 /// Truncate toward zero and clamp to the integer type's range; NaN gives 0.
 int64_t truncateAndClamp(double value, mlir::Type type);
 /// The double nearest to an integer, or (`sticky`) truncated with the lost bits or-ed into the last one, so

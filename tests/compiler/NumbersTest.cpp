@@ -181,6 +181,16 @@ TEST_P(Numbers, QuantisationDividesAndRoundsHalvesToEven) {
   }
 }
 
+TEST_P(Numbers, NothingQuantisesToZeros) {
+  GraphWriter graph("zeros");
+  graph.input("x", ElementType::Float32, {"n"});
+  graph.node("DynamicQuantizeLinear", {"x"}, {"y", "s", "z"}).output("y").output("s").output("z");
+  RunResult result = run(graph, {vectorOf<float>({0, 0, 0})});
+  EXPECT_THAT(result.outputs[0].integers(), ElementsAre(0, 0, 0));
+  EXPECT_EQ(result.outputs[1].number(0), 1);
+  EXPECT_EQ(result.outputs[2].integer(0), 0);
+}
+
 //===- Sums ---------------------------------------------------------------------------===//
 
 /// Equal numbers, along and across lanes, of sizes known and unknown, by a mean and by windows.
@@ -262,6 +272,52 @@ TEST_P(Numbers, LargeWindowsAddInBlocks) {
   const double want = 64 * 33 * 33 * double(0.3f) * double(0.7f);
   for (double y : result.outputs[0].numbers())
     EXPECT_NEAR(y, want, 2e-5 * want);
+}
+
+/// Taps that are apart in memory, with all of them inside and, where the length is unknown, at borders.
+TEST_P(Numbers, LargeWindowsOfDistantTapsAddInBlocks) {
+  const int64_t taps = 20000, channels = 3, length = 2 * taps + 20;
+  for (bool known : {false, true}) {
+    GraphWriter graph("convolution");
+    graph.input("x", ElementType::Float32, {1, channels, known ? Dim(length) : Dim("n")});
+    graph.initializer(tensor<float>("w", {2, channels, taps}, std::vector<float>(2 * channels * taps, 0.7f)));
+    graph.node("Conv", {"x", "w"}, {"y"}, {attributeInts("dilations", {2})}).output("y");
+    RunResult result =
+        run(graph, {tensorOf<float>({1, channels, length}, std::vector<float>(channels * length, 0.3f))});
+    const double want = channels * taps * double(0.3f) * double(0.7f);
+    for (double y : result.outputs[0].numbers())
+      EXPECT_NEAR(y, want, 2e-5 * want) << (known ? "known" : "unknown");
+  }
+}
+
+/// Products of numbers near 1, and one that leaves the range of f32 on its way.
+TEST_P(Numbers, LongProductsOfElementsRoundOnce) {
+  GraphWriter graph("product");
+  graph.input("x", ElementType::Float32, {2, "n"}).initializer(tensor<int64_t>("axis", {1}, {1}));
+  graph.node("ReduceProd", {"x", "axis"}, {"y"}, {attributeInt("keepdims", 0)}).output("y");
+  const int64_t count = 20000;
+  std::vector<float> x(2 * count, 1);
+  std::mt19937 random(5);
+  double want = 1;
+  for (int64_t i = 0; i < count; ++i)
+    want *= x[i] = 1 + 0.01f * std::normal_distribution<float>()(random);
+  std::fill_n(x.begin() + count, 4, 1e30f);
+  std::fill_n(x.begin() + count + 64, 4, 1e-30f);
+  RunResult result = run(graph, {tensorOf<float>({2, count}, x)});
+  ASSERT_EQ(result.problem, "");
+  EXPECT_EQ(result.outputs[0].number(0), float(want));
+  EXPECT_NEAR(result.outputs[0].number(1), 1, 1e-6);
+}
+
+/// Halves whose sum along one dimension has more digits than a half.
+TEST_P(Numbers, SumsAlongRunTimeAxesRoundOnce) {
+  GraphWriter graph("sum");
+  graph.input("x", ElementType::Float32, {2, 2}).input("axes", ElementType::Int64, {2});
+  graph.node("Cast", {"x"}, {"h"}, {attributeInt("to", 10)}).node("ReduceSum", {"h", "axes"}, {"s"});
+  graph.node("Cast", {"s"}, {"y"}, {attributeInt("to", 1)}).output("y");
+  RunResult result = run(graph, {tensorOf<float>({2, 2}, {2048, 1, 1, -2048}), vectorOf<int64_t>({0, 1})});
+  ASSERT_EQ(result.problem, "");
+  EXPECT_EQ(result.outputs[0].number(0), 2);
 }
 
 //===- Integers ------------------------------------------------------------------------===//
@@ -348,6 +404,59 @@ TEST_P(Numbers, RangesOfIntegersAreExactBeyondDoubles) {
   EXPECT_EQ(range(INT64_MIN, INT64_MAX, INT64_MAX), (std::vector<int64_t>{INT64_MIN, -1, INT64_MAX - 1}));
   EXPECT_EQ(range(5, 0, INT64_MIN), std::vector<int64_t>{5});
   EXPECT_EQ(range(0, 5, -1), std::vector<int64_t>{});
+}
+
+//===- Casts, positions -----------------------------------------------------------------------===//
+
+/// What does not fit, folded by the compiler and computed by the program.
+TEST_P(Numbers, FloatsOutOfRangeBecomeTheSameIntegersEverywhere) {
+  const std::vector<float> x{300,   -1,     -1.5f,    70000, 4294967040.0f, -3e9f, 1e19f,
+                             1e30f, -1e30f, INFINITY, NAN};
+  const double low32 = INT32_MIN, low64 = INT64_MIN;
+  const std::pair<ElementType, std::vector<double>> cases[] = {
+      {ElementType::Int8, {44, -1, -1, 112, 0, 0, 0, 0, 0, 0, 0}},
+      {ElementType::UInt8, {44, 255, 255, 112, 0, 0, 0, 0, 0, 0, 0}},
+      {ElementType::UInt16, {300, 65535, 65535, 4464, 0, 0, 0, 0, 0, 0, 0}},
+      {ElementType::Int32, {300, -1, -1, 70000, low32, low32, low32, low32, low32, low32, 0}},
+      {ElementType::UInt32, {300, 4294967295, 4294967295, 70000, 4294967040, 1294967296, 0, 0, 0, 0, 0}},
+      {ElementType::Int64, {300, -1, -1, 70000, 4294967040, -3e9, low64, low64, low64, low64, 0}},
+      {ElementType::UInt64,
+       {300, 0x1p64, 0x1p64, 70000, 4294967040, 0x1p64 - 3e9, 1e19, 0x1p64, 0x1p63, 0x1p64, 0}},
+  };
+  for (bool folded : {false, true}) {
+    GraphWriter graph("casts");
+    if (folded)
+      graph.initializer(tensor<float>("x", {int64_t(x.size())}, x));
+    else
+      graph.input("x", ElementType::Float32, {"n"});
+    for (auto [i, c] : llvm::enumerate(cases)) {
+      const std::string name = "y" + std::to_string(i);
+      graph.node("Cast", {"x"}, {name}, {attributeInt("to", int64_t(c.first))}).output(name);
+    }
+    RunResult result = folded ? run(graph, {}) : run(graph, {vectorOf(x)});
+    ASSERT_EQ(result.problem, "");
+    for (auto [i, c] : llvm::enumerate(cases))
+      for (size_t at = 0; at < x.size(); ++at)
+        EXPECT_EQ(float(result.outputs[i].number(at)), float(c.second[at]))
+            << x[at] << " to element type " << int(c.first) << (folded ? ", folded" : "");
+  }
+}
+
+/// A window of the lowest number only, or of NaN, has a position, too.
+TEST_P(Numbers, LargestElementsHavePositionsWhateverTheyAre) {
+  GraphWriter graph("pools");
+  graph.input("f", ElementType::Float32, {1, 1, "n"}).input("u", ElementType::UInt8, {1, 1, "n"});
+  for (std::string name : {"f", "u"})
+    graph
+        .node("MaxPool", {name}, {name + "y", name + "i"},
+              {attributeInts("kernel_shape", {2}), attributeInts("strides", {2})})
+        .output(name + "i");
+  const float low = -INFINITY;
+  RunResult result = run(graph, {tensorOf<float>({1, 1, 10}, {1, 2, low, low, 3, NAN, NAN, 4, low, 5}),
+                                 tensorOf<uint8_t>({1, 1, 10}, {1, 2, 0, 0, 2, 1, 0, 0, 0, 1})});
+  ASSERT_EQ(result.problem, "");
+  EXPECT_THAT(result.outputs[0].integers(), ElementsAre(1, 2, 5, 6, 9));
+  EXPECT_THAT(result.outputs[1].integers(), ElementsAre(1, 2, 4, 6, 9));
 }
 
 //===- Interpolation, slices ----------------------------------------------------------------===//

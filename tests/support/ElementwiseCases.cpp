@@ -135,8 +135,8 @@ Values castCase(CaseBuilder &c) {
   Type from = any(), to = any();
   bool saturate = c.chance(40), toInteger = !interpreter::isFloat(to);
   Range range{-300, 300, interpreter::isFloat(to)};
-  if (interpreter::isFloat(from) && toInteger && !saturate) // only what is in range is specified
-    range = {interpreter::isUnsigned(to) ? 0. : -7, 7};
+  if (interpreter::isFloat(from) && toInteger) // out of the range of bytes, words, or of all integers
+    range = {-std::ldexp(1, c.below(70)), std::ldexp(1, c.below(70)), true};
   return {c.p.g.cast(c.operand(like, from, range), to, saturate)};
 }
 
