@@ -115,7 +115,7 @@ typedef struct tw_model tw_model;
 typedef struct tw_session tw_session;
 
 /// tw_load_options::flags. Code, tables and sizes are compared with their digests at every load: about 0.1 ms
-/// per MB. Weights are, too, up to 64 MB; these say otherwise.
+/// per MB. Weights are, too, up to 64 MB; one of these says otherwise.
 enum {
   TW_LOAD_CHECK_WEIGHTS = 1, ///< weights of any size: every byte is read
   TW_LOAD_TRUST_WEIGHTS = 2  ///< none: for a file that was checked, or written, a moment ago
@@ -170,7 +170,7 @@ TW_API const char *tw_model_weights_path(const tw_model *model);
 typedef struct tw_session_options {
   uint32_t struct_size;
   int32_t threads; ///< size of the thread team, the caller included; 0: all cores this process may run on
-  uint64_t flags;
+  uint64_t flags;  ///< must be 0
 } tw_session_options;
 
 /// Start a session and its thread team. `options` may be null. At most 1024 threads. Thread-safe: any number

@@ -3,6 +3,7 @@
 #include "Cpu.h"
 #include "Session.h"
 
+#include <algorithm>
 #include <cstddef>
 
 using namespace tilewright::runtime;
@@ -37,6 +38,14 @@ private:
   const bool admitted;
 };
 
+/// What later versions may give a meaning must be 0 until then.
+bool isPlain(const tw_tensor *tensors, uint32_t count) {
+  return !tensors || std::all_of(tensors, tensors + count, [](const tw_tensor &tensor) {
+    return tensor.flags == 0 && tensor.reserved == 0;
+  });
+}
+constexpr const char *notPlain = "flags and reserved of a tensor must be 0";
+
 tw_status lost(tw_error *error) {
   return reportError(error, TW_INVALID, 4503,
                      "this session was created before fork(): its threads are in the parent process; create "
@@ -63,8 +72,11 @@ tw_status tw_model_load(const char *path, const tw_load_options *options, tw_mod
     how.weightsPath = options->weights_path;
   if (HAS_FIELD(options, tw_load_options, flags))
     how.flags = options->flags;
-  if (how.flags & ~uint32_t(TW_LOAD_CHECK_WEIGHTS | TW_LOAD_TRUST_WEIGHTS))
+  constexpr uint32_t either = TW_LOAD_CHECK_WEIGHTS | TW_LOAD_TRUST_WEIGHTS;
+  if (how.flags & ~either)
     return misuse(error, "tw_model_load", "flags has bits that this version does not know");
+  if (how.flags == either)
+    return misuse(error, "tw_model_load", "weights are either checked or trusted");
   return loadModel(path, how, model, error);
 }
 
@@ -101,6 +113,8 @@ tw_status tw_session_create(tw_model *model, const tw_session_options *options, 
     *session = nullptr;
   if (!model || !session)
     return misuse(error, "tw_session_create", "model and session must not be null");
+  if (HAS_FIELD(options, tw_session_options, flags) && options->flags)
+    return misuse(error, "tw_session_create", "flags has bits that this version does not know");
   int32_t threads = HAS_FIELD(options, tw_session_options, threads) ? options->threads : 0;
   if (threads < 0 || threads > largestTeam)
     return reportError(error, TW_INVALID, 4103,
@@ -126,6 +140,8 @@ tw_status tw_session_reserve(tw_session *session, const tw_tensor *inputs, uint3
   clearError(error);
   if (!session)
     return misuse(error, "tw_session_reserve", "session must not be null");
+  if (!isPlain(inputs, input_count))
+    return misuse(error, "tw_session_reserve", notPlain);
   if (session->isLost())
     return lost(error);
   Entry entry(*session);
@@ -137,6 +153,8 @@ tw_status tw_session_run(tw_session *session, const tw_tensor *inputs, uint32_t 
   clearError(error);
   if (!session)
     return misuse(error, "tw_session_run", "session must not be null");
+  if (!isPlain(inputs, input_count) || !isPlain(outputs, output_count))
+    return misuse(error, "tw_session_run", notPlain);
   if (session->isLost())
     return lost(error);
   Entry entry(*session);

@@ -284,6 +284,8 @@ TEST(LoadError, Weights) {
 TEST(LoadError, Misuse) {
   tw_error error;
   EXPECT_STREQ(loadError(artifactPath("alias"), nullptr, 4).code, "TW4501"); // a flag of the future
+  EXPECT_STREQ(loadError(artifactPath("alias"), nullptr, TW_LOAD_CHECK_WEIGHTS | TW_LOAD_TRUST_WEIGHTS).code,
+               "TW4501");
   EXPECT_EQ(tw_model_load(nullptr, nullptr, nullptr, &error), TW_INVALID);
   EXPECT_STREQ(error.code, "TW4501");
   EXPECT_EQ(tw_model_load("/nowhere", nullptr, nullptr, nullptr), TW_INVALID);

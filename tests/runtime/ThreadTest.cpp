@@ -334,6 +334,27 @@ TEST(Session, AForkedChildIsToldWhyItCannotRun) {
   EXPECT_EQ(tw_session_run(many.get(), &input, 1, &output, 1, nullptr), TW_OK);
 }
 
+TEST(Session, WhatHasNoMeaningYetIsRefused) {
+  ModelPointer model = loadArtifact(artifactPath("control"));
+  SessionPointer session = createSession(model, 1);
+  std::vector<int64_t> orders(CONTROL_LENGTH), out(CONTROL_LENGTH);
+  auto run = [&](uint32_t flags, uint32_t reserved, uint32_t outputFlags) {
+    tw_tensor input = tensorOf(TW_I64, {CONTROL_LENGTH}, orders.data());
+    tw_tensor output = tensorOf(TW_I64, {CONTROL_LENGTH}, out.data());
+    input.flags = flags, input.reserved = reserved, output.flags = outputFlags;
+    tw_error error = {};
+    tw_session_run(session.get(), &input, 1, &output, 1, &error);
+    return std::string(error.code);
+  };
+  EXPECT_EQ(run(0, 0, 0), "");
+  EXPECT_EQ(run(1, 0, 0), "TW4501");
+  EXPECT_EQ(run(0, 1, 0), "TW4501");
+  EXPECT_EQ(run(0, 0, 1), "TW4501");
+  tw_session_options options = {sizeof options, 1, 1};
+  tw_session *future = nullptr;
+  EXPECT_EQ(tw_session_create(model.get(), &options, &future, nullptr), TW_INVALID);
+}
+
 TEST(Session, Misuse) {
   tw_error error;
   EXPECT_EQ(tw_session_create(nullptr, nullptr, nullptr, &error), TW_INVALID);
