@@ -29,6 +29,8 @@ struct Reporter {
       return TW_INVALID;
     case Diagnostic::Io:
       return TW_IO;
+    case Diagnostic::Warning:
+      return TW_OK;
     default:
       return TW_INTERNAL;
     }

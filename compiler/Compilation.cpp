@@ -24,8 +24,12 @@ Compilation::Compilation(Options given) : options(std::move(given)) {
   context.loadDialect<graph::GraphDialect, kernel::KernelDialect, func::FuncDialect>();
 }
 
-bool Compilation::fail(Problem::Kind kind, StringRef code, const llvm::Twine &message, StringRef hint) {
+bool Compilation::fail(Problem::Kind kind, StringRef code, const llvm::Twine &message, StringRef hint,
+                       StringRef place) {
   Problem diagnostic{};
+  auto [op, node] = place.split(':');
+  diagnostic.op = op.str();
+  diagnostic.node = node.str();
   diagnostic.kind = kind;
   diagnostic.code = code.str();
   diagnostic.message = message.str();
@@ -41,7 +45,7 @@ bool Compilation::fail(llvm::Error error) {
               : taken.fault == codegen::Fault::Invalid   ? Problem::Invalid
               : taken.fault == codegen::Fault::Io        ? Problem::Io
                                                          : Problem::Internal;
-  return fail(kind, taken.codeText(), taken.message, taken.hint);
+  return fail(kind, taken.codeText(), taken.message, taken.hint, taken.place);
 }
 
 //===- Import and lowering ---------------------------------------------------------------===//
@@ -140,7 +144,8 @@ bool Compilation::import(const std::string &modelPath) {
       &context, [&](mlir::Diagnostic &d) { // a verifier's complaint about imported IR is our bug
         return success(d.getSeverity() != DiagnosticSeverity::Error);
       });
-  how.renamedDims = separateDims(*model, context, how);
+  SeparateDims apart = separateDims(*model, context, how);
+  how.renamedDims = std::move(apart.renamed);
   auto imported = frontend::importModel(*model, context, how);
   for (const Problem &diagnostic : imported.diagnostics)
     if (options.diagnostic)
@@ -149,6 +154,9 @@ bool Compilation::import(const std::string &modelPath) {
     return imported.diagnostics.empty()
                ? fail(Problem::Internal, "TW9001", "the model was refused without a reason")
                : false;
+  for (const Problem &warning : apart.warnings)
+    if (options.diagnostic)
+      options.diagnostic(warning);
   module = std::move(imported.module);
   suspects = std::move(imported.suspects);
   return true;

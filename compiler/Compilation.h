@@ -71,7 +71,7 @@ private:
   void setBudget();
   bool fail(llvm::Error error);
   bool fail(frontend::Diagnostic::Kind kind, llvm::StringRef code, const llvm::Twine &message,
-            llvm::StringRef hint = "");
+            llvm::StringRef hint = "", llvm::StringRef place = "");
   llvm::Expected<CompiledKernel> compileKernel(kernel::FuncOp kernel, bool wantText, std::string *text);
   unsigned threadCount() const;
   /// piece(index, thread) for every index below `count`, on threadCount() threads, with progress. The error

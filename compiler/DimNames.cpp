@@ -67,10 +67,20 @@ private:
   llvm::IntEqClasses classes;
 };
 
+frontend::Diagnostic severalSizes(llvm::StringRef name, const std::string &places) {
+  return {frontend::Diagnostic::Warning,
+          "TW1214",
+          ("dimensions that the inputs call '" + name + "' need not be equal: " + places).str(),
+          "no operator brings them together; give those that may differ names of their own",
+          "",
+          "",
+          ""};
+}
+
 } // namespace
 
-llvm::StringMap<std::string> separateDims(const onnx::Model &model, MLIRContext &context,
-                                          const frontend::ImportOptions &options) {
+SeparateDims separateDims(const onnx::Model &model, MLIRContext &context,
+                          const frontend::ImportOptions &options) {
   Places places = placesOf(model);
   if (places.empty())
     return {};
@@ -81,23 +91,29 @@ llvm::StringMap<std::string> separateDims(const onnx::Model &model, MLIRContext 
   frontend::ImportResult imported = frontend::importModel(model, context, apart);
   if (!imported.module)
     return {};
-  llvm::StringMap<std::string> renamed;
+  SeparateDims found;
   {
     SymbolTable symbols(*imported.module);
     Meetings meetings(places, symbols);
     for (const codegen::ShapeCheck &check :
          codegen::collectShapeChecks(imported.module->lookupSymbol<func::FuncOp>("main"), symbols))
       meetings.compare(check.have, check.want);
-    for (auto &[name, list] : places)
+    for (auto &[name, list] : places) {
+      std::string apart;
       for (size_t i = 1; i < list.size(); ++i) {
         size_t first = 0; // the first place that must be equal gives the name; the first of all keeps its own
         while (!meetings.same(list[first], list[i]))
           ++first;
         if (first > 0)
-          renamed[list[i]] = (name + "@" + list[first]).str();
+          found.renamed[list[i]] = (name + "@" + list[first]).str();
+        if (first == i)
+          apart += ", " + list[i];
       }
+      if (!apart.empty())
+        found.warnings.push_back(severalSizes(name, list[0] + apart));
+    }
   }
-  return renamed;
+  return found;
 }
 
 } // namespace tilewright::compiler

@@ -7,13 +7,17 @@
 
 namespace tilewright::compiler {
 
-/// ImportOptions::renamedDims for a model: dimensions of one name that no operator brings together get names
-/// of their own. Empty where every name holds, and where the model cannot be imported without relying on its
-/// names.
+struct SeparateDims {
+  llvm::StringMap<std::string> renamed;       ///< ImportOptions::renamedDims
+  std::vector<frontend::Diagnostic> warnings; ///< one for each name that stands for several sizes
+};
+
+/// Dimensions of one name that no operator brings together get names of their own. Nothing where every name
+/// holds, and where the model cannot be imported without relying on its names.
 ///
 /// The model is imported with a symbol for every dimension; the checks that it would need say which of them
 /// meet. Costs one import, for models that use a name in more than one place.
-llvm::StringMap<std::string> separateDims(const onnx::Model &model, mlir::MLIRContext &context,
-                                          const frontend::ImportOptions &options);
+SeparateDims separateDims(const onnx::Model &model, mlir::MLIRContext &context,
+                          const frontend::ImportOptions &options);
 
 } // namespace tilewright::compiler

@@ -15,19 +15,18 @@ static uint64_t storedBytes(Value constant) {
 
 /// Names the node whose op failed.
 static llvm::Error notComputed(llvm::Error error) {
-  std::string where, why;
+  std::string place, why;
   llvm::handleAllErrors(
       std::move(error),
       [&](const interpreter::Failure &failure) {
-        if (auto name = llvm::dyn_cast<NameLoc>(failure.location)) {
-          auto [op, node] = name.getName().getValue().split(':');
-          where = (op + " '" + node + "': ").str();
-        }
+        if (auto name = llvm::dyn_cast<NameLoc>(failure.location))
+          place = name.getName().str();
         llvm::raw_string_ostream stream(why);
         failure.log(stream);
       },
       [&](const llvm::ErrorInfoBase &other) { why = other.message(); });
-  return codegen::makeError(3401, codegen::Fault::Invalid, where + "a constant cannot be computed: " + why);
+  return codegen::makeError(3401, codegen::Fault::Invalid, "a constant cannot be computed: " + why, "",
+                            std::move(place));
 }
 
 void Compilation::planConstants() {

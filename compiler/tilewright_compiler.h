@@ -19,7 +19,7 @@ typedef struct twc_dim {
 
 /// One problem with the model. Strings live during the callback only.
 typedef struct twc_diagnostic {
-  tw_status status;    ///< TW_UNSUPPORTED, TW_INVALID, TW_IO or TW_INTERNAL
+  tw_status status;    ///< TW_UNSUPPORTED, TW_INVALID, TW_IO or TW_INTERNAL; TW_OK: a warning, nothing stops
   const char *code;    ///< "TW1203"
   const char *message; ///< one line: what is wrong, with shapes and types
   const char *hint;    ///< what to do next, or ""

@@ -14,9 +14,10 @@
 
 namespace tilewright::frontend {
 
-/// One problem with the model; several are collected so that all are reported at once.
+/// One problem with the model; several are collected so that all are reported at once. A warning stops
+/// nothing.
 struct Diagnostic {
-  enum Kind { Unsupported, Invalid, Io, Internal } kind;
+  enum Kind { Unsupported, Invalid, Io, Internal, Warning } kind;
   std::string code, message, hint, node, op, tensor;
 };
 

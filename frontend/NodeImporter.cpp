@@ -224,7 +224,8 @@ std::optional<SmallVector<double>> NodeImporter::constantFloats(Value value) {
 /// What the small integer tensor behind `value` is made of, as far down as its elements can be told apart.
 static Value throughCopies(Value value) {
   for (int step = 0; step < 64; ++step) {
-    if (auto reshape = value.getDefiningOp<graph::ReshapeOp>())
+    if (auto reshape = value.getDefiningOp<graph::ReshapeOp>();
+        reshape && cast<RankedTensorType>(reshape.getOperand().getType()).hasStaticShape())
       value = reshape.getOperand();
     else if (auto cast = value.getDefiningOp<graph::CastOp>();
              cast && isa<IntegerType>(GraphBuilder::elementType(cast.getOperand())) &&

@@ -8,22 +8,28 @@
 namespace tilewright::tools {
 
 static const char *statusName(ExitCode code) {
-  return code == ExitCode::Unsupported ? "unsupported"
-         : code == ExitCode::Invalid   ? "invalid"
-         : code == ExitCode::Io        ? "io"
-                                       : "internal";
+  return code == ExitCode::Ok            ? "warning"
+         : code == ExitCode::Unsupported ? "unsupported"
+         : code == ExitCode::Invalid     ? "invalid"
+         : code == ExitCode::Io          ? "io"
+                                         : "internal";
 }
 
-static Json toJson(const std::string &model, ExitCode code, const std::vector<Diagnostic> &diagnostics) {
+static Json toJson(const Diagnostic &d) {
+  return {{"status", statusName(d.exit)},
+          {"code", d.code},
+          {"message", d.message},
+          {"hint", d.hint},
+          {"node", d.node},
+          {"op", d.op},
+          {"tensor", d.tensor}};
+}
+
+static Json toJson(const std::string &model, ExitCode code, const CompilerCall &call) {
   Json list = Json::array();
-  for (const Diagnostic &d : diagnostics)
-    list.push_back({{"status", statusName(d.exit)},
-                    {"code", d.code},
-                    {"message", d.message},
-                    {"hint", d.hint},
-                    {"node", d.node},
-                    {"op", d.op},
-                    {"tensor", d.tensor}});
+  for (auto *diagnostics : {&call.diagnostics(), &call.warnings()})
+    for (const Diagnostic &d : *diagnostics)
+      list.push_back(toJson(d));
   return {{"model", model}, {"ok", code == ExitCode::Ok}, {"diagnostics", std::move(list)}};
 }
 
@@ -34,7 +40,7 @@ ExitCode checkCommand(const CheckOptions &options) {
   CompilerCall call(options.common, /*quiet=*/options.json);
   ExitCode code = call.finish((*compiler)->check(options.common.model.c_str(), &call.options()));
   if (options.json) {
-    fmt::print("{}\n", jsonText(toJson(options.common.model, code, call.diagnostics()), 2));
+    fmt::print("{}\n", jsonText(toJson(options.common.model, code, call), 2));
     return code;
   }
   fmt::print("{}", call.text());

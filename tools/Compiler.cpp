@@ -87,7 +87,8 @@ void CompilerCall::onDiagnostic(void *user, const twc_diagnostic *diagnostic) {
   call.progress.clear();
   if (!call.quiet)
     report(problem);
-  call.collected.push_back(std::move(problem));
+  auto &list = problem.exit == ExitCode::Ok ? call.warned : call.collected;
+  list.push_back(std::move(problem));
 }
 
 void CompilerCall::onProgress(void *user, const char *stage, uint32_t done, uint32_t total) {

@@ -40,6 +40,7 @@ public:
   /// without a diagnostic.
   ExitCode finish(tw_status status);
   const std::vector<Diagnostic> &diagnostics() const { return collected; }
+  const std::vector<Diagnostic> &warnings() const { return warned; }
   const std::string &text() const { return output; }
 
 private:
@@ -49,7 +50,7 @@ private:
 
   twc_options settings{};
   std::vector<twc_dim> dims;
-  std::vector<Diagnostic> collected;
+  std::vector<Diagnostic> collected, warned;
   std::string output;
   ProgressBar progress;
   bool quiet;

@@ -13,8 +13,8 @@ void CodegenError::log(llvm::raw_ostream &stream) const {
     stream << ". " << hint;
 }
 
-llvm::Error makeError(int code, Fault fault, std::string message, std::string hint) {
-  return llvm::make_error<CodegenError>(code, fault, std::move(message), std::move(hint));
+llvm::Error makeError(int code, Fault fault, std::string message, std::string hint, std::string place) {
+  return llvm::make_error<CodegenError>(code, fault, std::move(message), std::move(hint), std::move(place));
 }
 
 CodegenError takeCodegenError(llvm::Error error) {

@@ -24,13 +24,15 @@ enum class Fault {
 class CodegenError : public llvm::ErrorInfo<CodegenError> {
 public:
   static char ID;
-  CodegenError(int code, Fault fault, std::string message, std::string hint)
-      : code(code), fault(fault), message(std::move(message)), hint(std::move(hint)) {}
+  CodegenError(int code, Fault fault, std::string message, std::string hint, std::string place = "")
+      : code(code), fault(fault), message(std::move(message)), hint(std::move(hint)),
+        place(std::move(place)) {}
 
   int code = 0; ///< 5003 for "TW5003"
   Fault fault = Fault::Internal;
   std::string message; ///< one line: what is wrong
   std::string hint;    ///< what to do next, or empty
+  std::string place;   ///< "op:node" of the ONNX node, or empty
 
   /// "TW5003"
   std::string codeText() const { return "TW" + std::to_string(code); }
@@ -39,7 +41,8 @@ public:
   std::error_code convertToErrorCode() const override { return llvm::inconvertibleErrorCode(); }
 };
 
-llvm::Error makeError(int code, Fault fault, std::string message, std::string hint = "");
+llvm::Error makeError(int code, Fault fault, std::string message, std::string hint = "",
+                      std::string place = "");
 
 /// Takes an error apart for a diagnostic. An error of another class becomes a TW9200. `error` must be a
 /// failure.

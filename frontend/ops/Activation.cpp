@@ -111,7 +111,7 @@ static void importSwish(NodeImporter &n) {
 static void importSwiGLU(NodeImporter &n) {
   float alpha = n.floatAttr("alpha", 1);
   if (!require(n, 2) || !requireSameElements(n, {n.operand(0), n.operand(1)}) ||
-      !requireFloat(n, n.operand(0)) || !requireBroadcast(n, {n.operand(0), n.operand(1)}))
+      !requireFloat(n, n.operand(0)) || !requireShape(n, n.operand(1), dimsOf(n.operand(0)), "B"))
     return;
   Type type = n.elementType(n.operand(0)), wide = accumulationType(type);
   Value gate = sigmoidLinear(n, n.cast(n.operand(0), wide), alpha);

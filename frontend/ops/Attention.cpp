@@ -115,14 +115,20 @@ void AttentionNode::restrictPositions() {
     mask.require(n, lengthCondition(n, lengths(), keys));
 }
 
+/// The attribute, which may be 0 as well; else what the head size gives.
+static Value scaleOf(NodeImporter &n, Value q) {
+  return n.attr("scale") ? n.scalar(Float64Type::get(n.b.getContext()), n.floatAttr("scale", 1))
+                         : attentionScale(n, q, 0);
+}
+
 void AttentionNode::finish() {
-  std::optional<double> scale = n.attr("scale") ? n.floatAttr("scale", 1) : defaultScale(n, heads.q);
+  Value scale = scaleOf(n, heads.q);
   Type element = GraphBuilder::elementType(heads.q);
   Type precision = n.attr("softmax_precision") ? n.elementTypeOf(n.intAttr("softmax_precision", 1)) : element;
   int64_t mode = n.intAttr("qk_matmul_output_mode", 0);
-  if (!scale || !precision)
+  if (!precision)
     return;
-  Value raw = attentionScores(n, heads, *scale), capped = softCapped(n, raw, n.floatAttr("softcap", 0));
+  Value raw = attentionScores(n, heads, scale), capped = softCapped(n, raw, n.floatAttr("softcap", 0));
   Value masked = mask.apply(n, capped);
   Value weights = n.cast(mask.softmax(n, n.cast(masked, precision)), element);
   Value y = weightedSum(n, heads, weights);
@@ -160,11 +166,11 @@ static void importFlexAttention(NodeImporter &n) {
   std::optional<Heads> heads = requireHeads(n, n.operand(0), n.operand(1), n.operand(2));
   if (!heads)
     return;
-  std::optional<double> scale = n.attr("scale") ? n.floatAttr("scale", 1) : defaultScale(n, heads->q);
+  Value scale = scaleOf(n, heads->q);
   Type element = GraphBuilder::elementType(heads->q);
   Type precision = n.attr("softmax_precision") ? n.elementTypeOf(n.intAttr("softmax_precision", 1))
                                                : accumulationType(element);
-  if (!scale || !precision)
+  if (!precision)
     return;
   auto modified = [&](llvm::StringRef name, Value x) {
     const onnx::Attribute *attribute = n.attr(name);
@@ -178,7 +184,7 @@ static void importFlexAttention(NodeImporter &n) {
       return n.fail("TW2005", name + " must keep its input's shape and type"), Value();
     return n.reshape((*results)[0], dimsOf(x));
   };
-  Value scores = modified("score_mod", n.cast(attentionScores(n, *heads, *scale), precision));
+  Value scores = modified("score_mod", n.cast(attentionScores(n, *heads, scale), precision));
   Value weights = scores ? modified("prob_mod", softmax(n, scores, 3)) : Value();
   if (weights)
     n.result(0, n.cast(weightedSum(n, *heads, weights), GraphBuilder::elementType(n.operand(2))));
@@ -207,9 +213,8 @@ static void importRotaryEmbedding(NodeImporter &n) {
   if (!x || n.hasFailed())
     return;
   x = n.transpose(x, {0, 2, 1, 3}); // [B, S, heads, size]
-  int64_t rotated = n.intAttr("rotary_embedding_dim", 0);
-  if (!rotated)
-    rotated = constantOf(dimsOf(x)[3]).value_or(0);
+  int64_t given = n.intAttr("rotary_embedding_dim", 0);
+  AffineExpr rotated = given ? n.dim(given) : dimsOf(x)[3];
   Value cosines = rotaryTable(n, n.operand(1), positions),
         sines = cosines ? rotaryTable(n, n.operand(2), positions) : Value();
   if (!sines || !requireRotation(n, x, cosines, sines, rotated))
@@ -228,7 +233,7 @@ struct LinearRecurrence {
   NodeImporter &n;
   Value query, key, value, decay, beta;
   int64_t group;
-  double scale;
+  Value scale; ///< f32
 
   LoopValues step(Value time, Value state) const;
 };
@@ -245,7 +250,7 @@ LoopValues LinearRecurrence::step(Value time, Value state) const {
   }
   state = n.add(state, n.mul(n.unsqueeze(k, {3}), n.unsqueeze(v, {2})));
   Dims shape = dimsOf(q), kept = dimsOf(state);
-  q = n.reshape(n.mul(q, n.like(q, scale)), {shape[0], kept[1], n.dim(group), shape[2]});
+  q = n.reshape(n.mul(q, scale), {shape[0], kept[1], n.dim(group), shape[2]});
   Value read = n.contract(q, state, {0, 1}, {0, 1}, {3}, {2}); // [B, Hk, group, d_v]
   return {{state}, {n.reshape(read, {shape[0], shape[1], kept[3]})}};
 }
@@ -284,9 +289,12 @@ static bool readGates(NodeImporter &n, LinearRecurrence &r, int64_t heads) {
     return true;
   if (!requireRank(n, n.operand(5), 3, 3, "beta"))
     return false;
-  int64_t own = constantOf(dimsOf(n.operand(5))[2]) == 1 ? 1 : heads;
-  r.beta = overTime(n, n.operand(5), own);
-  return r.beta && n.requireEqual(dimsOf(r.beta)[3], n.dim(1), "beta and the heads");
+  Dims shape = dimsOf(n.operand(5)); // one for all heads, or one a head
+  if (!n.requireRepeatable(shape[2], n.dim(heads), "beta and the heads"))
+    return false;
+  shape[2] = n.dim(heads);
+  r.beta = overTime(n, n.broadcastTo(n.operand(5), shape), heads);
+  return bool(r.beta);
 }
 
 static void importLinearAttention(NodeImporter &n) {
@@ -295,21 +303,15 @@ static void importLinearAttention(NodeImporter &n) {
   int64_t heads = n.intAttr("q_num_heads", 0), shared = n.intAttr("kv_num_heads", 0);
   if (heads < 1 || shared < 1 || heads % shared)
     return n.fail("TW1205", "q_num_heads must be a positive multiple of kv_num_heads");
-  LinearRecurrence r{
-      n, overTime(n, n.operand(0), heads), {}, {}, {}, {}, heads / shared, n.floatAttr("scale", 0)};
+  LinearRecurrence r{n, overTime(n, n.operand(0), heads), {}, {}, {}, {}, heads / shared, {}};
   r.key = r.query ? overTime(n, n.operand(1), shared) : Value();
   r.value = r.key ? overTime(n, n.operand(2), shared) : Value();
   if (!r.value || !n.requireEqual(dimsOf(r.query)[3], dimsOf(r.key)[3], "the head sizes of query and key") ||
       !readGates(n, r, shared))
     return;
-  if (r.scale == 0) {
-    std::optional<double> scale = defaultScale(n, r.query);
-    if (!scale)
-      return;
-    r.scale = *scale;
-  }
   Dims key = dimsOf(r.key), state = {key[1], key[2], key[3], dimsOf(r.value)[3]};
   Type wide = GraphBuilder::elementType(r.key);
+  r.scale = n.cast(attentionScale(n, r.query, n.floatAttr("scale", 0)), wide);
   Value initial = filled(n, state, wide, 0);
   Type stateType = GraphBuilder::elementType(n.operand(n.has(3) ? 3 : 0));
   if (n.has(3)) {

@@ -12,17 +12,19 @@ static double minusInfinity() { return -std::numeric_limits<double>::infinity();
 
 //===- Heads ------------------------------------------------------------------------===//
 
-Value splitHeads(NodeImporter &n, Value x, int64_t heads) {
+Value splitHeads(NodeImporter &n, Value x, AffineExpr heads) {
   if (!requireRank(n, x, 3, 3, "a packed operand"))
     return {};
   Dims shape = dimsOf(x);
-  std::optional<AffineExpr> size = heads > 0 ? divideExactly(shape[2], n.dim(heads)) : std::nullopt;
-  if (!size) {
-    n.fail("TW1205", "the number of heads, " + llvm::Twine(heads) + ", does not divide the hidden size of " +
-                         shapeText(n, x));
-    return {};
-  }
-  return n.transpose(n.reshape(x, {shape[0], shape[1], n.dim(heads), *size}), {0, 2, 1, 3});
+  std::optional<AffineExpr> size = evenParts(n, shape[2], heads, "the hidden size and whole heads");
+  return size ? n.transpose(n.reshape(x, {shape[0], shape[1], heads, *size}), {0, 2, 1, 3}) : Value();
+}
+
+Value splitHeads(NodeImporter &n, Value x, int64_t heads) {
+  if (heads > 0)
+    return splitHeads(n, x, n.dim(heads));
+  n.fail("TW1205", "the number of heads is " + llvm::Twine(heads) + "; it must be positive");
+  return {};
 }
 
 Value mergeHeads(NodeImporter &n, Value x) {
@@ -46,52 +48,55 @@ std::optional<Heads> requireHeads(NodeImporter &n, Value q, Value k, Value v) {
   k = withSize(n, withSize(n, k, 0, query[0]), 3, query[3]);
   v = withSize(n, withSize(n, withSize(n, v, 0, query[0]), 1, key[1]), 2, key[2]);
   if (provablyEqual(query[1], key[1]))
-    return Heads{q, k, v, 1};
+    return Heads{q, k, v, n.dim(1)};
   std::optional<int64_t> heads = constantOf(query[1]), shared = constantOf(key[1]);
-  if (heads && shared && *shared > 0 && *heads >= *shared && *heads % *shared == 0)
-    return Heads{q, k, v, *heads / *shared};
+  bool fits = heads != 0 && shared != 0 && !(heads && shared && *heads % *shared);
+  if (fits)
+    if (auto group = evenParts(n, query[1], key[1], "the heads of the query and of the key"))
+      return Heads{q, k, v, *group};
   n.fail("TW2005", "the heads of the query must be a multiple of the key's: " + shapeText(n, q) + ", " +
                        shapeText(n, k));
   return std::nullopt;
 }
 
 /// [B, Hq, rows, columns] as [B, Hk, group, rows, columns].
-static Value grouped(NodeImporter &n, Value x, int64_t group) {
+static Value grouped(NodeImporter &n, Value x, const Heads &heads) {
   Dims shape = dimsOf(x);
-  return n.reshape(x, {shape[0], *divideExactly(shape[1], n.dim(group)), n.dim(group), shape[2], shape[3]});
+  return n.reshape(x, {shape[0], dimsOf(heads.k)[1], heads.group, shape[2], shape[3]});
 }
 
-Value attentionScores(NodeImporter &n, const Heads &heads, double scale) {
+Value attentionScores(NodeImporter &n, const Heads &heads, Value scale) {
   Value q = heads.q, k = heads.k;
   Type element = GraphBuilder::elementType(q);
   if (element.isF32() || element.isF64()) {
-    q = n.mul(q, n.like(q, scale));
+    q = n.mul(q, n.cast(scale, element));
   } else { // half on each side keeps narrow floats from overflowing
-    q = n.mul(q, n.like(q, std::sqrt(scale)));
-    k = n.mul(k, n.like(k, std::sqrt(scale)));
+    Value root = n.cast(n.unary(UnaryKind::sqrt, scale), element);
+    q = n.mul(q, root);
+    k = n.mul(k, root);
   }
-  if (heads.group == 1)
+  if (constantOf(heads.group) == 1)
     return n.contract(q, k, {0, 1}, {0, 1}, {3}, {3});
   Dims query = dimsOf(q);
-  Value scores = n.contract(grouped(n, q, heads.group), k, {0, 1}, {0, 1}, {4}, {3});
+  Value scores = n.contract(grouped(n, q, heads), k, {0, 1}, {0, 1}, {4}, {3});
   return n.reshape(scores, {query[0], query[1], query[2], dimsOf(k)[2]});
 }
 
 Value weightedSum(NodeImporter &n, const Heads &heads, Value weights) {
   Value v = n.cast(heads.v, GraphBuilder::elementType(weights));
-  if (heads.group == 1)
+  if (constantOf(heads.group) == 1)
     return n.contract(weights, v, {0, 1}, {0, 1}, {3}, {2});
   Dims shape = dimsOf(weights);
-  Value sum = n.contract(grouped(n, weights, heads.group), v, {0, 1}, {0, 1}, {4}, {2});
+  Value sum = n.contract(grouped(n, weights, heads), v, {0, 1}, {0, 1}, {4}, {2});
   return n.reshape(sum, {shape[0], shape[1], shape[2], dimsOf(v)[3]});
 }
 
-std::optional<double> defaultScale(NodeImporter &n, Value q) {
-  if (std::optional<int64_t> size = constantOf(dimsOf(q).back()))
-    return 1 / std::sqrt(double(*size));
-  n.unsupported("TW2006", "the head size must be known when the model is compiled",
-                "give the attribute scale");
-  return std::nullopt;
+Value attentionScale(NodeImporter &n, Value q, double given) {
+  Type wide = Float64Type::get(n.b.getContext());
+  std::optional<int64_t> size = constantOf(dimsOf(q).back());
+  if (given != 0 || size)
+    return n.scalar(wide, given != 0 ? given : 1 / std::sqrt(double(*size)));
+  return n.div(n.scalar(wide, 1), n.unary(UnaryKind::sqrt, dimValue(n, dimsOf(q).back(), wide)));
 }
 
 Value softCapped(NodeImporter &n, Value x, double cap) {
@@ -135,6 +140,8 @@ Value AttentionMask::softmax(NodeImporter &n, Value masked) const {
 Value windowCondition(NodeImporter &n, AffineExpr queries, AffineExpr keys, Value offset, int64_t left,
                       int64_t right) {
   Type index = signedType(n, 64);
+  constexpr int64_t everything = int64_t(1) << 48;
+  left = std::min(left, everything), right = std::min(right, everything);
   Value query = n.iota({queries, n.dim(1)}, index, 0), key = n.iota({n.dim(1), keys}, index, 1);
   Value position = n.add(query, offset), result;
   if (right >= 0)
@@ -155,40 +162,46 @@ Value lengthCondition(NodeImporter &n, Value lengths, AffineExpr keys) {
 
 //===- Rotary embedding -----------------------------------------------------------------===//
 
-bool requireRotation(NodeImporter &n, Value x, Value cosines, Value sines, int64_t rotated) {
+/// Half of it, rounded down where it turns out to be odd.
+static AffineExpr halfOf(AffineExpr rotated) { return canonical(rotated.floorDiv(2)); }
+
+bool requireRotation(NodeImporter &n, Value x, Value cosines, Value sines, AffineExpr rotated) {
   Dims shape = dimsOf(x);
-  std::optional<int64_t> size = constantOf(shape[3]);
-  if (rotated <= 0 || rotated % 2 || (size && rotated > *size)) {
+  std::optional<int64_t> size = constantOf(shape[3]), known = constantOf(rotated);
+  if (known && (*known <= 0 || *known % 2 || (size && *known > *size))) {
     n.fail("TW1205",
-           "the rotated size is " + llvm::Twine(rotated) + "; it must be even and at most the head size");
+           "the rotated size is " + llvm::Twine(*known) + "; it must be even and at most the head size");
     return false;
   }
+  if (!n.requireEqual(rotated, canonical(halfOf(rotated) * 2), "the rotated size and pairs") ||
+      !n.requireAtMost(rotated, shape[3], "the rotated size and the head size"))
+    return false;
   for (Value table : {cosines, sines}) {
     Dims have = dimsOf(table);
     if (!requireSameElements(n, {x, table}) ||
         !n.requireRepeatable(have[0], shape[0], "the positions' batches and the input's") ||
         !n.requireEqual(have[1], shape[1], "the positions and the sequence") ||
-        !n.requireEqual(have[3], n.dim(rotated / 2), "the caches and the rotated size"))
+        !n.requireEqual(have[3], halfOf(rotated), "the caches and the rotated size"))
       return false;
   }
   return true;
 }
 
-Value rotate(NodeImporter &n, Value x, Value cosines, Value sines, int64_t rotated, bool interleaved) {
+Value rotate(NodeImporter &n, Value x, Value cosines, Value sines, AffineExpr rotated, bool interleaved) {
   Dims shape = dimsOf(x), starts(shape.size(), n.dim(0)), half = shape;
   int64_t last = shape.size() - 1;
-  half[last] = n.dim(rotated / 2);
+  half[last] = halfOf(rotated);
   SmallVector<int64_t> steps(shape.size(), 1);
   steps[last] = interleaved ? 2 : 1;
   Value first = n.slice(x, starts, steps, half);
-  starts[last] = n.dim(interleaved ? 1 : rotated / 2);
+  starts[last] = interleaved ? n.dim(1) : halfOf(rotated);
   Value second = n.slice(x, starts, steps, half);
   Value real = n.sub(n.mul(cosines, first), n.mul(sines, second));
   Value imaginary = n.add(n.mul(sines, first), n.mul(cosines, second));
   Value turned;
   if (interleaved) {
     Dims joined = shape;
-    joined[last] = n.dim(rotated);
+    joined[last] = rotated;
     turned = n.reshape(
         n.concat({n.unsqueeze(real, {last + 1}), n.unsqueeze(imaginary, {last + 1})}, last + 1), joined);
   } else {
@@ -197,7 +210,7 @@ Value rotate(NodeImporter &n, Value x, Value cosines, Value sines, int64_t rotat
   AffineExpr rest = canonical(shape[last] - rotated);
   if (constantOf(rest) == 0)
     return turned;
-  return n.concat({turned, n.sliceAxis(x, last, n.dim(rotated), rest)}, last);
+  return n.concat({turned, n.sliceAxis(x, last, rotated, rest)}, last);
 }
 
 } // namespace tilewright::frontend

@@ -7,6 +7,7 @@ namespace tilewright::frontend {
 
 /// [B, S, heads * size] to [B, heads, S, size]. Null, with a diagnostic, when heads do not divide the last
 /// dimension.
+mlir::Value splitHeads(NodeImporter &n, mlir::Value x, mlir::AffineExpr heads);
 mlir::Value splitHeads(NodeImporter &n, mlir::Value x, int64_t heads);
 /// [B, heads, S, size] to [B, S, heads * size].
 mlir::Value mergeHeads(NodeImporter &n, mlir::Value x);
@@ -15,15 +16,15 @@ mlir::Value mergeHeads(NodeImporter &n, mlir::Value x);
 /// equally (TW2004, TW2005).
 struct Heads {
   mlir::Value q, k, v;
-  int64_t group = 1; ///< query heads that share one key head
+  mlir::AffineExpr group; ///< query heads that share one key head
 };
 std::optional<Heads> requireHeads(NodeImporter &n, mlir::Value q, mlir::Value k, mlir::Value v);
 /// q k^T * scale: [B, Hq, S, T].
-mlir::Value attentionScores(NodeImporter &n, const Heads &heads, double scale);
+mlir::Value attentionScores(NodeImporter &n, const Heads &heads, mlir::Value scale);
 /// weights [B, Hq, S, T] times v: [B, Hq, S, Dv].
 mlir::Value weightedSum(NodeImporter &n, const Heads &heads, mlir::Value weights);
-/// 1 / sqrt(head size), as a number; the head size must be known (TW2006).
-std::optional<double> defaultScale(NodeImporter &n, mlir::Value q);
+/// The scale in f64, rank 0: as given, or for 0 one over the root of q's head size.
+mlir::Value attentionScale(NodeImporter &n, mlir::Value q, double given);
 /// cap * tanh(x / cap); x when cap is 0.
 mlir::Value softCapped(NodeImporter &n, mlir::Value x, double cap);
 
@@ -47,10 +48,11 @@ mlir::Value windowCondition(NodeImporter &n, mlir::AffineExpr queries, mlir::Aff
 mlir::Value lengthCondition(NodeImporter &n, mlir::Value lengths, mlir::AffineExpr keys);
 
 /// cosines and sines are [B or 1, S, 1, rotated / 2] and of x's type, for x [B, S, heads, size].
-bool requireRotation(NodeImporter &n, mlir::Value x, mlir::Value cosines, mlir::Value sines, int64_t rotated);
+bool requireRotation(NodeImporter &n, mlir::Value x, mlir::Value cosines, mlir::Value sines,
+                     mlir::AffineExpr rotated);
 /// x [.., S, heads, size] turned by angles whose cosines and sines are [.., S, 1, rotated / 2]; the rest of
 /// `size` passes through.
-mlir::Value rotate(NodeImporter &n, mlir::Value x, mlir::Value cosines, mlir::Value sines, int64_t rotated,
-                   bool interleaved);
+mlir::Value rotate(NodeImporter &n, mlir::Value x, mlir::Value cosines, mlir::Value sines,
+                   mlir::AffineExpr rotated, bool interleaved);
 
 } // namespace tilewright::frontend

@@ -1,5 +1,5 @@
 /// Common.cpp - see Common.h.
-#include "frontend/ops/Common.h"
+#include "frontend/ops/Composites.h"
 #include <set>
 
 using namespace mlir;
@@ -103,6 +103,14 @@ bool requireBool(NodeImporter &n, Value value) {
   return false;
 }
 
+bool requireShape(NodeImporter &n, Value value, ArrayRef<AffineExpr> shape, llvm::StringRef what) {
+  if (!requireRank(n, value, shape.size(), shape.size(), what))
+    return false;
+  return llvm::all_of(llvm::zip_equal(dimsOf(value), shape), [&](auto sizes) {
+    return n.requireEqual(std::get<0>(sizes), std::get<1>(sizes), "the sizes of " + what);
+  });
+}
+
 bool requireBroadcast(NodeImporter &n, ArrayRef<Value> values) {
   if (n.broadcastShape(values))
     return true;
@@ -158,18 +166,44 @@ std::optional<Dims> shapeOperand(NodeImporter &n, Value value, llvm::StringRef w
   return sizes;
 }
 
-std::optional<AffineExpr> evenParts(NodeImporter &n, AffineExpr size, int64_t parts,
+std::optional<AffineExpr> evenParts(NodeImporter &n, AffineExpr size, AffineExpr parts,
                                     const llvm::Twine &what) {
-  if (parts < 1) {
-    n.fail("TW1205", what + ": there must be at least one part, not " + llvm::Twine(parts));
+  std::optional<int64_t> whole = constantOf(size), count = constantOf(parts);
+  if (count && (*count < 1 || (whole && *whole % *count))) {
+    n.fail("TW1205", what + (whole ? ": " + llvm::Twine(*whole) : llvm::Twine(": what there is")) + " in " +
+                         llvm::Twine(*count) + " equal parts");
     return std::nullopt;
   }
-  if (std::optional<AffineExpr> exact = divideExactly(size, n.dim(parts)))
+  if (std::optional<AffineExpr> exact = divideExactly(size, parts))
     return exact;
   AffineExpr part = canonical(size.floorDiv(parts));
-  if (!n.requireEqual(product(part, n.dim(parts)), size, what))
-    return std::nullopt;
-  return part;
+  return n.requireEqual(product(part, parts), size, what) ? std::optional(part) : std::nullopt;
+}
+
+std::optional<AffineExpr> evenParts(NodeImporter &n, AffineExpr size, int64_t parts,
+                                    const llvm::Twine &what) {
+  return evenParts(n, size, n.dim(parts), what);
+}
+
+std::optional<Dims> shapeOperand(NodeImporter &n, Value value, int64_t count, llvm::StringRef what) {
+  value = vectorOf(n, value, count, what);
+  return value ? shapeOperand(n, value, what) : std::nullopt;
+}
+
+Value singleElement(NodeImporter &n, Value value, llvm::StringRef what) {
+  if (std::optional<int64_t> count = constantOf(elementCount(value.getType())); count && *count != 1) {
+    n.fail("TW2004", what + " of shape " + shapeText(n, value) + " must have one element");
+    return {};
+  }
+  return n.reshape(value, {}); // which the program checks
+}
+
+Value vectorOf(NodeImporter &n, Value vector, int64_t count, llvm::StringRef what) {
+  std::string wanted = std::to_string(count);
+  if (!requireRank(n, vector, 1, 1, what) ||
+      !n.requireEqual(dimsOf(vector)[0], n.dim(count), "the elements of " + what + " and " + wanted))
+    return {};
+  return withSize(n, vector, 0, n.dim(count));
 }
 
 SmallVector<int64_t> upTo(int64_t count) { return llvm::to_vector(llvm::seq<int64_t>(0, count)); }

@@ -33,6 +33,9 @@ bool requireSameElements(NodeImporter &n, llvm::ArrayRef<mlir::Value> values);
 bool requireFloat(NodeImporter &n, mlir::Value value);
 /// TW2003 unless bool.
 bool requireBool(NodeImporter &n, mlir::Value value);
+/// `value` is of this shape (TW2004, TW2005).
+bool requireShape(NodeImporter &n, mlir::Value value, llvm::ArrayRef<mlir::AffineExpr> shape,
+                  llvm::StringRef what);
 /// The shapes broadcast NumPy-style (TW2002).
 bool requireBroadcast(NodeImporter &n, llvm::ArrayRef<mlir::Value> values);
 /// TW2003 unless si32 or si64; narrower integers are widened.
@@ -47,8 +50,16 @@ std::optional<llvm::SmallVector<int64_t>> intsFrom(NodeImporter &n, size_t index
 /// The elements of an integer vector as sizes: known ones are checked to be >= 0, others are defined at run
 /// time.
 std::optional<Dims> shapeOperand(NodeImporter &n, mlir::Value value, llvm::StringRef what);
-/// `size` in `parts` equal parts, at least one: how large each is. What cannot be decided the program checks;
-/// `what` says of what the sizes are.
+/// The same, of a vector that must have `count` elements.
+std::optional<Dims> shapeOperand(NodeImporter &n, mlir::Value value, int64_t count, llvm::StringRef what);
+/// The only element of a tensor, as rank 0; null, with a diagnostic, where there is another number of them.
+mlir::Value singleElement(NodeImporter &n, mlir::Value value, llvm::StringRef what);
+/// A vector, whose type then says that it has `count` elements; null, with a diagnostic, where it has not.
+mlir::Value vectorOf(NodeImporter &n, mlir::Value vector, int64_t count, llvm::StringRef what);
+/// `size` in `parts` equal parts, at least one: how large each is (TW1205 where it is known not to come out
+/// even). What cannot be decided the program checks; `what` says of what the sizes are.
+std::optional<mlir::AffineExpr> evenParts(NodeImporter &n, mlir::AffineExpr size, mlir::AffineExpr parts,
+                                          const llvm::Twine &what);
 std::optional<mlir::AffineExpr> evenParts(NodeImporter &n, mlir::AffineExpr size, int64_t parts,
                                           const llvm::Twine &what);
 /// 0, 1, ..., count - 1

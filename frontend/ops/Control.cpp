@@ -12,20 +12,11 @@ static const onnx::Graph *graphAttr(NodeImporter &n, llvm::StringRef name) {
   return nullptr;
 }
 
-/// The only element of a value, as rank 0; null, with a diagnostic, where it has another number of them.
-static Value onlyElement(NodeImporter &n, Value value, const char *what) {
-  AffineExpr count = elementCount(value.getType());
-  if (std::optional<int64_t> known = constantOf(count); known && *known != 1) {
-    n.fail("TW2004", llvm::Twine(what) + " must have one element");
-    return {};
-  }
-  return n.requireEqual(count, n.dim(1), "the elements of " + llvm::Twine(what)) ? n.reshape(value, {})
-                                                                                 : Value();
-}
-
 /// A condition: one bool.
 static Value scalarCondition(NodeImporter &n, Value value) {
-  return requireBool(n, value) ? onlyElement(n, value, "the condition") : Value();
+  if (!requireBool(n, value))
+    return {};
+  return singleElement(n, value, "the condition");
 }
 
 //===- If --------------------------------------------------------------------------------===//
@@ -100,10 +91,10 @@ static std::optional<LoopInputs> loopInputs(NodeImporter &n) {
   inputs.tripCount = n.scalarInt(si64(n), -1); // no limit
   if (n.has(0)) {
     if (!isInteger(n.operand(0))) {
-      n.fail("TW2004", "the trip count must be an integer scalar");
+      n.fail("TW2004", "the trip count must be an integer");
       return std::nullopt;
     }
-    Value count = onlyElement(n, n.cast(n.operand(0), si64(n)), "the trip count");
+    Value count = singleElement(n, n.cast(n.operand(0), si64(n)), "the trip count");
     if (!count)
       return std::nullopt;
     inputs.tripCount = n.maximum(count, n.like(count, 0));

@@ -206,9 +206,9 @@ static Value multiplyColumns(NodeImporter &n, Value columns, Value w, int64_t gr
 }
 
 /// The sampled and masked inputs of every tap: [N, offset groups, channels a group, taps * outputs].
-static Value deformedColumns(NodeImporter &n, const Spatial &s, ArrayRef<int64_t> kernel,
+static Value deformedColumns(NodeImporter &n, Value x, const Spatial &s, ArrayRef<int64_t> kernel,
                              ArrayRef<AffineExpr> sizes) {
-  Value x = n.operand(0), offset = n.operand(2);
+  Value offset = n.operand(2);
   Dims shape = dimsOf(x);
   int64_t groupCount = n.intAttr("offset_group", 1);
   std::optional<AffineExpr> each =
@@ -219,8 +219,11 @@ static Value deformedColumns(NodeImporter &n, const Spatial &s, ArrayRef<int64_t
   AffineExpr samples = canonical(taps * productOf(sizes, n.b.getContext()));
   Dims split = {shape[0], groups, taps, n.dim(s.input.size())};
   split.append(sizes.begin(), sizes.end());
-  AffineExpr wanted = productOf(split, n.b.getContext());
-  if (!n.requireEqual(elementCount(offset.getType()), wanted, "the offset's elements"))
+  Dims offsets = {shape[0], canonical(groups * taps * int64_t(s.input.size()))},
+       masks = {shape[0], canonical(groups * taps)};
+  offsets.append(sizes.begin(), sizes.end());
+  masks.append(sizes.begin(), sizes.end());
+  if (!requireShape(n, offset, offsets, "the offset"))
     return {};
   offset = n.reshape(offset, split);
   AffineExpr channels = *each, plane = productOf(s.input, n.b.getContext());
@@ -231,9 +234,7 @@ static Value deformedColumns(NodeImporter &n, const Spatial &s, ArrayRef<int64_t
   Value columns = sampler.sample();
   if (!n.has(4))
     return columns;
-  if (!requireSameElements(n, {columns, n.operand(4)}) ||
-      !n.requireEqual(elementCount(n.operand(4).getType()), canonical(shape[0] * groups * samples),
-                      "the mask's elements"))
+  if (!requireSameElements(n, {columns, n.operand(4)}) || !requireShape(n, n.operand(4), masks, "the mask"))
     return {};
   return n.mul(columns, n.reshape(n.operand(4), {shape[0], groups, n.dim(1), samples}));
 }
@@ -255,7 +256,7 @@ void importDeformConv(NodeImporter &n) {
   std::optional<Dims> sizes = kernel ? outputSizes(n, *s) : std::nullopt;
   if (!sizes)
     return;
-  if (Value columns = deformedColumns(n, *s, *kernel, *sizes))
+  if (Value columns = deformedColumns(n, x, *s, *kernel, *sizes))
     n.result(0, addBias(n, multiplyColumns(n, columns, w, groups, *sizes), 3));
 }
 

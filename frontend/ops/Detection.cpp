@@ -87,10 +87,8 @@ static Value kept(NodeImporter &n, const Suppression &s) {
 static Value scalarOperand(NodeImporter &n, size_t index, Type type, double fallback) {
   if (!n.has(index))
     return n.scalar(type, fallback);
-  if (elementCount(n.operand(index).getType()) == n.dim(1))
-    return n.reshape(n.cast(n.operand(index), type), {});
-  n.fail("TW2004", "operand " + llvm::Twine(index) + " must be a scalar");
-  return n.scalar(type, fallback);
+  Value value = singleElement(n, n.cast(n.operand(index), type), "operand " + std::to_string(index));
+  return value ? value : n.scalar(type, fallback);
 }
 
 static void importNonMaxSuppression(NodeImporter &n) {

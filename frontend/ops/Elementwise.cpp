@@ -170,10 +170,7 @@ static Value clipBound(NodeImporter &n, size_t index, llvm::StringRef attribute)
   Value bound = n.operand(index);
   if (!requireSameElements(n, {x, bound}))
     return {};
-  if (elementCount(bound.getType()) == n.dim(1))
-    return n.reshape(bound, {});
-  n.fail("TW2004", attribute + " of shape " + shapeText(n, bound) + " must be a scalar");
-  return {};
+  return singleElement(n, bound, attribute);
 }
 
 static void importClip(NodeImporter &n) {

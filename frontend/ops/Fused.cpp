@@ -43,10 +43,19 @@ static void importFusedMatMul(NodeImporter &n) {
     n.result(0, alpha == 1 ? product : n.mul(product, n.like(product, alpha)));
 }
 
+/// The parameters of a fused node's activation: FusedConv has a list, FusedGemm an attribute for each.
+static SmallVector<float> activationParameters(NodeImporter &n) {
+  SmallVector<float> parameters = n.floatsAttr("activation_params").value_or(SmallVector<float>());
+  for (llvm::StringRef name : {"activation_alpha", "activation_beta", "activation_gamma"})
+    if (n.attr(name))
+      parameters.push_back(n.floatAttr(name, 0));
+  return parameters;
+}
+
 /// The activation that a fused node names, with its parameters.
 static Value namedActivation(NodeImporter &n, Value x) {
   std::string name = n.stringAttr("activation", "");
-  SmallVector<float> parameters = n.floatsAttr("activation_params").value_or(SmallVector<float>());
+  SmallVector<float> parameters = activationParameters(n);
   auto parameter = [&](size_t index, float fallback) {
     return n.like(x, index < parameters.size() ? parameters[index] : fallback);
   };
@@ -74,7 +83,7 @@ static Value namedActivation(NodeImporter &n, Value x) {
 static void importFusedConv(NodeImporter &n) {
   Value y = convolution(n);
   if (y && n.has(3)) {
-    if (!requireSameElements(n, {y, n.operand(3)}) || !requireFitsInto(n, n.operand(3), dimsOf(y), "Z"))
+    if (!requireSameElements(n, {y, n.operand(3)}) || !requireShape(n, n.operand(3), dimsOf(y), "Z"))
       return;
     y = n.add(y, n.operand(3));
   }
@@ -155,7 +164,7 @@ static void importMatMulNBits(NodeImporter &n) {
                              {}, {last}, {1});
   if (n.has(5))
     product = requireSameElements(n, {product, n.operand(5)}) &&
-                      requireFitsInto(n, n.operand(5), dimsOf(product), "the bias")
+                      requireShape(n, n.operand(5), dimsOf(product).back(), "the bias")
                   ? n.add(product, n.operand(5))
                   : Value();
   n.result(0, product);
@@ -170,7 +179,8 @@ static Value biased(NodeImporter &n) {
   Value x = n.operand(0);
   if (!n.has(1))
     return x;
-  if (!requireSameElements(n, {x, n.operand(1)}) || !requireFitsInto(n, n.operand(1), dimsOf(x), "the bias"))
+  if (!requireSameElements(n, {x, n.operand(1)}) ||
+      !requireShape(n, n.operand(1), dimsOf(x).back(), "the bias"))
     return {};
   return n.add(x, n.operand(1));
 }
@@ -221,10 +231,19 @@ static Value rowVector(NodeImporter &n, Value x, size_t index) {
   return fits ? withSize(n, vector, 0, dimsOf(x).back()) : Value();
 }
 
+/// What skips is of the input's shape, but may be one for all batches.
+static bool requireSkip(NodeImporter &n, Value x, Value skip) {
+  if (!requireSameElements(n, {x, skip}) || !requireRank(n, skip, 2, GraphBuilder::rank(x), "the skip"))
+    return false;
+  Dims have = dimsOf(skip), want = dimsOf(x);
+  bool batches = have.size() < 3 || n.requireRepeatable(have[0], want[0], "the batches of the skip");
+  return batches && n.requireEqual(have.rbegin()[1], want.rbegin()[1], "the lengths of input and skip") &&
+         n.requireEqual(have.back(), want.back(), "the hidden sizes of input and skip");
+}
+
 static void skipNormalization(NodeImporter &n, bool centered) {
   if (!require(n, 3) || !requireFloat(n, n.operand(0)) || !requireRank(n, n.operand(0), 2, 3) ||
-      !requireSameElements(n, {n.operand(0), n.operand(1)}) ||
-      !requireBroadcast(n, {n.operand(0), n.operand(1)}))
+      !requireSkip(n, n.operand(0), n.operand(1)))
     return;
   Value sum = n.add(n.operand(0), n.operand(1));
   size_t biasIndex = centered ? 4 : 3;

@@ -62,17 +62,10 @@ static Value appended(NodeImporter &n, Value past, Value present) {
   return n.concat({past, present}, 2);
 }
 
-static std::optional<double> scaleOf(NodeImporter &n, Value q) {
-  float scale = n.floatAttr("scale", 0);
-  return scale != 0 ? std::optional<double>(scale) : defaultScale(n, q);
-}
-
 /// Scores, mask, softmax and sum: [B, S, heads * size].
 static Value attend(NodeImporter &n, const Heads &heads, const AttentionMask &mask) {
-  std::optional<double> scale = scaleOf(n, heads.q);
-  if (!scale)
-    return {};
-  Value scores = softCapped(n, attentionScores(n, heads, *scale), n.floatAttr("softcap", 0));
+  Value scale = attentionScale(n, heads.q, n.floatAttr("scale", 0));
+  Value scores = softCapped(n, attentionScores(n, heads, scale), n.floatAttr("softcap", 0));
   return mergeHeads(n, weightedSum(n, heads, mask.softmax(n, mask.apply(n, scores))));
 }
 
@@ -144,26 +137,27 @@ static std::optional<Heads> projectedHeads(NodeImporter &n, int64_t count) {
   Value packed = checkedMatmul(n, x, w);
   if (packed && n.has(2))
     packed = requireSameElements(n, {packed, n.operand(2)}) &&
-                     requireFitsInto(n, n.operand(2), dimsOf(packed).back(), "the bias")
+                     requireShape(n, n.operand(2), dimsOf(packed).back(), "the bias")
                  ? n.add(packed, n.operand(2))
                  : Value();
   if (!packed)
     return std::nullopt;
-  SmallVector<int64_t> widths = n.intsAttr("qkv_hidden_sizes").value_or(SmallVector<int64_t>());
-  if (std::optional<int64_t> total = constantOf(dimsOf(w)[1]); widths.empty() && total)
-    widths.assign(3, *total / 3);
+  AffineExpr columns = dimsOf(w)[1];
+  Dims widths(3, canonical(columns.floorDiv(3)));
+  if (auto given = n.intsAttr("qkv_hidden_sizes"))
+    widths = n.dims(*given);
   if (widths.size() != 3 ||
-      !n.requireEqual(dimsOf(w)[1], n.dim(widths[0] + widths[1] + widths[2]), "the weights' columns"))
+      !n.requireEqual(columns, canonical(widths[0] + widths[1] + widths[2]), "the weights' columns"))
     return n.fail("TW1205", "the weights must have columns for query, key and value"), std::nullopt;
   Value parts[3];
-  int64_t start = 0;
+  AffineExpr start = n.dim(0);
   for (size_t i = 0; i < 3; ++i) {
-    parts[i] = splitHeads(n, n.sliceAxis(packed, 2, n.dim(start), n.dim(widths[i])), count);
-    start += widths[i];
+    parts[i] = splitHeads(n, n.sliceAxis(packed, 2, start, widths[i]), count);
+    start = canonical(start + widths[i]);
     if (!parts[i])
       return std::nullopt;
   }
-  return Heads{parts[0], parts[1], parts[2], 1};
+  return Heads{parts[0], parts[1], parts[2], n.dim(1)};
 }
 
 static void importFusedAttention(NodeImporter &n) {
@@ -204,6 +198,12 @@ static Value rowsAt(NodeImporter &n, Value cache, Value positions) {
   return n.unsqueeze(n.gather(cache, positions, 0), {2});
 }
 
+/// [B, S, heads * size] in heads of this size.
+static Value wholeHeads(NodeImporter &n, Value x, AffineExpr size) {
+  auto heads = evenParts(n, dimsOf(x)[2], size, "the hidden size and whole heads");
+  return heads ? splitHeads(n, x, *heads) : Value();
+}
+
 static void importFusedRotaryEmbedding(NodeImporter &n) {
   if (!require(n, 4) || !requireRank(n, n.operand(0), 3, 4) ||
       !requireRank(n, n.operand(2), 2, 2, "the cosine cache") ||
@@ -211,16 +211,16 @@ static void importFusedRotaryEmbedding(NodeImporter &n) {
       !requireRank(n, n.operand(1), 0, 2, "the positions"))
     return;
   Value x = n.operand(0), positions = indices(n, n.operand(1));
-  if (!positions || !requireSameElements(n, {x, n.operand(2), n.operand(3)}))
+  if (!positions || !requireShape(n, n.operand(3), dimsOf(n.operand(2)), "the sine cache") ||
+      !requireSameElements(n, {x, n.operand(2), n.operand(3)}))
     return;
-  std::optional<int64_t> half = constantOf(dimsOf(n.operand(2))[1]), hidden = constantOf(dimsOf(x).back());
+  AffineExpr size = canonical(dimsOf(n.operand(2))[1] * 2);
   int64_t heads = n.intAttr("num_heads", 0);
   bool packed = GraphBuilder::rank(x) == 3;
-  if (!half)
-    return n.unsupported("TW2006", "the rotated size must be known when the model is compiled");
-  if (packed && !heads && hidden)
-    heads = *hidden / (2 * *half);
-  x = packed ? splitHeads(n, x, heads) : x;
+  if (packed && heads)
+    x = splitHeads(n, x, heads);
+  else if (packed) // heads are what is turned as a whole
+    x = wholeHeads(n, x, size);
   if (!x)
     return;
   x = n.transpose(x, {0, 2, 1, 3});        // [B, S, heads, size]
@@ -229,10 +229,10 @@ static void importFusedRotaryEmbedding(NodeImporter &n) {
     positions = n.unsqueeze(n.add(n.iota({dimsOf(x)[1]}, signedType(n, 64), 0), first), {0});
   }
   Value cosines = rowsAt(n, n.operand(2), positions), sines = rowsAt(n, n.operand(3), positions);
-  if (!requireRotation(n, x, cosines, sines, 2 * *half))
+  if (!requireRotation(n, x, cosines, sines, size))
     return;
   float scale = n.floatAttr("scale", 1);
-  Value y = rotate(n, x, cosines, sines, 2 * *half, n.intAttr("interleaved", 0) != 0);
+  Value y = rotate(n, x, cosines, sines, size, n.intAttr("interleaved", 0) != 0);
   if (scale != 1)
     y = n.mul(y, n.like(y, scale));
   y = n.transpose(y, {0, 2, 1, 3});
@@ -257,16 +257,24 @@ struct GroupQuery {
 /// seqlens_k holds the last valid index of each sequence. Where all keys are new, nothing came before.
 bool GroupQuery::readLengths(AffineExpr queries) {
   Type index = signedType(n, 64);
-  if (!isInteger(n.operand(5)) || !isInteger(n.operand(6)) ||
-      constantOf(elementCount(n.operand(6).getType())) != 1)
+  if (!isInteger(n.operand(5)) || !isInteger(n.operand(6)))
     return n.fail("TW2003", "seqlens_k and total_sequence_length must be integers"), false;
+  if (n.has(3) &&
+      (!requireRank(n, n.operand(3), 4, 4, "the past") || !requireRank(n, n.operand(4), 4, 4, "the past")))
+    return false;
   Dims batch = {dimsOf(n.operand(0))[0]};
   Value after = n.add(n.cast(n.reshape(n.operand(5), batch), index), n.scalarInt(index, 1));
-  AffineExpr total = n.valueOrDefine(n.reshape(n.operand(6), {}), "total_sequence_length", 0)[0];
+  Value length = singleElement(n, n.operand(6), "total_sequence_length");
+  if (!length)
+    return false;
+  AffineExpr total = n.valueOrDefine(length, "total_sequence_length", 0)[0];
   Value isPrompt = n.compare(CompareKind::eq, dimValue(n, total, index), dimValue(n, queries, index));
   before = n.select(isPrompt, n.scalarInt(index, 0), n.sub(after, dimValue(n, queries, index)));
+  if (n.has(3) &&
+      !n.requireEqual(dimsOf(n.operand(4))[2], dimsOf(n.operand(3))[2], "the lengths of the pasts"))
+    return false;
   capacity = n.has(3) ? n.symbols.maximum(dimsOf(n.operand(3))[2], total) : total;
-  return true;
+  return n.requireWithin(n.operand(5), n.dim(0), canonical(capacity - 1), "seqlens_k");
 }
 
 /// The cache [B, shared, capacity, size]: each sequence's past, then its new entries.
@@ -294,21 +302,21 @@ Value GroupQuery::updated(Value past, Value fresh) const {
 Value GroupQuery::rotated(Value x) const {
   if (!n.intAttr("do_rotary", 0))
     return x;
-  std::optional<int64_t> half = n.has(7) && n.has(8) ? constantOf(dimsOf(n.operand(7)).back()) : std::nullopt;
-  if (!half)
-    return n.fail("TW1206", "do_rotary needs cosine and sine caches of a known size"), Value();
+  if (!n.has(7) || !n.has(8))
+    return n.fail("TW1206", "do_rotary needs cosine and sine caches"), Value();
   Type index = signedType(n, 64);
   Value positions = n.has(9) ? indices(n, n.operand(9))
                              : n.add(n.unsqueeze(before, {1}), n.iota({n.dim(1), dimsOf(x)[2]}, index, 1));
   if (!positions || !requireRank(n, positions, 2, 2, "the positions") ||
       !requireRank(n, n.operand(7), 2, 2, "the cosine cache") ||
-      !requireRank(n, n.operand(8), 2, 2, "the sine cache"))
+      !requireShape(n, n.operand(8), dimsOf(n.operand(7)), "the sine cache"))
     return {};
+  AffineExpr size = canonical(dimsOf(n.operand(7))[1] * 2);
   x = n.transpose(x, {0, 2, 1, 3});
   Value cosines = rowsAt(n, n.operand(7), positions), sines = rowsAt(n, n.operand(8), positions);
-  if (!requireRotation(n, x, cosines, sines, 2 * *half))
+  if (!requireRotation(n, x, cosines, sines, size))
     return {};
-  Value turned = rotate(n, x, cosines, sines, 2 * *half, n.intAttr("rotary_interleaved", 0) != 0);
+  Value turned = rotate(n, x, cosines, sines, size, n.intAttr("rotary_interleaved", 0) != 0);
   return n.transpose(turned, {0, 2, 1, 3});
 }
 
@@ -318,20 +326,26 @@ static std::optional<Heads> groupQueryHeads(NodeImporter &n, int64_t heads, int6
   if (!k != !v || n.has(3) != n.has(4))
     return n.fail("TW1206", "key and value, and their pasts, must be given together"), std::nullopt;
   if (!k) {
-    std::optional<int64_t> width =
-        requireRank(n, q, 3, 3, "the query") ? constantOf(dimsOf(q)[2]) : std::nullopt;
-    if (!width || heads + 2 * shared <= 0 || *width % (heads + 2 * shared))
-      return n.fail("TW1205", "the packed query does not fit the heads"), std::nullopt;
-    int64_t size = *width / (heads + 2 * shared);
+    if (!requireRank(n, q, 3, 3, "the query"))
+      return std::nullopt;
+    if (heads < 1 || shared < 1 || heads > 65536 || shared > 65536)
+      return n.fail("TW1205", "num_heads and kv_num_heads must be positive"), std::nullopt;
+    AffineExpr width = dimsOf(q)[2], size = canonical(width.floorDiv(heads + 2 * shared));
+    if (!n.requireEqual(width, canonical(size * (heads + 2 * shared)), "the packed query and whole heads"))
+      return std::nullopt;
     auto part = [&](int64_t start, int64_t count) {
-      return n.sliceAxis(n.operand(0), 2, n.dim(start * size), n.dim(count * size));
+      return n.sliceAxis(n.operand(0), 2, canonical(size * start), canonical(size * count));
     };
     q = part(0, heads), k = part(heads, shared), v = part(heads + shared, shared);
   }
   q = splitHeads(n, q, heads);
   k = q ? splitHeads(n, k, shared) : Value();
   v = k ? splitHeads(n, v, shared) : Value();
-  return v ? std::optional(Heads{q, k, v, 1}) : std::nullopt;
+  for (Value part : {k, v})
+    if (n.hasFailed() ||
+        !n.requireEqual(dimsOf(part)[2], dimsOf(q)[2], "the lengths of query, key and value"))
+      return std::nullopt;
+  return v ? std::optional(Heads{q, k, v, n.dim(1)}) : std::nullopt;
 }
 
 static void importGroupQueryAttention(NodeImporter &n) {

@@ -126,13 +126,13 @@ static void importQLinearConcat(NodeImporter &n) {
 /// sum * scale (+ the bias at `index`), or null.
 static Value scaledProduct(NodeImporter &n, Value sum, Value scale, size_t bias) {
   Value product = n.cast(sum, f32(n));
-  if (!requireBroadcast(n, {product, scale}))
+  if (!requireFitsInto(n, scale, dimsOf(product), "the scale"))
     return {};
   product = n.mul(product, scale);
   if (!n.has(bias))
     return product;
   Value added = n.cast(n.operand(bias), f32(n));
-  return requireFitsInto(n, added, dimsOf(product), "the bias") ? n.add(product, added) : Value();
+  return requireShape(n, added, dimsOf(product).back(), "the bias") ? n.add(product, added) : Value();
 }
 
 static void importDynamicQuantizeMatMul(NodeImporter &n) {

@@ -77,11 +77,10 @@ static void importSize(NodeImporter &n) {
 
 /// Number of elements of an integer range of known step, from ends that are symbolic: known ones are counted
 /// without overflow.
-static std::optional<AffineExpr> symbolicCount(NodeImporter &n) {
-  if (isFloat(n.operand(0)))
+static std::optional<AffineExpr> symbolicCount(NodeImporter &n, ArrayRef<Value> parts) {
+  if (isFloat(parts[0]))
     return std::nullopt;
-  auto start = n.symbolicValue(n.operand(0)), limit = n.symbolicValue(n.operand(1)),
-       step = n.symbolicValue(n.operand(2));
+  auto start = n.symbolicValue(parts[0]), limit = n.symbolicValue(parts[1]), step = n.symbolicValue(parts[2]);
   if (!start || !limit || !step)
     return std::nullopt;
   std::optional<int64_t> delta = constantOf((*step)[0]);
@@ -115,10 +114,7 @@ static Value floatCount(NodeImporter &n, Value start, Value limit, Value step) {
   return n.cast(n.select(n.compare(CompareKind::eq, by, n.like(by, 0)), n.like(by, -1), count), si64(n));
 }
 
-static std::optional<AffineExpr> runtimeCount(NodeImporter &n) {
-  Value parts[3];
-  for (size_t index = 0; index < 3; ++index)
-    parts[index] = n.reshape(n.operand(index), {});
+static std::optional<AffineExpr> runtimeCount(NodeImporter &n, ArrayRef<Value> parts) {
   std::optional<Dims> size =
       n.elements((isFloat(parts[0]) ? floatCount : integerCount)(n, parts[0], parts[1], parts[2]), "range");
   if (!size)
@@ -132,20 +128,21 @@ static std::optional<AffineExpr> runtimeCount(NodeImporter &n) {
 static void importRange(NodeImporter &n) {
   if (!require(n, 3) || !requireSameElements(n, {n.operand(0), n.operand(1), n.operand(2)}))
     return;
+  SmallVector<Value, 3> parts; // start, limit, delta
   for (size_t index = 0; index < 3; ++index)
-    if (elementCount(n.operand(index).getType()) != n.dim(1))
-      return n.fail("TW2004", "start, limit and delta must be scalars");
-  std::optional<AffineExpr> count = symbolicCount(n);
+    parts.push_back(singleElement(n, n.operand(index), "operand " + std::to_string(index)));
+  if (n.hasFailed())
+    return;
+  std::optional<AffineExpr> count = symbolicCount(n, parts);
   if (!count)
-    count = runtimeCount(n);
+    count = runtimeCount(n, parts);
   if (!count)
     return;
   Type type = n.elementType(n.operand(0));
-  Value start = n.reshape(n.operand(0), {}), step = n.reshape(n.operand(2), {});
   // Halves cannot count far: positions in f32.
   Type wide = accumulationType(type);
   Value positions = n.iota(ArrayRef<AffineExpr>{*count}, wide, 0);
-  n.result(0, n.cast(n.add(n.mul(positions, n.cast(step, wide)), n.cast(start, wide)), type));
+  n.result(0, n.cast(n.add(n.mul(positions, n.cast(parts[2], wide)), n.cast(parts[0], wide)), type));
 }
 
 //===- One-hot, identity ---------------------------------------------------------------------===//
@@ -154,10 +151,10 @@ static void importOneHot(NodeImporter &n) {
   if (!require(n, 3) || !requireRank(n, n.operand(2), 1, 1, "values") ||
       !n.requireEqual(dimsOf(n.operand(2))[0], n.dim(2), "off and on value, and their number"))
     return;
-  if (elementCount(n.operand(1).getType()) != n.dim(1))
-    return n.fail("TW2004", "depth must be a scalar");
-  Value index = n.cast(n.operand(0), si64(n));
-  Value depthValue = n.cast(n.reshape(n.operand(1), {}), si64(n));
+  Value index = n.cast(n.operand(0), si64(n)), depthValue = singleElement(n, n.operand(1), "depth");
+  if (!depthValue)
+    return;
+  depthValue = n.cast(depthValue, si64(n));
   std::optional<int64_t> axis = n.axis(n.intAttr("axis", -1), n.rank(index) + 1);
   std::optional<Dims> depth = n.elements(depthValue, "depth");
   if (!axis || !depth)
@@ -178,8 +175,9 @@ static void importEyeLike(NodeImporter &n) {
   if (!type)
     return;
   Dims shape = dimsOf(n.operand(0));
+  constexpr int64_t beyond = int64_t(1) << 48; // any matrix, and far from overflow
   Value row = n.iota(shape, si64(n), 0), column = n.iota(shape, si64(n), 1);
-  Value offset = n.scalarInt(si64(n), n.intAttr("k", 0));
+  Value offset = n.scalarInt(si64(n), std::clamp(n.intAttr("k", 0), -beyond, beyond));
   n.result(0, n.cast(n.compare(CompareKind::eq, n.add(row, offset), column), type));
 }
 

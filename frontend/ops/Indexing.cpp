@@ -142,7 +142,14 @@ static void importScatterND(NodeImporter &n) {
     return;
   Value x = n.operand(0), updates = n.operand(2), index = indices(n, n.operand(1));
   std::optional<ScatterKind> kind = scatterKind(n);
-  std::optional<int64_t> size = index && kind ? tupleSize(n, x, index, 0) : std::nullopt;
+  if (!index || !kind)
+    return;
+  // The updates' rank tells how many coordinates there are, where the indices do not.
+  if (int64_t last = n.rank(index) - 1, count = last + n.rank(x) - n.rank(updates);
+      !constantOf(dimsOf(index)[last]) && count >= 1 && count <= n.rank(x) &&
+      n.requireEqual(dimsOf(index)[last], n.dim(count), "the coordinates in indices and the rank of updates"))
+    index = withSize(n, index, last, n.dim(count));
+  std::optional<int64_t> size = tupleSize(n, x, index, 0);
   if (!size)
     return;
   Dims from = dimsOf(x), at = dimsOf(index), shape = piece(at, 0, at.size() - 1);

@@ -141,7 +141,7 @@ static void importFlatten(NodeImporter &n) {
 static void squeezeAtRunTime(NodeImporter &n) {
   Value x = n.operand(0);
   Value axes = axesVector(n, n.operand(1), n.rank(x));
-  if (!axes || !requireRank(n, x, lengthOf(axes), INT64_MAX))
+  if (!requireKnownNumber(n, axes) || !requireRank(n, x, lengthOf(axes), INT64_MAX))
     return;
   Value kept = unmarked(n, n.dims(dimsOf(x)), axesMask(n, axes, n.rank(x)), lengthOf(axes));
   std::optional<Dims> shape = kept ? n.elements(kept, "kept") : std::nullopt;
@@ -285,7 +285,7 @@ static Dims equalParts(NodeImporter &n, AffineExpr size, int64_t count) {
 static std::optional<Dims> splitSizes(NodeImporter &n, AffineExpr size) {
   int64_t count = n.resultCount();
   if (n.has(1))
-    return shapeOperand(n, n.operand(1), "split");
+    return shapeOperand(n, n.operand(1), count, "split");
   if (auto sizes = n.opset < 13 ? n.intsAttr("split") : std::nullopt)
     return n.dims(*sizes);
   if (n.opset >= 18 && n.intAttr("num_outputs", count) != count) {
@@ -358,11 +358,11 @@ static std::optional<Dims> repeatsOfOneAxis(NodeImporter &n) {
     n.fail("TW2004", "tiles and axis must be one whole number each");
     return std::nullopt;
   }
-  std::optional<Dims> count = times ? std::optional(Dims{n.dim(int64_t(times->front()))})
-                                    : shapeOperand(n, n.cast(n.operand(1), si64(n)), "tiles");
-  if (count && count->size() != 1)
-    n.fail("TW2004", "tiles and axis must be one whole number each");
-  if (n.hasFailed())
+  Value tiles = singleElement(n, n.cast(n.operand(1), si64(n)), "tiles");
+  std::optional<Dims> count = times   ? std::optional(Dims{n.dim(int64_t(times->front()))})
+                              : tiles ? shapeOperand(n, tiles, "tiles")
+                                      : std::nullopt;
+  if (!count)
     return std::nullopt;
   std::optional<int64_t> axis = n.axis(int64_t(along->front()), n.rank(n.operand(0)));
   if (!axis)
@@ -376,13 +376,11 @@ static void importTile(NodeImporter &n) {
   if (!require(n, 2))
     return;
   Value x = n.operand(0);
-  std::optional<Dims> repeats = n.opset < 6 ? repeatsOfOneAxis(n) : shapeOperand(n, n.operand(1), "repeats");
+  std::optional<Dims> repeats =
+      n.opset < 6 ? repeatsOfOneAxis(n) : shapeOperand(n, n.operand(1), n.rank(x), "repeats");
   if (!repeats)
     return;
   Dims shape = dimsOf(x), split, repeated, joined;
-  if (repeats->size() != shape.size())
-    return n.fail("TW2005", "repeats has " + llvm::Twine(repeats->size()) +
-                                " elements for a tensor of rank " + llvm::Twine(shape.size()));
   for (auto [size, repeat] : llvm::zip_equal(shape, *repeats)) {
     if (constantOf(repeat) != 1) {
       split.push_back(n.dim(1));
@@ -462,9 +460,12 @@ static void importTrilu(NodeImporter &n) {
   Dims shape = dimsOf(x);
   Dims matrix{shape[shape.size() - 2], shape[shape.size() - 1]};
   Value offset = n.has(1) ? n.cast(n.operand(1), si64(n)) : n.scalarInt(si64(n), 0);
-  if (elementCount(offset.getType()) != n.dim(1))
-    return n.fail("TW2004", "k must be a scalar");
-  Value diagonal = n.add(n.iota(matrix, si64(n), 0), n.reshape(offset, {}));
+  offset = singleElement(n, offset, "k");
+  if (!offset)
+    return;
+  constexpr int64_t beyond = int64_t(1) << 48; // any matrix, and far from overflow
+  offset = n.minimum(n.maximum(offset, n.like(offset, -beyond)), n.like(offset, beyond));
+  Value diagonal = n.add(n.iota(matrix, si64(n), 0), offset);
   Value column = n.iota(matrix, si64(n), 1);
   Value kept = n.compare(n.intAttr("upper", 1) ? CompareKind::ge : CompareKind::le, column, diagonal);
   n.result(0, n.select(kept, x, n.like(x, 0)));

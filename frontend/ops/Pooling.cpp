@@ -205,11 +205,10 @@ static void importMaxUnpool(NodeImporter &n) {
                                              n.reshape(x, flat), 0, ScatterKind::assign);
   y = n.reshape(y, shape);
   if (n.has(2)) {
-    auto type = cast<RankedTensorType>(n.operand(2).getType());
-    if (!type.hasStaticShape() || type.getNumElements() != int64_t(shape.size()) ||
-        !isInteger(type.getElementType()))
-      return n.fail("TW2004", "output_shape must have one integer for each dimension of the input");
-    Dims wanted = n.valueOrDefine(n.operand(2), "unpooled"), low(shape.size(), n.dim(0)), high;
+    Value sizes = vectorOf(n, n.operand(2), shape.size(), "output_shape");
+    if (!sizes || !isInteger(sizes))
+      return n.fail("TW2003", "output_shape must be a vector of integers");
+    Dims wanted = n.valueOrDefine(sizes, "unpooled"), low(shape.size(), n.dim(0)), high;
     for (auto [to, from] : llvm::zip_equal(wanted, shape))
       high.push_back(canonical(to - from));
     for (auto [to, from] : llvm::zip_equal(wanted, shape))

@@ -32,13 +32,26 @@ static Type divisionType(NodeImporter &n, Value x, Value scale) {
   return isFloat(own) ? own : Type(Float32Type::get(n.b.getContext()));
 }
 
+/// Scale and zero point, which say as much as each other, are of one shape.
+static bool requireSameEntries(NodeImporter &n) {
+  if (!n.has(2))
+    return true;
+  Value scale = n.operand(1), point = n.operand(2);
+  auto isSingle = [](Value value) { return constantOf(elementCount(value.getType())) == 1; };
+  if (isSingle(scale))
+    return bool(singleElement(n, point, "the zero point"));
+  if (isSingle(point))
+    return bool(singleElement(n, scale, "the scale"));
+  return requireShape(n, point, dimsOf(scale), "the zero point");
+}
+
 static void importQuantizeLinear(NodeImporter &n) {
   if (!require(n, 2))
     return;
   Value x = n.operand(0);
   Type target = quantizedType(n), type = divisionType(n, x, n.operand(1));
   int64_t axis = n.intAttr("axis", 1), block = n.intAttr("block_size", 0);
-  if (!target || !type)
+  if (!target || !type || !requireSameEntries(n))
     return;
   if (!isa<IntegerType>(target) && !isSmallFloat(target))
     return n.unsupported("TW1203", "quantisation to " + typeName(target));
@@ -57,6 +70,8 @@ static void importDequantizeLinear(NodeImporter &n) {
   Value x = n.operand(0);
   int64_t axis = n.intAttr("axis", 1), block = n.intAttr("block_size", 0),
           wanted = n.intAttr("output_dtype", 0);
+  if (!requireSameEntries(n))
+    return;
   Value scale = quantizationParameter(n, n.operand(1), x, axis, block, "the scale"), point;
   if (!scale)
     return;
@@ -112,7 +127,7 @@ static Value floatProduct(NodeImporter &n) {
   Type wide = Float32Type::get(n.b.getContext());
   auto whole = [&](size_t index, int64_t axis) {
     Value x = n.cast(n.operand(index), wide), point = matrixScale(n, n.operand(index + 2), axis);
-    return requireBroadcast(n, {x, point}) ? n.sub(x, point) : Value();
+    return requireFitsInto(n, point, dimsOf(x), "the zero points") ? n.sub(x, point) : Value();
   };
   Value a = whole(0, 0), b = a ? whole(3, 1) : Value();
   return b ? checkedMatmul(n, a, b) : Value();
@@ -131,8 +146,9 @@ static void importQLinearMatMul(NodeImporter &n) {
     return;
   Value scale = matrixScale(n, n.operand(6), 0), point = matrixScale(n, n.operand(7), 0);
   product = n.cast(product, Float32Type::get(n.b.getContext()));
-  if (!requireBroadcast(n, {product, factor, scale, point}))
-    return;
+  for (Value parameter : {factor, scale, point})
+    if (!requireFitsInto(n, parameter, dimsOf(product), "the scales and zero points"))
+      return;
   n.result(0,
            roundTo(n, n.mul(product, n.div(factor, scale)), point, GraphBuilder::elementType(n.operand(7))));
 }
@@ -150,7 +166,7 @@ static Value convolutionFactor(NodeImporter &n, Value sum) {
   } else {
     AffineExpr channels = dimsOf(sum)[1];
     if (!requireRank(n, weights, 1, 1, "the weight's scale") ||
-        !n.requireEqual(dimsOf(weights)[0], channels, "the weight's scales and the output channels"))
+        !n.requireRepeatable(dimsOf(weights)[0], channels, "the weight's scales and the output channels"))
       return {};
     weights = onePerEntry(n, weights, channels, 1, GraphBuilder::rank(sum));
   }

@@ -58,14 +58,6 @@ Value onePerEntry(GraphBuilder &g, Value vector, AffineExpr size, int64_t axis, 
   return g.broadcastTo(alongAxis(g, vector, axis, rank), shape);
 }
 
-Value singleElement(NodeImporter &n, Value parameter, StringRef what) {
-  if (std::optional<int64_t> count = constantOf(elementCount(parameter.getType())); count && *count != 1) {
-    n.fail("TW2004", what + " of shape " + shapeText(n, parameter) + " must have one element");
-    return {};
-  }
-  return n.reshape(parameter, {});
-}
-
 Value matrixScale(GraphBuilder &g, Value scale, int64_t axis) {
   scale = g.cast(scale, Float32Type::get(g.b.getContext()));
   if (constantOf(elementCount(scale.getType())) == 1)
@@ -157,7 +149,7 @@ static Value alongMatrix(NodeImporter &n, Value zeroPoint, int64_t axis, AffineE
     return zeroPoint;
   if (constantOf(dimsOf(zeroPoint)[0]) == 1)
     return n.reshape(zeroPoint, {});
-  if (!n.requireEqual(dimsOf(zeroPoint)[0], size, "the zero points and the matrix"))
+  if (!n.requireRepeatable(dimsOf(zeroPoint)[0], size, "the zero points and the matrix"))
     return {};
   return onePerEntry(n, zeroPoint, size, axis, 2);
 }
@@ -177,8 +169,8 @@ Value integerMatmul(NodeImporter &n, QuantizedOperand a, QuantizedOperand b) {
   int64_t rows = left.size() - 2, depth = right.size() - 2;
   Value pointA = alongMatrix(n, effectiveZeroPoint(n, a.zeroPoint), 0, left[rows]);
   Value pointB = alongMatrix(n, effectiveZeroPoint(n, b.zeroPoint), 1, right.back());
-  for (Value point : {pointA, pointB}) // they may have dimensions of their own
-    if (n.hasFailed() || (point && !requireBroadcast(n, {product, point})))
+  for (Value point : {pointA, pointB})
+    if (n.hasFailed() || (point && !requireFitsInto(n, point, dimsOf(product), "the zero points")))
       return {};
   if (pointA)
     product = n.sub(
@@ -232,7 +224,7 @@ static bool convolutionPoints(NodeImporter &n, const QuantizedOperand &x, const 
   }
   AffineExpr outputs = dimsOf(w.value)[0];
   if (!requireRank(n, pointW, 1, 1, "the weight's zero point") ||
-      !n.requireEqual(dimsOf(pointW)[0], outputs, "the weight's zero points and the output channels"))
+      !n.requireRepeatable(dimsOf(pointW)[0], outputs, "the weight's zero points and the output channels"))
     return false;
   pointW = onePerEntry(n, pointW, outputs, 1, GraphBuilder::rank(x.value));
   return true;

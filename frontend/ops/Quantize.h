@@ -40,8 +40,6 @@ mlir::Value integerMatmul(NodeImporter &n, QuantizedOperand a, QuantizedOperand 
 /// an output channel.
 mlir::Value integerConvolution(NodeImporter &n, QuantizedOperand x, QuantizedOperand w);
 
-/// The only element of a scale or zero point, as rank 0; null, with a diagnostic, when there are more.
-mlir::Value singleElement(NodeImporter &n, mlir::Value parameter, llvm::StringRef what);
 /// A scale as f32: rank 0, or a vector along `axis` (0: rows, 1: columns) of a matrix, or shaped as it is.
 mlir::Value matrixScale(GraphBuilder &g, mlir::Value scale, int64_t axis);
 /// The scale of a product of matrices: of a's rows times of b's columns. Null, with a diagnostic, when they

@@ -42,9 +42,15 @@ static Value reducedAtRunTime(NodeImporter &n, Value x, const Reducer &r, bool k
   if (!requireRank(n, x, 1, INT64_MAX))
     return {};
   Value axes = axesVector(n, n.operand(1), rank);
-  Value mask = axes ? axesMask(n, axes, rank) : Value();
+  if (!axes || (!keepDims && !requireKnownNumber(n, axes)))
+    return {};
+  Value mask = axesMask(n, axes, rank);
+  if (!constantOf(dimsOf(axes)[0]) && !n.intAttr("noop_with_empty_axes", 0)) {
+    Value number = dimValue(n, dimsOf(axes)[0], si64(n));
+    mask = n.binary(BinaryKind::ior, mask, n.compare(CompareKind::eq, number, n.like(number, 0)));
+  }
   auto one = [&](Value value, int64_t axis) { return r.reduce(value, {axis}, /*keepDims=*/true); };
-  std::optional<Value> reduced = mask ? reducedWhere(n, x, mask, one) : std::nullopt;
+  std::optional<Value> reduced = reducedWhere(n, x, mask, one);
   if (!reduced || keepDims)
     return reduced.value_or(Value());
   if (lengthOf(axes) > rank) {
@@ -157,17 +163,18 @@ template <ReduceKind kind> static void importCumulative(NodeImporter &n) {
   if (!require(n, 2) || !requireRank(n, n.operand(0), 1, INT64_MAX))
     return;
   Value x = n.operand(0);
-  if (elementCount(n.operand(1).getType()) != n.dim(1))
-    return n.fail("TW2004", "axis must be a scalar");
+  Value given = singleElement(n, n.operand(1), "axis");
+  if (!given)
+    return;
   auto along = [&](int64_t axis) {
     return n.scan(kind, x, axis, n.intAttr("exclusive", 0), n.intAttr("reverse", 0));
   };
-  if (auto known = n.constantInts(n.operand(1))) {
+  if (auto known = n.constantInts(given)) {
     if (std::optional<int64_t> axis = n.axis(known->front(), n.rank(x)))
       n.result(0, along(*axis));
     return;
   }
-  Value axis = axesVector(n, n.operand(1), n.rank(x)), result = along(0);
+  Value axis = axesVector(n, given, n.rank(x)), result = along(0);
   if (!axis)
     return;
   for (int64_t dim = 1; dim < n.rank(x); ++dim)
@@ -214,13 +221,9 @@ static std::optional<AffineExpr> topCount(NodeImporter &n) {
     return n.dim(n.intAttr("k", 1));
   if (!require(n, 2))
     return std::nullopt;
-  std::optional<Dims> count = shapeOperand(n, n.operand(1), "K");
-  if (!count)
-    return std::nullopt;
-  if (count->size() == 1)
-    return (*count)[0];
-  n.fail("TW2004", "K must have one element");
-  return std::nullopt;
+  Value count = singleElement(n, n.operand(1), "K");
+  std::optional<Dims> known = count ? shapeOperand(n, count, "K") : std::nullopt;
+  return known ? std::optional((*known)[0]) : std::nullopt;
 }
 
 static void importTopK(NodeImporter &n) {

@@ -320,18 +320,11 @@ static Number elementOf(NodeImporter &n, Value vector, int64_t index) {
   return {std::nullopt, n.cast(element, n.b.getF64Type())};
 }
 
-static bool requireVector(NodeImporter &n, Value vector, size_t count, llvm::StringRef what) {
-  if (n.rank(vector) == 1 && constantOf(dimsOf(vector)[0]) == int64_t(count))
-    return true;
-  n.fail("TW2005",
-         what + " of shape " + shapeText(n, vector) + " should have " + llvm::Twine(count) + " elements");
-  return false;
-}
-
 static std::optional<SmallVector<Axis>> axesFromScales(NodeImporter &n, ArrayRef<int64_t> dims,
                                                        Value scales) {
   SmallVector<Axis> axes;
-  if (!requireVector(n, scales, dims.size(), "scales"))
+  scales = vectorOf(n, scales, dims.size(), "scales");
+  if (!scales)
     return std::nullopt;
   for (auto [index, axis] : llvm::enumerate(dims)) {
     Axis a{axis, dimsOf(n.operand(0)) [axis], {}, elementOf(n, scales, index), {}, {}};
@@ -377,9 +370,8 @@ static bool keepAspectRatio(NodeImporter &n, SmallVectorImpl<Axis> &axes, const 
 static std::optional<SmallVector<Axis>> axesFromSizes(NodeImporter &n, ArrayRef<int64_t> dims, Value sizes,
                                                       const Settings &s) {
   SmallVector<Axis> axes;
-  if (!requireVector(n, sizes, dims.size(), "sizes"))
-    return std::nullopt;
-  std::optional<Dims> out = shapeOperand(n, sizes, "sizes");
+  sizes = vectorOf(n, sizes, dims.size(), "sizes");
+  std::optional<Dims> out = sizes ? shapeOperand(n, sizes, "sizes") : std::nullopt;
   if (!out)
     return std::nullopt;
   Calculator c(n);
@@ -441,11 +433,12 @@ static void importResize(NodeImporter &n) {
   if (!axes)
     return;
   if (s.coordinates == "tf_crop_and_resize") {
-    if (!n.has(1) || !requireVector(n, n.operand(1), 2 * axes->size(), "roi"))
+    Value roi = n.has(1) ? vectorOf(n, n.operand(1), 2 * axes->size(), "roi") : Value();
+    if (!roi)
       return n.fail("TW1206", "tf_crop_and_resize needs a roi");
     for (auto [index, a] : llvm::enumerate(*axes)) {
-      a.roiStart = elementOf(n, n.operand(1), index);
-      a.roiEnd = elementOf(n, n.operand(1), axes->size() + index);
+      a.roiStart = elementOf(n, roi, index);
+      a.roiEnd = elementOf(n, roi, axes->size() + index);
     }
   }
   resize(n, *axes, s);

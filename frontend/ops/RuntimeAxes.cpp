@@ -8,7 +8,7 @@ using graph::BinaryKind;
 using graph::CompareKind;
 using graph::ReduceKind;
 
-int64_t lengthOf(Value vector) { return cast<RankedTensorType>(vector.getType()).getNumElements(); }
+int64_t lengthOf(Value vector) { return *constantOf(dimsOf(vector)[0]); }
 
 Value elementAt(NodeImporter &n, Value vector, int64_t index) {
   return n.reshape(n.sliceAxis(vector, 0, n.dim(index), n.dim(1)), {});
@@ -20,19 +20,23 @@ Value axesVector(NodeImporter &n, Value axes, int64_t rank) {
     n.fail("TW2003", "axes must be a vector of integers");
     return {};
   }
-  if (!type.hasStaticShape()) {
-    n.unsupported("TW2007", "the number of axes must be known when the model is compiled");
-    return {};
-  }
-  Value vector = n.reshape(n.cast(axes, si64(n)), {n.dim(type.getNumElements())});
+  Value vector = n.reshape(n.cast(axes, si64(n)), {elementCount(type)});
   if (!n.requireWithin(vector, n.dim(-rank), n.dim(rank - 1), "the axes"))
     return {};
   Value negative = n.compare(CompareKind::lt, vector, n.like(vector, 0));
   return n.select(negative, n.add(vector, n.scalarInt(si64(n), rank)), vector);
 }
 
+bool requireKnownNumber(NodeImporter &n, Value axes) {
+  if (!axes || constantOf(dimsOf(axes)[0]))
+    return bool(axes);
+  n.unsupported("TW2007", "the rank depends on the number of axes, which must be known when the model is "
+                          "compiled");
+  return false;
+}
+
 Value axesMask(NodeImporter &n, Value axes, int64_t rank) {
-  Dims shape{n.dim(rank), n.dim(lengthOf(axes))};
+  Dims shape{n.dim(rank), dimsOf(axes)[0]};
   Value hits = n.compare(CompareKind::eq, n.iota(shape, si64(n), 0), n.unsqueeze(axes, {0}));
   return n.reduce(ReduceKind::sum, hits, {1}); // of bools: or
 }
@@ -50,6 +54,7 @@ Value unmarked(NodeImporter &n, Value sizes, Value mask, int64_t count) {
 }
 
 Value writtenAt(NodeImporter &n, Value base, Value indices, Value values) {
+  values = withSize(n, values, 0, dimsOf(indices)[0]); // whose number need not be known by both
   return graph::ScatterElementsOp::create(n.b, n.loc, base.getType(), base, indices, values, 0,
                                           graph::ScatterKind::assign);
 }

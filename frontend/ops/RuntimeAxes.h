@@ -1,13 +1,15 @@
-/// RuntimeAxes.h - axes that are only known when the program runs. Ranks are known all the same where the
-/// number of axes is.
+/// RuntimeAxes.h - axes that are only known when the program runs. Ranks that depend on their number are
+/// known where it is.
 #pragma once
 #include "frontend/ops/Composites.h"
 
 namespace tilewright::frontend {
 
 /// Axes of an operand as a vector of si64 in [0, rank). Null, with a diagnostic, when they are no integer
-/// vector of known size.
+/// vector.
 mlir::Value axesVector(NodeImporter &n, mlir::Value axes, int64_t rank);
+/// Whether there are axes, and as many as is known (TW2007): for results whose rank depends on it.
+bool requireKnownNumber(NodeImporter &n, mlir::Value axes);
 /// [rank] i1: whether the dimension is among the axes.
 mlir::Value axesMask(NodeImporter &n, mlir::Value axesVector, int64_t rank);
 /// The mask marks `count` dimensions: no axis is given twice.

@@ -187,7 +187,11 @@ static void importAffineGrid(NodeImporter &n) {
   if (!require(n, 2) || !requireRank(n, n.operand(0), 3, 3, "theta") || !requireFloat(n, n.operand(0)))
     return;
   Value theta = n.operand(0);
-  std::optional<Dims> size = shapeOperand(n, n.operand(1), "size");
+  // Whichever is known tells the number of spatial dimensions.
+  std::optional<int64_t> rows = constantOf(dimsOf(theta)[1]), columns = constantOf(dimsOf(theta)[2]);
+  std::optional<int64_t> spatialSizes = rows ? rows : columns ? std::optional(*columns - 1) : std::nullopt;
+  std::optional<Dims> size = spatialSizes ? shapeOperand(n, n.operand(1), *spatialSizes + 2, "size")
+                                          : shapeOperand(n, n.operand(1), "size");
   if (!size)
     return;
   int64_t spatial = int64_t(size->size()) - 2;

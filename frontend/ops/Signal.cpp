@@ -60,12 +60,12 @@ static Value foldConjugates(NodeImporter &n, Value table, AffineExpr length) {
 /// The only element of an integer operand: a constant, a known expression, or a symbol defined when the
 /// program runs.
 static std::optional<AffineExpr> sizeOperand(NodeImporter &n, size_t index, llvm::StringRef name) {
-  Value value = n.operand(index);
-  if (!isInteger(value) || constantOf(elementCount(value.getType())) != 1) {
-    n.fail("TW2004", name + " must be one integer");
+  if (!isInteger(n.operand(index)))
+    n.fail("TW2003", name + " must be an integer");
+  Value value = n.hasFailed() ? Value() : singleElement(n, n.operand(index), name);
+  if (!value)
     return std::nullopt;
-  }
-  AffineExpr size = canonical(n.valueOrDefine(n.reshape(value, {}), name, 1)[0]);
+  AffineExpr size = canonical(n.valueOrDefine(value, name, 1)[0]);
   return n.requireAtLeast(size, n.dim(1), name) ? std::optional(size) : std::nullopt;
 }
 
@@ -95,10 +95,19 @@ static Value transform(NodeImporter &n, Value x, int64_t axis, Value table) {
   return n.transpose(y, perm);
 }
 
-static std::optional<int64_t> signalParts(NodeImporter &n, Value x) {
-  std::optional<int64_t> parts = constantOf(dimsOf(x).back());
+static std::optional<int64_t> signalParts(NodeImporter &n, Value &x) {
+  AffineExpr size = dimsOf(x).back();
+  std::optional<int64_t> parts = constantOf(size);
   if (parts == 1 || parts == 2)
     return parts;
+  if (!parts && n.requireAtLeast(size, n.dim(1), "the parts of a number") &&
+      n.requireAtMost(size, n.dim(2), "the parts of a number")) { // real ones get an imaginary part of 0
+    Dims none(GraphBuilder::rank(x), n.dim(0)), missing = none;
+    missing.back() = canonical(2 - size);
+    x = n.pad(x, none, missing, graph::PadMode::constant, n.like(x, 0));
+    x = withSize(n, x, GraphBuilder::rank(x) - 1, n.dim(2));
+    return 2;
+  }
   n.fail("TW2005", "the last dimension of " + shapeText(n, x) + " must be 1 (real) or 2 (complex)");
   return std::nullopt;
 }
@@ -143,7 +152,7 @@ static Value transformAnyAxis(const Transform &t, Value x, Value axis) {
   Type index = signedType(n, 64);
   int64_t rank = GraphBuilder::rank(x);
   auto number = [&](int64_t value) { return n.scalarInt(index, value); };
-  axis = n.cast(n.reshape(axis, {}), index);
+  axis = n.cast(axis, index);
   if (!n.requireWithin(axis, n.dim(-rank), n.dim(rank - 2), "the axis")) // the last one holds the parts
     return {};
   axis = n.select(n.compare(CompareKind::lt, axis, number(0)), n.add(axis, number(rank)), axis);
@@ -174,10 +183,13 @@ static void importDft(NodeImporter &n) {
     return;
   Transform t{n, n.intAttr("inverse", 0) != 0, n.intAttr("onesided", 0) != 0, *parts};
   if (n.opset >= 20 && n.has(2)) {
-    if (!isInteger(n.operand(2)) || constantOf(elementCount(n.operand(2).getType())) != 1)
-      return n.fail("TW2004", "axis must be one integer");
-    if (!n.constantInts(n.operand(2)))
-      return n.result(0, transformAnyAxis(t, x, n.operand(2)));
+    if (!isInteger(n.operand(2)))
+      return n.fail("TW2003", "the axis must be an integer");
+    Value axis = singleElement(n, n.operand(2), "the axis");
+    if (!axis)
+      return;
+    if (!n.constantInts(axis))
+      return n.result(0, transformAnyAxis(t, x, axis));
   }
   if (std::optional<int64_t> axis = transformAxis(n, GraphBuilder::rank(x)))
     n.result(0, t.along(x, *axis));
@@ -307,8 +319,8 @@ static void importMelWeightMatrix(NodeImporter &n) {
   if (!length || !target)
     return;
   for (size_t index : {2, 3, 4})
-    if (constantOf(elementCount(n.operand(index).getType())) != 1)
-      return n.fail("TW2004", "operand " + llvm::Twine(index) + " must be one number");
+    if (!singleElement(n, n.operand(index), "operand " + std::to_string(index)))
+      return;
   Value corners = melCorners(n, *bins);
   auto corner = [&](int64_t first) { return n.sliceAxis(corners, 0, n.dim(first), *bins); };
   Value left = corner(0), center = corner(1), right = corner(2);

@@ -94,6 +94,15 @@ struct SliceOperands {
 };
 } // namespace
 
+/// How many dimensions are sliced, by whichever operand tells.
+static std::optional<int64_t> numberOfSlices(NodeImporter &n) {
+  for (size_t index = 1; index < n.operandCount(); ++index)
+    if (std::optional<int64_t> known =
+            n.has(index) ? constantOf(elementCount(n.operand(index).getType())) : std::nullopt)
+      return known;
+  return std::nullopt;
+}
+
 static std::optional<SliceOperands> sliceOperands(NodeImporter &n) {
   SliceOperands s;
   std::optional<SmallVector<int64_t>> axes;
@@ -110,15 +119,16 @@ static std::optional<SliceOperands> sliceOperands(NodeImporter &n) {
     if (!require(n, 3) || !requireRank(n, n.operand(1), 1, 1, "starts") ||
         !requireRank(n, n.operand(2), 1, 1, "ends"))
       return std::nullopt;
-    s.starts = n.cast(n.operand(1), si64(n));
-    s.ends = n.cast(n.operand(2), si64(n));
+    std::optional<int64_t> number = numberOfSlices(n);
+    Value starts = number ? vectorOf(n, n.operand(1), *number, "starts") : Value(),
+          ends = starts ? vectorOf(n, n.operand(2), *number, "ends") : Value();
+    if (!ends)
+      return std::nullopt;
+    s.starts = n.cast(starts, si64(n));
+    s.ends = n.cast(ends, si64(n));
     axes = intsFrom(n, 3, "");
   }
   AffineExpr count = dimsOf(s.starts)[0];
-  if (!constantOf(count)) {
-    n.unsupported("TW2007", "the number of sliced dimensions must be known when the model is compiled");
-    return std::nullopt;
-  }
   s.axes = axes ? *axes : upTo(*constantOf(count));
   s.steps =
       (n.opset < 10 ? std::nullopt : intsFrom(n, 4, "")).value_or(SmallVector<int64_t>(s.axes.size(), 1));
@@ -152,8 +162,8 @@ static std::optional<Range> slicedRange(NodeImporter &n, const SliceOperands &s,
   return range;
 }
 
-/// Axes or steps that are only known when the program runs: each dimension is gathered, at positions computed
-/// for all dimensions.
+/// Axes, steps or how many there are, only known when the program runs: each dimension is gathered, at
+/// positions computed for all dimensions.
 static void sliceAtRunTime(NodeImporter &n) {
   Value x = n.operand(0);
   Dims from = dimsOf(x);
@@ -163,8 +173,9 @@ static void sliceAtRunTime(NodeImporter &n) {
                          !n.requireEqual(dimsOf(n.operand(index))[0], dimsOf(n.operand(1))[0],
                                          "numbers of starts and of others")))
       return n.fail("TW2003", "starts, ends, axes and steps must be vectors of integers");
-  Value axes = n.has(3) ? axesVector(n, n.operand(3), rank) : n.intVector(upTo(lengthOf(n.operand(1))));
-  if (!axes || !requireRank(n, x, 1, INT64_MAX))
+  Value axes = n.has(3) ? axesVector(n, n.operand(3), rank) : n.iota(dimsOf(n.operand(1)), si64(n), 0);
+  if (!axes || !requireRank(n, x, 1, INT64_MAX) ||
+      !n.requireAtMost(dimsOf(axes)[0], n.dim(rank), "the number of axes and the rank"))
     return;
   auto full = [&](Value given, int64_t fallback) { // for all dimensions
     Value base = n.broadcastTo(n.scalarInt(si64(n), fallback), {n.dim(rank)});
@@ -195,10 +206,10 @@ static void sliceAtRunTime(NodeImporter &n) {
 }
 
 static bool runTimeSlice(NodeImporter &n) {
-  for (size_t index : {3, 4})
-    if (n.opset >= 10 && n.has(index) && !n.constantInts(n.operand(index)))
-      return n.has(1) && n.has(2) && cast<RankedTensorType>(n.operand(1).getType()).hasStaticShape();
-  return false;
+  if (n.opset < 10 || !n.has(1) || !n.has(2))
+    return false;
+  auto unknown = [&](size_t index) { return n.has(index) && !n.constantInts(n.operand(index)); };
+  return unknown(3) || unknown(4) || !numberOfSlices(n);
 }
 
 static void importSlice(NodeImporter &n) {
@@ -250,7 +261,7 @@ static Value padsOfAllAxes(NodeImporter &n, Value pads) {
   int64_t rank = n.rank(n.operand(0));
   Value axes = axesVector(n, n.operand(3), rank);
   if (!axes || !requireRank(n, pads, 1, 1, "pads") ||
-      !n.requireEqual(dimsOf(pads)[0], n.dim(2 * lengthOf(axes)), "pads and twice the number of axes"))
+      !n.requireEqual(dimsOf(pads)[0], canonical(dimsOf(axes)[0] * 2), "pads and twice the number of axes"))
     return {};
   Value places = n.concat({axes, n.add(axes, n.like(axes, rank))}, 0);
   return writtenAt(n, n.broadcastTo(n.scalarInt(si64(n), 0), {n.dim(2 * rank)}), places,
@@ -261,9 +272,9 @@ static std::optional<Dims> padSizes(NodeImporter &n) {
   if (n.opset >= 11) {
     if (!require(n, 2))
       return std::nullopt;
-    Value pads = n.operand(1);
-    if (n.has(3) && !n.constantInts(n.operand(3)))
-      pads = padsOfAllAxes(n, pads);
+    bool axesKnown = !n.has(3) || n.constantInts(n.operand(3));
+    int64_t axes = n.has(3) && axesKnown ? n.constantInts(n.operand(3))->size() : n.rank(n.operand(0));
+    Value pads = axesKnown ? vectorOf(n, n.operand(1), 2 * axes, "pads") : padsOfAllAxes(n, n.operand(1));
     return pads ? n.elements(pads, "pads", INT64_MIN) : std::nullopt;
   }
   auto pads = n.intsAttr(n.opset < 2 ? "paddings" : "pads");
@@ -295,10 +306,7 @@ static Value padValue(NodeImporter &n) {
   Value value = n.operand(2);
   if (!requireSameElements(n, {x, value}))
     return {};
-  if (elementCount(value.getType()) == n.dim(1))
-    return n.reshape(value, {});
-  n.fail("TW2004", "the fill value must be a scalar");
-  return {};
+  return singleElement(n, value, "the fill value");
 }
 
 /// Edge, reflect and wrap need something to repeat, and reflect does not go around twice.
@@ -353,11 +361,11 @@ static void importCenterCropPad(NodeImporter &n) {
   Value x = n.operand(0);
   auto axes = normalizedAxes(n, n.intsAttr("axes").value_or(upTo(n.rank(x))), n.rank(x));
   SmallVector<int64_t> order = n.intsAttr("axes").value_or(upTo(n.rank(x)));
-  std::optional<Dims> target = shapeOperand(n, n.operand(1), "shape");
+  std::optional<Dims> target = shapeOperand(n, n.operand(1), order.size(), "shape");
   if (!axes || !target)
     return;
-  if (target->size() != order.size() || axes->size() != order.size())
-    return n.fail("TW2005", "shape and axes have different lengths");
+  if (axes->size() != order.size())
+    return n.fail("TW2001", "an axis is given twice");
   Dims low(n.rank(x), n.dim(0)), high = low, shape = dimsOf(x);
   for (auto [index, given] : llvm::enumerate(order)) {
     int64_t axis = *n.axis(given, n.rank(x));

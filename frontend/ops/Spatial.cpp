@@ -96,6 +96,9 @@ std::optional<Spatial> spatialAttributes(NodeImporter &n, ArrayRef<AffineExpr> i
   constexpr int64_t longest = int64_t(1) << 48; // no tensor is as long: there is one window, or none
   for (int64_t &stride : s.strides)
     stride = std::min(stride, longest);
+  for (AffineExpr size : s.kernel)
+    if (!n.requireAtLeast(size, n.dim(1), "the kernel's size"))
+      return std::nullopt;
   if (!addPads(n, s))
     return std::nullopt;
   return s;

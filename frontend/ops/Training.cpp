@@ -134,12 +134,9 @@ bool Optimizer::read() {
       if (!requireFloat(n, at(group, index)) || !requireSameElements(n, {at(0, index), at(group, index)}) ||
           !requireBroadcast(n, {at(0, index), at(group, index)}))
         return false;
-  for (size_t index : {0, 1})
-    if (constantOf(elementCount(n.operand(index).getType())) != 1)
-      return n.fail("TW2004", "operand " + llvm::Twine(index) + " must be one number"), false;
-  rate = n.reshape(n.operand(0), {});
-  updates = n.reshape(n.operand(1), {});
-  return true;
+  rate = singleElement(n, n.operand(0), "the learning rate");
+  updates = rate ? singleElement(n, n.operand(1), "the update count") : Value();
+  return updates != Value();
 }
 
 /// The gradient of the loss plus half of norm_coefficient times the squared norm.

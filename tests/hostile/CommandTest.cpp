@@ -301,6 +301,71 @@ TEST_F(Hostile, ValuesThatAreNoSizes) {
   EXPECT_TRUE(divided.exit == 0 || divided.exit == 4) << divided.err;
 }
 
+TEST_F(Hostile, ScalarsAndVectorsWhoseLengthTheRunDecides) {
+  GraphWriter topK("g");
+  topK.input("x", ElementType::Float32, {"n"}).input("k", ElementType::Int64, {"m"});
+  topK.node("TopK", {"x", "k"}, {"y", "i"}).output("y");
+  Tensor four = floats({4}, {1, 4, 2, 3});
+  ASSERT_EQ(run(topK, {{"x", four}, {"k", ints({1}, {2})}}).exit, 0);
+  EXPECT_EQ(output("y").shape, (std::vector<int64_t>{2}));
+  expectError(run(topK, {{"x", four}, {"k", ints({2}, {2, 2})}}), 4, {"error TW44", "node_y"});
+
+  GraphWriter split("g");
+  split.input("x", ElementType::Float32, {"n"}).input("s", ElementType::Int64, {"m"});
+  split.node("Split", {"x", "s"}, {"y", "z"}).output("y").output("z");
+  ASSERT_EQ(run(split, {{"x", four}, {"s", ints({2}, {1, 3})}}).exit, 0);
+  EXPECT_EQ(output("z").shape, (std::vector<int64_t>{3}));
+  expectError(run(split, {{"x", four}, {"s", ints({1}, {4})}}), 4, {"error TW44", "node_y"});
+
+  GraphWriter sum("g");
+  sum.input("x", ElementType::Float32, {"n", "m"}).input("a", ElementType::Int64, {"k"});
+  sum.node("ReduceSum", {"x", "a"}, {"y"}).output("y");
+  Tensor square = floats({2, 2}, {1, 2, 3, 4});
+  for (auto [axes, shape] : {std::pair(ints({1}, {-1}), std::vector<int64_t>{2, 1}),
+                             std::pair(ints({0}, {}), std::vector<int64_t>{1, 1})}) {
+    ASSERT_EQ(run(sum, {{"x", square}, {"a", axes}}).exit, 0);
+    EXPECT_EQ(output("y").shape, shape);
+  }
+  expectError(run(sum, {{"x", square}, {"a", ints({1}, {2})}}), 4, {"error TW44", "node_y"});
+}
+
+TEST_F(Hostile, DiagonalsBeyondAnyMatrix) {
+  GraphWriter graph("g");
+  graph.input("x", ElementType::Float32, {"n", "n"}).input("k", ElementType::Int64, {});
+  graph.node("Trilu", {"x", "k"}, {"y"}).output("y");
+  Tensor square = floats({2, 2}, {1, 2, 3, 4});
+  for (auto [k, want] : {std::pair(INT64_MAX, 0.f), std::pair(INT64_MIN, 4.f)}) {
+    ASSERT_EQ(run(graph, {{"x", square}, {"k", ints({}, {k})}}).exit, 0);
+    EXPECT_EQ(reinterpret_cast<const float *>(output("y").bytes.view.data())[3], want);
+  }
+}
+
+TEST_F(Hostile, NamesOfSeveralSizesAreWarnedOf) {
+  GraphWriter graph("g");
+  graph.input("a", ElementType::Float32, {"n"}).input("b", ElementType::Float32, {"n"});
+  graph.node("Relu", {"a"}, {"y"}).node("Relu", {"b"}, {"z"}).output("y").output("z");
+  Ran ran = run(graph, {{"a", floats({1}, {1})}, {"b", floats({2}, {1, 2})}});
+  EXPECT_EQ(ran.exit, 0);
+  EXPECT_NE(ran.err.find("warning TW1214"), std::string::npos) << ran.err;
+  Ran checked = driver("check --json " + path("model.onnx"));
+  EXPECT_EQ(checked.exit, 0);
+  EXPECT_NE(checked.out.find("\"warning\""), std::string::npos) << checked.out;
+
+  GraphWriter sum("g");
+  sum.input("a", ElementType::Float32, {"n"}).input("b", ElementType::Float32, {"n"});
+  sum.node("Add", {"a", "b"}, {"y"}).output("y");
+  EXPECT_EQ(run(sum, {{"a", floats({1}, {1})}, {"b", floats({1}, {1})}}).err.find("warning"),
+            std::string::npos);
+}
+
+TEST_F(Hostile, ConstantsThatCannotBeComputedNameTheirNode) {
+  GraphWriter graph("g");
+  graph.input("x", ElementType::Int64, {"n"});
+  graph.initializer(tensorInt64Data("a", {2}, {4, 5})).initializer(tensorInt64Data("b", {2}, {0, 1}));
+  graph.node("Div", {"a", "b"}, {"q"}).node("Add", {"x", "q"}, {"y"}).output("y");
+  expectError(run(graph, {{"x", ints({2}, {1, 2})}}), 4, {"error TW3401", "node:   node_q", "op:     Div"});
+}
+
 TEST_F(Hostile, SizesThatShouldBeEqual) {
   GraphWriter add("g");
   add.input("a", ElementType::Float32, {"n"})

@@ -37,9 +37,7 @@ void ShapeCase::input(const std::string &name, ElementType type, const Shape &sh
 
 void ShapeCase::numbers(const std::string &name, const Shape &shape, std::vector<int64_t> values,
                         ElementType type) {
-  const int varied = std::exchange(constantsVary, 0); // how many numbers there are is part of the model
   input(name, type, shape);
-  constantsVary = varied;
   inputs.back().values = std::move(values);
 }
 
@@ -94,6 +92,7 @@ llvm::SmallVector<Tensor> ShapeCase::violatingInputs(mlir::TypeRange types) {
 std::vector<ShapeTemplate> shapeTemplates() {
   std::vector<ShapeTemplate> all = arithmeticTemplates().vec();
   llvm::append_range(all, movementTemplates());
+  llvm::append_range(all, fusedTemplates());
   return all;
 }
 

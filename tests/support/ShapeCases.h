@@ -75,5 +75,6 @@ struct ShapeTemplate {
 std::vector<ShapeTemplate> shapeTemplates();
 llvm::ArrayRef<ShapeTemplate> arithmeticTemplates();
 llvm::ArrayRef<ShapeTemplate> movementTemplates();
+llvm::ArrayRef<ShapeTemplate> fusedTemplates();
 
 } // namespace tilewright::tests

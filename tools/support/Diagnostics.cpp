@@ -62,11 +62,12 @@ static std::string printable(const std::string &text) {
 }
 
 std::string formatDiagnostic(const Diagnostic &diagnostic, bool colour) {
-  const char *red = colour ? "\033[1;31m" : "";
+  const bool warns = diagnostic.exit == ExitCode::Ok;
+  const char *tint = !colour ? "" : warns ? "\033[1;33m" : "\033[1;31m";
   const char *bold = colour ? "\033[1m" : "";
   const char *off = colour ? "\033[0m" : "";
-  std::string text = fmt::format("{}error {}:{} {}{}{}\n", red, diagnostic.code, off, bold,
-                                 printable(diagnostic.message), off);
+  std::string text = fmt::format("{}{} {}:{} {}{}{}\n", tint, warns ? "warning" : "error", diagnostic.code,
+                                 off, bold, printable(diagnostic.message), off);
   auto line = [&](const char *label, const std::string &value) {
     if (!value.empty())
       text += fmt::format("  {:<7} {}\n", label, printable(value));

@@ -28,8 +28,8 @@ enum class ExitCode : int {
 
 ExitCode exitCodeOf(tw_status status);
 
-/// One problem, as printed: `error CODE: message`, then the node, operator, tensor and hint that are not
-/// empty.
+/// One problem, as printed: `error CODE: message` (`warning` where `exit` is Ok), then the node, operator,
+/// tensor and hint that are not empty.
 struct Diagnostic {
   ExitCode exit = ExitCode::Internal;
   std::string code;
