@@ -82,10 +82,14 @@ Verdict decideAlways(RelationKind kind, AffineExpr have, AffineExpr want, const 
     return decideAlways(RelationKind::at_most, want, have, symbols);
   if (have == want)
     return Verdict::Proved;
+  const bool different = constantOf(have) && constantOf(want);
+  if (kind == RelationKind::at_most && different) { // their difference need not fit
+    const bool fits = *constantOf(have) < *constantOf(want);
+    return of(fits, !fits);
+  }
   AffineExpr room = canonical(want - have);
   if (kind == RelationKind::at_most)
     return of(isNeverNegative(room, symbols), isNegative(room, symbols));
-  bool different = constantOf(have) && constantOf(want);
   if (kind == RelationKind::equal || kind == RelationKind::reshape)
     return of(false, different);
   if (constantOf(have) == 1 || isBroadcastOf(want, have, symbols))

@@ -132,7 +132,9 @@ struct Evaluator::Frame {
   llvm::Error setSymbol(unsigned index, int64_t value, Location location) {
     if (index >= symbols.size())
       symbols.resize(index + 1, unboundSymbol);
-    symbols[index] = value;
+    // No size is that small: what is calculated, such as the largest of no indices, must not mean something
+    // else.
+    symbols[index] = isBoundValue(value) ? value : mismatchedSymbol + 1;
     if (!table)
       return llvm::Error::success();
     const Symbol &symbol = (*table)[index];

@@ -20,9 +20,6 @@ unsigned modelCount() {
   return models * (factor ? std::max(1, std::atoi(factor)) : 1);
 }
 
-/// Of no regions, the interpreter refuses a broadcast that the program runs, rightly.
-constexpr llvm::StringLiteral disputed[] = {"MaxRoiPool"};
-
 /// Requests for terabytes fail at once.
 void limitMemory() {
   rlimit limit{uint64_t(16) << 30, uint64_t(16) << 30};
@@ -81,8 +78,6 @@ class RuntimeShapes : public ::testing::TestWithParam<Parameters> {};
 TEST_P(RuntimeShapes, AreCheckedOrRight) {
   limitMemory();
   auto &[target, shape] = GetParam();
-  if (llvm::is_contained(disputed, shape.name))
-    GTEST_SKIP() << "the interpreter refuses some inputs that fit";
   for (unsigned number = 0, compiled = 0; compiled < modelCount(); ++number) {
     SCOPED_TRACE(std::string(shape.name) + " " + std::to_string(number));
     ShapeCase model(number);

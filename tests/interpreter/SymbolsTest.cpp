@@ -77,6 +77,17 @@ TEST_F(Sizes, MinimumOfFarNumbers) {
   EXPECT_EQ(constantOf(p.symbols.maximum(number(least), number(most))), most);
 }
 
+TEST_F(Sizes, FarNumbersAreCompared) {
+  using graph::RelationKind;
+  auto verdict = [&](RelationKind kind, int64_t have, int64_t want) {
+    return decide({kind, number(have), number(want), ""}, &p.symbols);
+  };
+  EXPECT_EQ(verdict(RelationKind::at_most, least + 2, 16), Verdict::Proved);
+  EXPECT_EQ(verdict(RelationKind::at_most, most, -1), Verdict::Disproved);
+  EXPECT_EQ(verdict(RelationKind::at_least, most, least), Verdict::Proved);
+  EXPECT_EQ(verdict(RelationKind::at_least, least, 0), Verdict::Disproved);
+}
+
 TEST_F(Sizes, ExpressionsAreBounded) {
   AffineExpr square = n + m, tower = n;
   for (int step = 0; step < 60; ++step) {
