@@ -91,10 +91,13 @@ template <class Op> Value Builder::pure(Value x, Value y) {
   return result;
 }
 
+/// As the code would calculate it: around, where a model has sizes that no memory holds.
+static int64_t wrapped(uint64_t value) { return static_cast<int64_t>(value); }
+
 Value Builder::add(Value x, Value y) {
   auto p = constantOf(x), q = constantOf(y);
   if (p && q)
-    return constant(*p + *q);
+    return constant(wrapped(uint64_t(*p) + uint64_t(*q)));
   if (p)
     std::swap(x, y), std::swap(p, q);
   if (q && *q == 0)
@@ -102,14 +105,14 @@ Value Builder::add(Value x, Value y) {
   if (q)
     if (auto inner = x.getDefiningOp<arith::AddIOp>())
       if (auto r = constantOf(inner.getRhs()))
-        return add(inner.getLhs(), constant(*q + *r));
+        return add(inner.getLhs(), constant(wrapped(uint64_t(*q) + uint64_t(*r))));
   return pure<arith::AddIOp>(x, y);
 }
 
 Value Builder::sub(Value x, Value y) {
   auto q = constantOf(y);
   if (q)
-    return add(x, constant(-*q));
+    return add(x, constant(wrapped(-uint64_t(*q))));
   if (x == y)
     return constant(0);
   return pure<arith::SubIOp>(x, y);
@@ -118,7 +121,7 @@ Value Builder::sub(Value x, Value y) {
 Value Builder::mul(Value x, Value y) {
   auto p = constantOf(x), q = constantOf(y);
   if (p && q)
-    return constant(*p * *q);
+    return constant(wrapped(uint64_t(*p) * uint64_t(*q)));
   if (p)
     std::swap(x, y), std::swap(p, q);
   if (q && *q == 0)
@@ -130,7 +133,7 @@ Value Builder::mul(Value x, Value y) {
 
 Value Builder::divide(Value x, Value y) {
   auto p = constantOf(x), q = constantOf(y);
-  if (p && q && *q)
+  if (p && q && *q > 0)
     return constant(*p / *q);
   if (q && *q == 1)
     return x;
@@ -141,7 +144,7 @@ Value Builder::divide(Value x, Value y) {
 
 Value Builder::remainder(Value x, Value y) {
   auto p = constantOf(x), q = constantOf(y);
-  if (p && q && *q)
+  if (p && q && *q > 0)
     return constant(*p % *q);
   if (q && *q == 1)
     return constant(0);

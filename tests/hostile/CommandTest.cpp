@@ -336,7 +336,9 @@ TEST_F(Hostile, DiagonalsBeyondAnyMatrix) {
   Tensor square = floats({2, 2}, {1, 2, 3, 4});
   for (auto [k, want] : {std::pair(INT64_MAX, 0.f), std::pair(INT64_MIN, 4.f)}) {
     ASSERT_EQ(run(graph, {{"x", square}, {"k", ints({}, {k})}}).exit, 0);
-    EXPECT_EQ(reinterpret_cast<const float *>(output("y").bytes.view.data())[3], want);
+    float last;
+    memcpy(&last, output("y").bytes.view.data() + 3 * sizeof last, sizeof last);
+    EXPECT_EQ(last, want);
   }
 }
 
