@@ -60,7 +60,6 @@ std::optional<CompiledKernel> unpack(StringRef bytes, MLIRContext *context) {
     return std::nullopt;
   for (auto &site : *meta->getArray("sites"))
     kernel.siteOps.push_back(unsigned(site.getAsInteger().value_or(0)));
-  kernel.binding.siteCount = kernel.siteOps.size();
   kernel.object = object.str();
   return kernel;
 }

@@ -14,7 +14,6 @@ struct KernelBinding {
   unsigned symbolCount = 0;
   mlir::AffineExpr extent;       ///< over the kernel's symbols
   mlir::AffineExpr scratchBytes; ///< over the kernel's symbols
-  unsigned siteCount = 0;
 };
 
 /// What two sizes must be to each other when the program runs.
