@@ -1,9 +1,11 @@
 /// ReadFiles.h - the files that something was read from, so that nothing is written over them.
 ///
-/// A file is told by device and inode: no link, hard link or other spelling of its path hides it.
+/// A file is told by device and inode: no link, hard link or other spelling of its path hides it. A file that
+/// is made later may get the inode of one that is gone; its time of birth tells them apart.
 #ifndef TILEWRIGHT_FILES_READFILES_H
 #define TILEWRIGHT_FILES_READFILES_H
 
+#include <cstdint>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -30,6 +32,7 @@ private:
   struct Entry {
     dev_t device;
     ino_t inode;
+    int64_t birth;
     std::string path;
   };
   mutable std::mutex mutex;
