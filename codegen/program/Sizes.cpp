@@ -39,7 +39,7 @@ public:
         s.store(saturated([&] { return s.derive(in.symbols[index]); }), s.symbolAddress(index));
       func::ReturnOp::create(b, loc);
     }
-    emitCalls("tilewright_derive", parts);
+    emitCalls("tilewright_derive", 1, parts);
   }
 
   /// Sizes of buffers, and then the scratch's. One that does not fit is enough to refuse the run: it makes
@@ -71,13 +71,13 @@ public:
         s.store(notNegative(dims[i]), s.offset(op.getArgument(1), 8 * int64_t(i)));
       func::ReturnOp::create(b, loc);
     }
-    emitCalls("tilewright_output_dims", parts);
+    emitCalls("tilewright_output_dims", 2, parts);
   }
 
 private:
-  /// A function of as many pointers that calls the parts with them.
-  void emitCalls(llvm::StringRef name, ArrayRef<std::string> parts) {
-    auto op = function(name, SmallVector<Type>(name == "tilewright_derive" ? 1 : 2, s.pointer()), {});
+  /// A function of `count` pointers that calls the parts with them.
+  void emitCalls(llvm::StringRef name, size_t count, ArrayRef<std::string> parts) {
+    auto op = function(name, SmallVector<Type>(count, s.pointer()), {});
     for (const std::string &part : parts)
       func::CallOp::create(b, loc, part, TypeRange{}, op.getArguments());
     func::ReturnOp::create(b, loc);
