@@ -122,19 +122,12 @@ std::string runUnfitting(CompiledProgram &program, llvm::ArrayRef<Tensor> inputs
     RunResult got = program.run(given, 1);
     if (got.status == TW_INTERNAL)
       return got.problem;
-    RunResult want = program.interpret(given);
     if (got.status)
       continue;
-    if (want.status) { // TW2906: what the interpreter keeps in between is too large for it
-      if (llvm::StringRef(want.problem).starts_with("TW2906"))
-        continue;
-      return "runs, but the interpreter says " + want.problem;
-    }
-    for (auto [ours, theirs] : llvm::zip(got.outputs, want.outputs))
-      if (std::string difference =
-              compareTensors(ours, theirs, exact ? Agreement::Exact : Agreement::Rounding);
-          !difference.empty())
-        return difference;
+    if (std::string difference = differenceFromInterpreter(program, given, got.outputs,
+                                                           exact ? Agreement::Exact : Agreement::Rounding);
+        !difference.empty())
+      return difference;
   }
   return "";
 }

@@ -170,6 +170,19 @@ static std::string compareRuns(const RunResult &got, const RunResult &want, Agre
   return "";
 }
 
+std::string differenceFromInterpreter(CompiledProgram &program, llvm::ArrayRef<Tensor> inputs,
+                                      llvm::ArrayRef<Tensor> outputs, Agreement agreement) {
+  RunResult want = program.interpret(inputs);
+  if (want.status)
+    return llvm::StringRef(want.problem).starts_with("TW2906")
+               ? ""
+               : "runs, but the interpreter says " + want.problem;
+  for (auto [got, wanted] : llvm::zip(outputs, want.outputs))
+    if (std::string difference = compareTensors(got, wanted, agreement); !difference.empty())
+      return difference;
+  return "";
+}
+
 std::string checkAgainstInterpreter(CompiledProgram &program,
                                     llvm::ArrayRef<llvm::SmallVector<Tensor>> inputSets,
                                     Agreement agreement) {

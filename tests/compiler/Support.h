@@ -55,6 +55,11 @@ enum class Agreement { Exact, Rounding };
 /// Where they differ by more, or "".
 std::string compareTensors(const Tensor &got, const Tensor &want, Agreement agreement);
 
+/// Of a run that ended well on inputs that need not fit: how the interpreter differs, or "". What it keeps in
+/// between may be too large for it (TW2906); else it must run, too.
+std::string differenceFromInterpreter(CompiledProgram &program, llvm::ArrayRef<Tensor> inputs,
+                                      llvm::ArrayRef<Tensor> outputs, Agreement agreement);
+
 /// Compile once, run on each set of inputs with one thread and with two, compare. A set that the interpreter
 /// refuses must be refused by the artifact too. What is wrong, or "".
 std::string checkAgainstInterpreter(CompiledProgram &program,
