@@ -1,6 +1,7 @@
 // The stages of one compilation, in order.
 #include "compiler/Compilation.h"
-#include "codegen/cpu/Lowering.h"
+#include "codegen/lower/Lowering.h"
+#include "codegen/machine/Compile.h"
 #include "compiler/DimNames.h"
 #include "passes/Passes.h"
 #include "tilewright/artifact.h"

@@ -1,7 +1,7 @@
 /// Compilation.h - one model from ONNX to artifact: what happens between the C interface and the rooms.
 #pragma once
-#include "codegen/cpu/Artifact.h"
-#include "codegen/cpu/KernelCache.h"
+#include "codegen/artifact/Artifact.h"
+#include "codegen/cache/KernelCache.h"
 #include "codegen/program/Program.h"
 #include "codegen/program/ProgramPlan.h"
 #include "codegen/target/Target.h"

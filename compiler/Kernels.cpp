@@ -1,6 +1,6 @@
 // Kernels to objects: emitted, optimised and assembled in parallel, each once, through the cache.
-#include "codegen/cpu/Lowering.h"
 #include "codegen/emit/Emitter.h"
+#include "codegen/machine/Compile.h"
 #include "compiler/Compilation.h"
 #include "mlir/AsmParser/AsmParser.h"
 #include "passes/Passes.h"

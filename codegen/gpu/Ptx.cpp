@@ -1,7 +1,8 @@
 // The NVPTX back end is registered when the first PTX is made, so that compiling for CPUs does not pay for
 // it.
 #include "codegen/gpu/Ptx.h"
-#include "codegen/cpu/Lowering.h"
+#include "codegen/lower/Lowering.h"
+#include "codegen/lower/MiddleEnd.h"
 #include "codegen/target/Cuda.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/IR/LLVMContext.h"
@@ -33,7 +34,7 @@ std::unique_ptr<llvm::TargetMachine> createPtxMachine(const TargetInfo &target) 
     return llvm::TargetRegistry::lookupTarget(llvm::Triple(cudaTriple), ignored);
   }();
   llvm::TargetOptions options;
-  options.AllowFPOpFusion = llvm::FPOpFusion::Standard; // as written: see cpu/Lowering.h
+  options.AllowFPOpFusion = llvm::FPOpFusion::Standard; // as written: see lower/Lowering.h
   return std::unique_ptr<llvm::TargetMachine>(
       nvptx->createTargetMachine(llvm::Triple(cudaTriple), target.cpu, target.features, options, std::nullopt,
                                  std::nullopt, llvm::CodeGenOptLevel::Aggressive));

@@ -44,7 +44,7 @@ struct TargetInfo {
   uint64_t requiredCpuFeatures = 0; ///< bits TW_CPU_* of tilewright/artifact.h
 
   /// A variant for tests: generated code compares every access with the bounds of its buffer
-  /// (codegen/cpu/BoundsChecks.h), and the runtime keeps red zones around the buffers.
+  /// (codegen/machine/BoundsChecks.h), and the runtime keeps red zones around the buffers.
   bool checksBounds = false;
 
   /// Elements of `elementBits` bits in a native vector.

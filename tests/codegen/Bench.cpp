@@ -1,7 +1,8 @@
 //===- Bench.cpp - how long compilation takes, and what comes out ---------===//
 #include "GemmText.h"
 #include "Support.h"
-#include "codegen/cpu/Link.h"
+#include "codegen/artifact/Link.h"
+#include "codegen/lower/MiddleEnd.h"
 
 #include "mlir/Parser/Parser.h"
 #include "llvm/Support/Format.h"

@@ -4,7 +4,7 @@
 // arithmetic.
 //===----------------------------------------------------------------------===//
 #include "Support.h"
-#include "codegen/cpu/Link.h"
+#include "codegen/artifact/Link.h"
 
 #include <cmath>
 #include <cstring>

@@ -1,8 +1,8 @@
 //===- GpuSimulation.cpp - the threads of a grid, on this machine ---------===//
 #include "GpuSimulation.h"
 
-#include "codegen/cpu/Link.h"
-#include "codegen/cpu/Lowering.h"
+#include "codegen/artifact/Link.h"
+#include "codegen/lower/Lowering.h"
 
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/ExecutionEngine/Orc/AbsoluteSymbols.h"

@@ -1,5 +1,5 @@
 //===- KernelCacheTest.cpp - kernels are compiled once, and correctly -----===//
-#include "codegen/cpu/KernelCache.h"
+#include "codegen/cache/KernelCache.h"
 #include "Support.h"
 
 #include <atomic>

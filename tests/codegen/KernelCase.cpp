@@ -2,7 +2,8 @@
 #include "KernelCase.h"
 
 #include "Support.h"
-#include "codegen/cpu/Link.h"
+#include "codegen/artifact/Link.h"
+#include "codegen/lower/MiddleEnd.h"
 #include "passes/PackConstants.h"
 
 #include "mlir/IR/Verifier.h"

@@ -2,7 +2,6 @@
 #ifndef TILEWRIGHT_TESTS_CODEGEN_KERNELCASE_H
 #define TILEWRIGHT_TESTS_CODEGEN_KERNELCASE_H
 
-#include "codegen/cpu/Lowering.h"
 #include "codegen/emit/Emitter.h"
 #include "ir/GraphBuilder.h"
 #include "ir/interpreter/Interpreter.h"

@@ -1,5 +1,5 @@
 //===- LinkTest.cpp - what the linker makes and refuses -------------------===//
-#include "codegen/cpu/Link.h"
+#include "codegen/artifact/Link.h"
 #include "Support.h"
 
 #include <gtest/gtest.h>

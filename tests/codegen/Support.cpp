@@ -1,5 +1,6 @@
 //===- Support.cpp - from loop-IR text to a loaded artifact ---------------===//
 #include "Support.h"
+#include "codegen/lower/Lowering.h"
 
 #include "mlir/Parser/Parser.h"
 #include "llvm/Object/ELFObjectFile.h"

@@ -2,8 +2,8 @@
 #ifndef TILEWRIGHT_TESTS_CODEGEN_SUPPORT_H
 #define TILEWRIGHT_TESTS_CODEGEN_SUPPORT_H
 
-#include "codegen/cpu/Artifact.h"
-#include "codegen/cpu/Lowering.h"
+#include "codegen/artifact/Artifact.h"
+#include "codegen/machine/Compile.h"
 
 #include "tests/support/TemporaryFolder.h"
 #include "tilewright/artifact.h"

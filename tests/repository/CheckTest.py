@@ -38,9 +38,13 @@ class Rules(unittest.TestCase):
         self.assert_dependency("passes/A.cpp", '"ir/Graph.h"', True)
         self.assert_dependency("passes/A.cpp", '"codegen/emit/Contract.h"', True)
         self.assert_dependency("passes/A.cpp", '"codegen/target/Target.h"', True)
-        self.assert_dependency("passes/A.cpp", '"codegen/cpu/Backend.h"', False)
-        self.assert_dependency("codegen/B.cpp", '"tilewright/artifact.h"', True)
-        self.assert_dependency("codegen/B.cpp", '"frontend/Importer.h"', False)
+        self.assert_dependency("passes/A.cpp", '"codegen/machine/Backend.h"', False)
+        self.assert_dependency("codegen/artifact/B.cpp", '"tilewright/artifact.h"', True)
+        self.assert_dependency("codegen/artifact/B.cpp", '"frontend/Importer.h"', False)
+        self.assert_dependency("codegen/artifact/B.cpp", '"codegen/machine/Backend.h"', True)
+        self.assert_dependency("codegen/machine/B.cpp", '"codegen/artifact/Link.h"', False)
+        self.assert_dependency("codegen/gpu/B.cpp", '"codegen/lower/Lowering.h"', True)
+        self.assert_dependency("codegen/gpu/B.cpp", '"codegen/machine/Backend.h"', False)
         self.assert_dependency("ir/C.cpp", '"passes/Passes.h"', False)
         self.assert_dependency("runtime/src/D.cpp", '"ir/Graph.h"', False)
         self.assert_dependency("tests/ir/E.cpp", '"ir/Graph.h"', True)
@@ -49,6 +53,10 @@ class Rules(unittest.TestCase):
     def test_a_relative_include_of_another_room_is_seen(self):
         self.write("codegen/target/Target.h", "")
         self.assert_dependency("frontend/A.cpp", '"../codegen/target/Target.h"', False)
+
+    def test_no_arrow_of_the_table_goes_up(self):
+        self.assertEqual(check.arrows_up(check.ROOMS), [])
+        self.assertEqual(check.arrows_up({"low": {"high"}, "high": {"low"}}), ["low -> high"])
 
     def test_libraries_stay_at_home(self):
         self.assert_dependency("runtime/src/A.cpp", '"llvm/ADT/StringRef.h"', False)

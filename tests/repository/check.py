@@ -22,31 +22,39 @@ import shutil
 import subprocess
 import sys
 
-# Which rooms (or folders of a room) a room may include from, beside itself. Some folders are open to every room: the runtime's public
-# headers are the interface that generated code, the compiler and the driver share.
+# Which rooms a room may include from, beside itself; only rooms that stand above it, so that no arrow goes up. A path belongs to the room
+# with the longest name that it lies in. Some folders are open to every room: the runtime's public headers are the interface that
+# generated code, the compiler and the driver share.
+CODEGEN = [f"codegen/{part}" for part in ("target", "emit", "program", "lower", "machine", "cache", "artifact", "gpu")]
 ROOMS = {
     "files": set(),
     "runtime": set(),
     "ir": set(),
     "frontend": {"ir", "files"},
+    "codegen/target": set(),
+    "codegen/emit": {"ir", "codegen/target"},
+    "codegen/program": {"ir", "codegen/target", "codegen/emit"},
+    "codegen/lower": {"codegen/target"},
+    "codegen/machine": {"codegen/target", "codegen/lower"},
+    "codegen/cache": {"files", "codegen/target"},
+    "codegen/artifact": {"files", "codegen/target", "codegen/lower", "codegen/machine"},
+    "codegen/gpu": {"ir", "codegen/target", "codegen/emit", "codegen/lower"},
     # Schedules are chosen by asking the emitters what they can do; emitters know nothing of passes.
     "passes": {"ir", "codegen/target", "codegen/emit"},
-    "codegen": {"ir", "files"},
-    "autotune": {"ir", "passes", "codegen", "runtime"},
-    "compiler": {"files", "ir", "frontend", "passes", "codegen", "autotune"},
+    "compiler": {"files", "ir", "frontend", "passes", *CODEGEN},
     "tools": {"compiler", "files"},
     "examples": set(),
-    "tests": {"files", "runtime", "ir", "frontend", "passes", "codegen", "autotune", "compiler", "tools", "examples"},
+    "tests": {"files", "runtime", "ir", "frontend", "passes", *CODEGEN, "compiler", "tools", "examples"},
 }
 PUBLIC_FOLDERS = ("runtime/include/",)
 
 # Libraries with a home: path of the header -> patterns of the folders that may include it.
-COMPILER = ["ir/*", "frontend/*", "passes/*", "codegen/*", "autotune/*", "compiler/*", "tests/*", "cmake/*"]
+COMPILER = ["ir/*", "frontend/*", "passes/*", "codegen/*", "compiler/*", "tests/*", "cmake/*"]
 LIBRARIES = {
     "mlir/*": COMPILER,
     "llvm/*": COMPILER,
     "llvm-c/*": COMPILER,
-    "lld/*": ["codegen/cpu/*", "tests/codegen/*"],
+    "lld/*": ["codegen/artifact/*", "tests/codegen/*"],
     "protozero/*": ["frontend/reader/*", "tools/support/*", "tests/*"],
     "onnx/*": [],
     "fmt/*": ["tools/*", "tests/tools/*", "tests/hostile/*"],
@@ -105,7 +113,10 @@ class Repository:
 
 
 def room_of(path):
-    return path.split("/")[0]
+    """The room that a path lies in: the one with the longest name, or its first folder where no room has it."""
+    parts = path.split("/")
+    folders = ["/".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
+    return next((folder for folder in folders if folder in ROOMS), parts[0])
 
 
 def wrong_room(file, target):
@@ -113,7 +124,7 @@ def wrong_room(file, target):
     room, other = room_of(file), room_of(target)
     if room not in ROOMS or other not in ROOMS or other == room or target.startswith(PUBLIC_FOLDERS):
         return False
-    return other not in ROOMS[room] and os.path.dirname(target) not in ROOMS[room]
+    return other not in ROOMS[room]
 
 
 def wrong_library(file, header):
@@ -130,7 +141,15 @@ def breaks_plain_part(file, header):
     )
 
 
+def arrows_up(rooms):
+    """What a table of rooms allows and should not: a room below the one that includes it, or one that is not there."""
+    order = list(rooms)
+    return [f"{room} -> {other}" for room in order for other in sorted(rooms[room]) if other not in order[: order.index(room)]]
+
+
 def check_dependencies(repository):
+    for arrow in arrows_up(ROOMS):
+        yield f"the table of rooms has an arrow that goes up: {arrow}"
     for file in repository.matching("*.h", "*.hpp", "*.c", "*.cpp"):
         for number, header in repository.includes(file):
             # A generated header is not among the files; its path starts with its room all the same.
@@ -156,7 +175,8 @@ def described(repository, folder):
 
 
 def check_readmes(repository):
-    rooms = {room_of(file) for file in repository.files if "/" in file}
+    inside = [file for file in repository.files if "/" in file]
+    rooms = {file.split("/")[0] for file in inside} | {room_of(file) for file in inside}
     parts = {os.path.dirname(file) for file in repository.files if file.endswith("/CMakeLists.txt")}
     parts |= {os.path.dirname(file) for file in repository.files if file.startswith("tests/") and file.count("/") == 2}
     for folder in sorted(rooms | parts):

@@ -2,9 +2,9 @@
 ///
 /// The compiler emits one exported object, `tilewright_model` of type tw_descriptor, in a shared object that
 /// imports nothing. The runtime maps the object, checks the descriptor and drives the program through it.
-/// Written by codegen/cpu (in LLVM IR: keep the field order and the static layout in step with
-/// codegen/cpu/Descriptor.cpp), read by runtime/. All structures are size-prefixed where they may grow, and
-/// grow only at the end.
+/// Written by codegen/artifact (in LLVM IR: keep the field order and the static layout in step with
+/// codegen/artifact/Descriptor.cpp), read by runtime/. All structures are size-prefixed where they may grow,
+/// and grow only at the end.
 #ifndef TILEWRIGHT_ARTIFACT_H
 #define TILEWRIGHT_ARTIFACT_H
 

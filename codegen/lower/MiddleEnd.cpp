@@ -1,5 +1,7 @@
-//===- Backend.cpp - LLVM IR to machine code ------------------------------===//
-#include "codegen/cpu/Backend.h"
+//===- MiddleEnd.cpp - what LLVM does to every target's code --------------===//
+#include "codegen/lower/MiddleEnd.h"
+
+#include "codegen/target/Error.h"
 
 #include "llvm/Analysis/CGSCCPassManager.h"
 #include "llvm/Analysis/InlineCost.h"
@@ -10,12 +12,8 @@
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
-#include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/CommandLine.h"
-#include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
-#include "llvm/Target/TargetOptions.h"
 #include "llvm/Transforms/IPO/GlobalDCE.h"
 #include "llvm/Transforms/IPO/Inliner.h"
 #include "llvm/Transforms/InstCombine/InstCombine.h"
@@ -38,8 +36,6 @@
 namespace tilewright::codegen {
 namespace {
 
-constexpr const char *tripleText = "x86_64-unknown-linux-gnu";
-
 class Handler : public llvm::DiagnosticHandler {
 public:
   explicit Handler(std::shared_ptr<std::optional<std::string>> message) : message(std::move(message)) {}
@@ -56,41 +52,6 @@ public:
 private:
   std::shared_ptr<std::optional<std::string>> message;
 };
-
-/// Loop strength reduction took more than half of the time of code generation, quadratic in the addresses of
-/// unrolled tiles, and the code is as fast without it (5 % slower in depthwise convolutions, a little faster
-/// in products): addresses are written as base plus offset already. LLVM has no other switch for it than this
-/// one of the process.
-void disableLoopStrengthReduction() {
-  auto &options = llvm::cl::getRegisteredOptions();
-  if (auto option = options.find("disable-lsr"); option != options.end())
-    option->second->addOccurrence(1, "disable-lsr", "true");
-}
-
-const llvm::Target &x86Target() {
-  static const llvm::Target *target = [] {
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
-    LLVMInitializeX86AsmParser();
-    disableLoopStrengthReduction();
-    std::string ignored;
-    return llvm::TargetRegistry::lookupTarget(llvm::Triple(tripleText), ignored);
-  }();
-  return *target;
-}
-
-void setFunctionAttributes(llvm::Function &function, const TargetInfo &target) {
-  const std::string width = std::to_string(target.vectorBits);
-  function.addFnAttr("target-cpu", target.cpu);
-  function.addFnAttr("tune-cpu", target.tuneCpu);
-  function.addFnAttr("target-features", target.features);
-  function.addFnAttr("prefer-vector-width", width);
-  function.addFnAttr("min-legal-vector-width", width);
-  function.addFnAttr("no-builtins"); // no loop becomes a memset, no call is taken for the C library's
-  function.addFnAttr(llvm::Attribute::NoUnwind);
-}
 
 /// Brings a function into the shape that inlining and the main passes expect: no allocas, no repetitions.
 llvm::FunctionPassManager earlyPasses() {
@@ -141,7 +102,8 @@ llvm::FunctionPassManager mainPasses() {
   return passes;
 }
 
-/// What hand-shaped loops need of LLVM's O3, in about half its time and with equal kernels; see README.md.
+/// What hand-shaped loops need of LLVM's O3, in about half its time and with equal kernels; see
+/// ../machine/README.md.
 llvm::ModulePassManager modulePasses(const llvm::Module &module) {
   llvm::ModulePassManager passes;
   passes.addPass(llvm::createModuleToFunctionPassAdaptor(earlyPasses()));
@@ -158,32 +120,6 @@ llvm::ModulePassManager modulePasses(const llvm::Module &module) {
 
 LlvmErrors::LlvmErrors(llvm::LLVMContext &context) : message(std::make_shared<std::optional<std::string>>()) {
   context.setDiagnosticHandler(std::make_unique<Handler>(message));
-}
-
-std::unique_ptr<llvm::TargetMachine> createTargetMachine(const TargetInfo &target) {
-  llvm::TargetOptions options;
-  options.AllowFPOpFusion = llvm::FPOpFusion::Standard; // as written: see Lowering.h
-  options.FunctionSections = true;
-  options.DataSections = true;
-  return std::unique_ptr<llvm::TargetMachine>(x86Target().createTargetMachine(
-      llvm::Triple(tripleText), target.cpu, target.features, options, llvm::Reloc::PIC_,
-      llvm::CodeModel::Small, llvm::CodeGenOptLevel::Aggressive, /*JIT=*/false));
-}
-
-void prepareModule(llvm::Module &module, llvm::TargetMachine &machine, const TargetInfo &target) {
-  module.setTargetTriple(machine.getTargetTriple());
-  module.setDataLayout(machine.createDataLayout());
-  module.setPICLevel(llvm::PICLevel::BigPIC);
-  for (llvm::GlobalValue &value : module.global_values()) {
-    auto *function = llvm::dyn_cast<llvm::Function>(&value);
-    if (value.hasLocalLinkage() || (function && function->isIntrinsic()))
-      continue;
-    value.setVisibility(llvm::GlobalValue::HiddenVisibility);
-    value.setDSOLocal(true);
-  }
-  for (llvm::Function &function : module)
-    if (!function.isIntrinsic())
-      setFunctionAttributes(function, target);
 }
 
 void optimizeModule(llvm::Module &module, llvm::TargetMachine &machine) {

@@ -13,8 +13,8 @@
 //
 // Runs before LLVM optimises: what is checked is what was emitted, and LLVM adds no access of its own.
 //===----------------------------------------------------------------------===//
-#ifndef TILEWRIGHT_CODEGEN_CPU_BOUNDSCHECKS_H
-#define TILEWRIGHT_CODEGEN_CPU_BOUNDSCHECKS_H
+#ifndef TILEWRIGHT_CODEGEN_MACHINE_BOUNDSCHECKS_H
+#define TILEWRIGHT_CODEGEN_MACHINE_BOUNDSCHECKS_H
 
 #include "llvm/Support/Error.h"
 
@@ -32,4 +32,4 @@ llvm::Error insertBoundsChecks(llvm::Module &module);
 
 } // namespace tilewright::codegen
 
-#endif // TILEWRIGHT_CODEGEN_CPU_BOUNDSCHECKS_H
+#endif // TILEWRIGHT_CODEGEN_MACHINE_BOUNDSCHECKS_H

@@ -1,4 +1,4 @@
-//===- Lowering.h - loop IR to machine code ---------------------*- C++ -*-===//
+//===- Lowering.h - loop IR to the llvm dialect ------------------*- C++ -*-===//
 //
 // Loop IR is a module of func.func with
 //   scf         for, if, while, yield, condition, index_switch
@@ -23,19 +23,15 @@
 //     A float vector.reduction <add> is a chain of scalar additions unless it carries `fastmath<reassoc>`.
 //   - loops are neither vectorised nor unrolled by LLVM; library calls are never invented. What the back end
 //   cannot do
-//     inline (memcpy, f64 to f16, 128-bit division) is called in cpu/builtins.c, which Link.h links in.
+//     inline (memcpy, f64 to f16, 128-bit division) is called in artifact/builtins.c, which artifact/Link.h
+//     links in.
 //===----------------------------------------------------------------------===//
-#ifndef TILEWRIGHT_CODEGEN_CPU_LOWERING_H
-#define TILEWRIGHT_CODEGEN_CPU_LOWERING_H
-
-#include "codegen/cpu/Backend.h"
-#include "codegen/target/Target.h"
+#ifndef TILEWRIGHT_CODEGEN_LOWER_LOWERING_H
+#define TILEWRIGHT_CODEGEN_LOWER_LOWERING_H
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Dialect.h"
 #include "mlir/Support/LLVM.h"
-
-#include <string>
 
 namespace tilewright::codegen {
 
@@ -47,40 +43,10 @@ void registerCodegenDialects(mlir::DialectRegistry &registry);
 /// the context.
 void loadCodegenDialects(mlir::MLIRContext &context);
 
-struct CompileOptions {
-  bool wantAsm = false;   ///< fill ObjectCode::assembly (costs a second code generation)
-  bool wantLlvm = false;  ///< fill ObjectCode::llvm, after optimisation
-  bool wantObject = true; ///< fill ObjectCode::bytes
-  bool verify = false;    ///< run MLIR's and LLVM's verifiers between the steps
-};
-
-/// Thread CPU time, in milliseconds, that the steps took.
-struct CompileTimes {
-  double mlir = 0;      ///< loop IR to the llvm dialect
-  double translate = 0; ///< llvm dialect to LLVM IR
-  double optimize = 0;  ///< LLVM's middle end
-  double codegen = 0;   ///< LLVM's back end
-  double total() const { return mlir + translate + optimize + codegen; }
-};
-
-struct ObjectCode {
-  std::string bytes;    ///< a relocatable ELF object
-  std::string assembly; ///< if wanted
-  std::string llvm;     ///< if wanted
-  CompileTimes times;
-};
-
 /// Lowers loop IR to the llvm dialect, in place. On failure the module is broken and diagnostics were
 /// emitted.
 mlir::LogicalResult lowerToLLVM(mlir::ModuleOp module);
 
-/// Loop IR to an object file. Consumes the module: it is lowered in place.
-/// Threads may compile different modules of one context at once, provided the context was made with
-/// multithreading enabled and loadCodegenDialects() came first. Errors: TW9201 (not loop IR: names the
-/// offending op), TW9202 (LLVM refuses the module).
-llvm::Expected<ObjectCode> compileModule(mlir::ModuleOp module, const TargetInfo &target,
-                                         const CompileOptions &options = {});
-
 } // namespace tilewright::codegen
 
-#endif // TILEWRIGHT_CODEGEN_CPU_LOWERING_H
+#endif // TILEWRIGHT_CODEGEN_LOWER_LOWERING_H

@@ -6,8 +6,8 @@
 // and threads share a folder freely. The disk layer never fails a compilation: whatever is wrong with it
 // means compiling again.
 //===----------------------------------------------------------------------===//
-#ifndef TILEWRIGHT_CODEGEN_CPU_KERNELCACHE_H
-#define TILEWRIGHT_CODEGEN_CPU_KERNELCACHE_H
+#ifndef TILEWRIGHT_CODEGEN_CACHE_KERNELCACHE_H
+#define TILEWRIGHT_CODEGEN_CACHE_KERNELCACHE_H
 
 #include "codegen/target/Target.h"
 
@@ -92,4 +92,4 @@ private:
 
 } // namespace tilewright::codegen
 
-#endif // TILEWRIGHT_CODEGEN_CPU_KERNELCACHE_H
+#endif // TILEWRIGHT_CODEGEN_CACHE_KERNELCACHE_H

@@ -6,8 +6,8 @@
 // Requires: the middle end has run, so that every mask that can be known is a constant.
 // Limits: masks of two lanes and more, and those known only at run time, are selected correctly.
 //===----------------------------------------------------------------------===//
-#ifndef TILEWRIGHT_CODEGEN_CPU_SINGLELANES_H
-#define TILEWRIGHT_CODEGEN_CPU_SINGLELANES_H
+#ifndef TILEWRIGHT_CODEGEN_MACHINE_SINGLELANES_H
+#define TILEWRIGHT_CODEGEN_MACHINE_SINGLELANES_H
 
 namespace llvm {
 class Module;
@@ -19,4 +19,4 @@ void storeSingleLanesPlainly(llvm::Module &module);
 
 } // namespace tilewright::codegen
 
-#endif // TILEWRIGHT_CODEGEN_CPU_SINGLELANES_H
+#endif // TILEWRIGHT_CODEGEN_MACHINE_SINGLELANES_H

@@ -1,5 +1,5 @@
 //===- KernelCache.cpp - compile each kernel once -------------------------===//
-#include "codegen/cpu/KernelCache.h"
+#include "codegen/cache/KernelCache.h"
 #include "files/OutputFile.h"
 
 #include "llvm/ADT/ScopeExit.h"

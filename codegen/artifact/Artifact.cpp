@@ -3,9 +3,9 @@
 // The weights id, in the descriptor and in the trailer, ties code and weights together. It is a digest of the
 // weights, known only when they have been streamed, so the code that holds it is written after them.
 //===----------------------------------------------------------------------===//
-#include "codegen/cpu/Artifact.h"
+#include "codegen/artifact/Artifact.h"
 
-#include "codegen/cpu/Link.h"
+#include "codegen/artifact/Link.h"
 #include "files/OutputFile.h"
 
 #include "tilewright/artifact.h"

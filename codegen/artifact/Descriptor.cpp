@@ -4,8 +4,9 @@
 // from the field types, as in C, because every padding field is spelt out there; the assertions below hold
 // both sides together.
 //===----------------------------------------------------------------------===//
-#include "codegen/cpu/Artifact.h"
-#include "codegen/cpu/Backend.h"
+#include "codegen/artifact/Artifact.h"
+#include "codegen/lower/MiddleEnd.h"
+#include "codegen/machine/Backend.h"
 
 #include "tilewright/artifact.h"
 

@@ -1,5 +1,5 @@
 //===- SingleLanes.cpp - around a fault of LLVM's instruction selection ---===//
-#include "codegen/cpu/SingleLanes.h"
+#include "codegen/machine/SingleLanes.h"
 
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"

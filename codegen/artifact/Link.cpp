@@ -5,7 +5,7 @@
 // through a pipe, both reached through /proc/self/fd: no temporary file exists, no full disk can strike
 // inside the linker, and no output is mapped (where a full file system would raise SIGBUS).
 //===----------------------------------------------------------------------===//
-#include "codegen/cpu/Link.h"
+#include "codegen/artifact/Link.h"
 
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/SmallVector.h"

@@ -1,8 +1,8 @@
-//===- Backend.h - LLVM IR to machine code ----------------------*- C++ -*-===//
-#ifndef TILEWRIGHT_CODEGEN_CPU_BACKEND_H
-#define TILEWRIGHT_CODEGEN_CPU_BACKEND_H
+//===- MiddleEnd.h - what LLVM does to every target's code ------*- C++ -*-===//
+#ifndef TILEWRIGHT_CODEGEN_LOWER_MIDDLEEND_H
+#define TILEWRIGHT_CODEGEN_LOWER_MIDDLEEND_H
 
-#include "codegen/target/Target.h"
+#include "llvm/Support/Error.h"
 
 #include <memory>
 #include <optional>
@@ -28,14 +28,8 @@ private:
   std::shared_ptr<std::optional<std::string>> message;
 };
 
-/// Gives `module` the target's triple, data layout and function attributes, and hides its symbols.
-void prepareModule(llvm::Module &module, llvm::TargetMachine &machine, const TargetInfo &target);
-
 /// The middle end, for loops that come as they should be: no vectorising, no unrolling.
 void optimizeModule(llvm::Module &module, llvm::TargetMachine &machine);
-
-/// The machine that compileModule() generates for. One per thread and module: not thread-safe.
-std::unique_ptr<llvm::TargetMachine> createTargetMachine(const TargetInfo &target);
 
 /// The back end alone: a finished LLVM module to object bytes or, with `assembly`, to text. Changes the
 /// module. Error TW9202: LLVM cannot generate code for it.
@@ -47,4 +41,4 @@ double threadMilliseconds();
 
 } // namespace tilewright::codegen
 
-#endif // TILEWRIGHT_CODEGEN_CPU_BACKEND_H
+#endif // TILEWRIGHT_CODEGEN_LOWER_MIDDLEEND_H

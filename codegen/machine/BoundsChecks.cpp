@@ -1,5 +1,5 @@
 //===- BoundsChecks.cpp - no access of generated code goes unchecked ------===//
-#include "codegen/cpu/BoundsChecks.h"
+#include "codegen/machine/BoundsChecks.h"
 
 #include "codegen/target/Error.h"
 #include "codegen/target/Target.h"

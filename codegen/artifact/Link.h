@@ -1,6 +1,6 @@
 //===- Link.h - objects to a shared object, in process ----------*- C++ -*-===//
-#ifndef TILEWRIGHT_CODEGEN_CPU_LINK_H
-#define TILEWRIGHT_CODEGEN_CPU_LINK_H
+#ifndef TILEWRIGHT_CODEGEN_ARTIFACT_LINK_H
+#define TILEWRIGHT_CODEGEN_ARTIFACT_LINK_H
 
 #include "codegen/target/Error.h"
 
@@ -23,4 +23,4 @@ llvm::Expected<std::string> linkSharedObject(llvm::ArrayRef<llvm::StringRef> obj
 
 } // namespace tilewright::codegen
 
-#endif // TILEWRIGHT_CODEGEN_CPU_LINK_H
+#endif // TILEWRIGHT_CODEGEN_ARTIFACT_LINK_H

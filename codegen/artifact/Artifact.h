@@ -8,8 +8,8 @@
 // ArtifactDescription mirrors tw_descriptor (runtime/include/tilewright/artifact.h), field by field, in plain
 // C++.
 //===----------------------------------------------------------------------===//
-#ifndef TILEWRIGHT_CODEGEN_CPU_ARTIFACT_H
-#define TILEWRIGHT_CODEGEN_CPU_ARTIFACT_H
+#ifndef TILEWRIGHT_CODEGEN_ARTIFACT_ARTIFACT_H
+#define TILEWRIGHT_CODEGEN_ARTIFACT_ARTIFACT_H
 
 #include "codegen/target/Target.h"
 #include "files/ReadFiles.h"
@@ -108,4 +108,4 @@ llvm::Error writeArtifact(const ArtifactPlace &place, llvm::ArrayRef<llvm::Strin
 
 } // namespace tilewright::codegen
 
-#endif // TILEWRIGHT_CODEGEN_CPU_ARTIFACT_H
+#endif // TILEWRIGHT_CODEGEN_ARTIFACT_ARTIFACT_H
