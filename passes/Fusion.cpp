@@ -51,6 +51,16 @@ bool isDear(Operation *op) {
   return isGather(op) || isa<WindowOp>(op);
 }
 
+/// Rounds floats to bytes: what is stored after it takes a quarter of what is stored before.
+bool isQuantizing(Operation *op) {
+  auto cast = dyn_cast<CastOp>(op);
+  auto isNarrow = [](Type type) {
+    return llvm::isa<IntegerType>(type) && !type.isInteger(1) && type.getIntOrFloatBitWidth() <= 8;
+  };
+  auto elementOf = [](Value value) { return llvm::cast<RankedTensorType>(value.getType()).getElementType(); };
+  return cast && llvm::isa<FloatType>(elementOf(cast.getOperand())) && isNarrow(elementOf(cast.getResult()));
+}
+
 /// Whether the innermost dimension (without ones) of the operand is not the result's.
 bool movesInnermost(TransposeOp transpose) {
   Dims from = dimsOf(transpose.getOperand());
@@ -307,6 +317,9 @@ StringRef FusionPlanner::whyNotFused(Operation *op, FusionGroup &group) const {
     return "the consumer's kernel is full";
   if (isHero(op))
     return heroObstacle(op, group);
+  if (isQuantizing(op) && (group.rowRank || group.ops.size() >= maxOps / 2))
+    return group.rowRank ? "its bytes are read again for every pass over the rows"
+                         : "the consumer's kernel is full";
   if (isa<ReduceOp>(op))
     return reduceObstacle(op, group);
   if (feedsHero(op, group)) {
@@ -365,7 +378,7 @@ void FusionPlanner::place(Operation *op) {
     auto type = llvm::cast<RankedTensorType>(op->getResult(0).getType());
     bool tiny =
         isElementwise(op) && !isDear(op) && type.hasStaticShape() && type.getNumElements() <= tinyElements;
-    if (!isMovement(op) && !isa<CastOp>(op) && !tiny)
+    if (!isMovement(op) && (!isa<CastOp>(op) || isQuantizing(op)) && !tiny)
       reason = "several kernels use it";
   }
   if (reason.empty())

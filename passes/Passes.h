@@ -31,6 +31,17 @@ void settleSizes(mlir::ModuleOp module);
 mlir::LogicalResult simplify(mlir::ModuleOp module, Budget *budget = nullptr,
                              uint64_t foldLimit = defaultFoldLimit);
 
+/// integerProducts: products and convolutions of dequantised operands multiply the integers.
+///   requires  simplify, before channelsLast
+///   ensures   no contract or conv of f32 has two operands (q - zero) * scale of 8 bits, the right one
+///   constant, with one scale and
+///             zero point, or one for each entry of a dimension that is not summed, where the sums are known
+///             to fit in 32 bits
+///   example   contract((cast a - za) * sa, cast b * sb)  ->  cast(contract(a, b) - za * sum b) * (sa * sb)
+///   limits    changes rounding: left out where precision is strict; convolutions need weights without zero
+///             points (or 128, of bytes without sign)
+mlir::LogicalResult integerProducts(mlir::ModuleOp module, Budget *budget = nullptr);
+
 /// foldScales: factors of output channels move into constant weights and biases, so that batch normalisation
 /// is gone.
 ///   requires  simplify, before channelsLast

@@ -21,6 +21,10 @@ LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target,
   // Importers write plainly and leave the cleaning to this pass. Everything later sees fewer ops.
   if (failed(checked(simplify(module, options.budget, foldLimit))))
     return failure();
+  // Before anything looks at the products: integers are multiplied as integers. What is left of scales and
+  // zero points is cleaned up below.
+  if (!options.strict && failed(checked(integerProducts(module, options.budget))))
+    return failure();
   // While weights are still in the order of the model: one place for channels.
   if (!options.strict && failed(checked(foldScales(module, options.budget))))
     return failure();

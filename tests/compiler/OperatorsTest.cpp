@@ -261,6 +261,49 @@ void quantizedConvolution(Network &n) {
   n.sizes = {{{"N", 1}, {"H", 7}}, {{"N", 2}, {"H", 1}}, {{"N", 1}, {"H", 20}}};
 }
 
+/// Products of dequantised operands, which multiply integers; one or several scales for the weight.
+void dequantizedProduct(Network &n) {
+  const int64_t depth = n.pick({3, 16, 33, 64}), columns = n.pick({1, 7, 16, 33});
+  const bool isSigned = n.chance(50), transposed = n.chance(30);
+  n.input("a", isSigned ? ElementType::Int8 : ElementType::UInt8, {"M", depth}, isSigned ? -128 : 0,
+          isSigned ? 127 : 255);
+  n.scalar<float>("as", 0.01f);
+  isSigned ? n.scalar<int8_t>("az", int8_t(n.between(-20, 20)))
+           : n.scalar<uint8_t>("az", uint8_t(n.between(0, 255)));
+  const std::vector<int64_t> shape = transposed ? std::vector<int64_t>{columns, depth}
+                                                : std::vector<int64_t>{depth, columns},
+                             scales = n.chance(50) ? std::vector<int64_t>{columns} : std::vector<int64_t>{};
+  n.weight("bs", scales, depth);
+  const bool bytes = n.chance(50), point = n.chance(50);
+  bytes ? n.integers<uint8_t>("b", shape) : n.integers<int8_t>("b", shape);
+  if (point)
+    bytes ? n.integers<uint8_t>("bz", scales) : n.integers<int8_t>("bz", scales);
+  n.graph.node("DequantizeLinear", {"a", "as", "az"}, {"x"});
+  n.graph.node("DequantizeLinear", {"b", "bs", point ? "bz" : ""}, {"w"},
+               {attributeInt("axis", transposed ? 0 : 1)});
+  if (transposed)
+    n.graph.node("Transpose", {"w"}, {"wt"}, {attributeInts("perm", {1, 0})});
+  n.graph.node("MatMul", {"x", transposed ? "wt" : "w"}, {"y"}).output("y");
+  n.sizes = {{{"M", 9}}, {{"M", 1}}, {{"M", 0}}, {{"M", 50}}};
+}
+/// The same for convolutions: what lies outside of the image is its zero point.
+void dequantizedConvolution(Network &n) {
+  const int64_t groups = n.pick({1, 1, 2, 8}), depth = groups == 8 ? 1 : n.pick({3, 4, 16}),
+                width = groups == 8 ? 1 : n.pick({4, 5, 16});
+  n.input("a", ElementType::UInt8, {"N", groups * depth, 11, 9}, 0, 255);
+  n.scalar<float>("as", 0.01f);
+  n.scalar<uint8_t>("az", uint8_t(n.chance(50) ? 0 : n.between(0, 255)));
+  n.integers<int8_t>("b", {groups * width, depth, 3, 3});
+  n.weight("bs", n.chance(50) ? std::vector<int64_t>{groups * width} : std::vector<int64_t>{}, depth * 9);
+  n.graph.node("DequantizeLinear", {"a", "as", "az"}, {"x"});
+  n.graph.node("DequantizeLinear", {"b", "bs"}, {"w"}, {attributeInt("axis", 0)});
+  n.graph.node("Conv", {"x", "w"}, {"c"},
+               {attributeInts("pads", {1, 0, 1, 1}), attributeInts("strides", {n.pick({1, 2}), 1}),
+                attributeInt("group", groups)});
+  n.graph.node("Relu", {"c"}, {"r"}).node("MaxPool", {"x"}, {"p"}, {attributeInts("kernel_shape", {3, 2})});
+  n.graph.output("r").output("p");
+  n.sizes = {{{"N", 1}}, {{"N", 2}}};
+}
 /// Quantised while it runs: the parameters come from the input's range.
 void dynamicQuantization(Network &n) {
   int64_t depth = n.pick({5, 32}), columns = n.pick({4, 17});
@@ -308,6 +351,8 @@ const Family families[] = {{"Product", product, 15},
                            {"Rnn", rnn, 3},
                            {"QuantizedProduct", quantizedProduct, 6},
                            {"QuantizedConvolution", quantizedConvolution, 8},
+                           {"DequantizedProduct", dequantizedProduct, 12},
+                           {"DequantizedConvolution", dequantizedConvolution, 8},
                            {"DynamicQuantization", dynamicQuantization, 3},
                            {"Branches", branches, 1}};
 

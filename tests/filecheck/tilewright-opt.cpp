@@ -65,6 +65,8 @@ int main(int count, char **arguments) {
     return success();
   });
   add("simplify", "fewer and smaller ops", [](ModuleOp m) { return passes::simplify(m); });
+  add("integer-products", "products of dequantised operands multiply integers",
+      [](ModuleOp m) { return passes::integerProducts(m); });
   add("fold-scales", "factors of output channels into weights",
       [](ModuleOp m) { return passes::foldScales(m); });
   add("channels-last", "convolutions and windows in [N, spatial..., C]",

@@ -1,0 +1,363 @@
+// Products of dequantised operands become products of the integers themselves.
+//
+//   sum (a - za) sa (b - zb) sb = sa sb (sum a b - za sum b - zb sum a + k za zb)
+//
+// The sums are exact in 32 bits: |a - za| and |b - zb| are at most 255, so up to 32768 terms fit, and what
+// is added on the way may wrap. Sums of constants are constants. What moves dequantised values moves the
+// integers instead, so that they meet the product, and quantising what was just dequantised is nothing.
+//
+// Why this ends: each rewrite lowers the products and convolutions of floats, or else the ops that move or
+// quantise floats which were dequantised.
+#include "mlir/IR/PatternMatch.h"
+#include "passes/Dequantized.h"
+#include "passes/Passes.h"
+#include "passes/Rewriting.h"
+
+using namespace mlir;
+using namespace tilewright::graph;
+using llvm::ArrayRef;
+using llvm::SmallVector;
+
+namespace tilewright::passes {
+namespace {
+
+constexpr int64_t mostTerms = 32768;
+
+RankedTensorType tensorOf(Value v) { return llvm::cast<RankedTensorType>(v.getType()); }
+Type s32(MLIRContext *context) { return IntegerType::get(context, 32, IntegerType::Signed); }
+
+/// An operand of a product: integers, and per tensor or per entry of one dimension a zero point (si32, null
+/// for none) and a scale (f32).
+struct Operand {
+  Value q;
+  Parameter zero, scale;
+};
+
+std::optional<Operand> operandOf(GraphBuilder &g, Value value) {
+  auto d = dequantized(value);
+  if (!d || d->element().getIntOrFloatBitWidth() != 8)
+    return std::nullopt;
+  auto scale = parameterOf(g, d->scale);
+  if (!scale)
+    return std::nullopt;
+  Operand operand{d->q, {}, *scale};
+  if (!d->zero)
+    return operand;
+  auto zero = parameterOf(g, d->zero);
+  if (zero)
+    zero->value = wholeNumbers(g, zero->value);
+  if (!zero || !zero->value)
+    return std::nullopt;
+  operand.zero = {g.cast(zero->value, s32(g.b.getContext())), zero->dim};
+  return operand;
+}
+
+/// u8 constants become s8 by flipping the top bit, their zero point moves by 128: kernels multiply u8 by s8.
+Operand signedConstant(GraphBuilder &g, Operand operand) {
+  if (!GraphBuilder::elementType(operand.q).isUnsignedInteger(8) || !isConstantExpression(operand.q))
+    return operand;
+  Value flipped =
+      g.binary(BinaryKind::ixor, operand.q, g.scalarInt(GraphBuilder::elementType(operand.q), 128));
+  Value offset = g.scalarInt(s32(g.b.getContext()), operand.zero ? 128 : -128);
+  operand.q = g.bitcast(flipped, IntegerType::get(g.b.getContext(), 8, IntegerType::Signed));
+  operand.zero =
+      operand.zero ? Parameter{g.sub(operand.zero.value, offset), operand.zero.dim} : Parameter{offset, -1};
+  return operand;
+}
+
+/// Which dimension of the result each dimension of an operand becomes; -1 for contracted ones.
+SmallVector<int64_t> resultDims(int64_t rank, ArrayRef<int64_t> batch, ArrayRef<int64_t> contracted,
+                                int64_t firstFree) {
+  SmallVector<int64_t> dims(rank, -1);
+  for (auto [i, d] : llvm::enumerate(batch))
+    dims[d] = i;
+  for (int64_t d = 0; d < rank; ++d)
+    if (!llvm::is_contained(batch, d) && !llvm::is_contained(contracted, d))
+      dims[d] = firstFree++;
+  return dims;
+}
+
+/// `x`, whose dimensions are those of the result listed in `dims`, in its shape.
+Value inResult(GraphBuilder &g, Value x, SmallVector<int64_t> dims, ArrayRef<AffineExpr> shape) {
+  SmallVector<int64_t> order = llvm::to_vector(llvm::seq<int64_t>(0, dims.size()));
+  llvm::sort(order, [&](int64_t a, int64_t b) { return dims[a] < dims[b]; });
+  llvm::sort(dims);
+  return g.broadcastInDims(g.transpose(x, order), shape, dims);
+}
+
+/// A product of integers with the corrections that zero points need, term by term.
+class Product {
+public:
+  Product(GraphBuilder &g, Value sums) : g(g), sums(sums), shape(dimsOf(sums)) {}
+  /// Along `dim` of the result (-1: a scalar).
+  Value repeated(Value x, int64_t dim) const {
+    return inResult(g, x, dim < 0 ? SmallVector<int64_t>() : SmallVector<int64_t>{dim}, shape);
+  }
+  ArrayRef<AffineExpr> dims() const { return shape; }
+  void subtract(Value term) { sums = g.sub(sums, term); }
+  void add(Value term) { sums = g.add(sums, term); }
+  Value scaled(Value left, Value right, int64_t leftDim, int64_t rightDim) const {
+    Value x = g.cast(sums, Float32Type::get(g.b.getContext()));
+    if (leftDim < 0) // one factor: constants, or small
+      return g.mul(x, repeated(g.mul(left, right), rightDim));
+    if (rightDim < 0)
+      return g.mul(x, repeated(g.mul(left, right), leftDim));
+    return g.mul(g.mul(x, repeated(left, leftDim)), repeated(right, rightDim));
+  }
+
+private:
+  GraphBuilder &g;
+  Value sums;
+  Dims shape;
+};
+
+/// zero * the sum of the integers `q` over their contracted dimensions, in the result's shape: `dims` says
+/// where q's dimensions go, `zero` lies along `zeroDim` of the result.
+Value correction(GraphBuilder &g, Value q, ArrayRef<int64_t> contracted, ArrayRef<int64_t> dims, Value zero,
+                 int64_t zeroDim, const Product &product) {
+  SmallVector<int64_t> sorted(contracted), kept;
+  llvm::sort(sorted);
+  for (int64_t d : dims)
+    if (d >= 0)
+      kept.push_back(d);
+  Value sums = g.reduce(ReduceKind::sum, g.cast(q, s32(g.b.getContext())), sorted);
+  if (zeroDim < 0) // before it is repeated: of constants, a constant
+    return inResult(g, g.mul(sums, zero), kept, product.dims());
+  return g.mul(inResult(g, sums, kept, product.dims()), product.repeated(zero, zeroDim));
+}
+
+struct ContractIntegers : OpRewritePattern<ContractOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ContractOp op, PatternRewriter &rewriter) const override {
+    // Panels of a right operand that only a run knows are floats, or wide integers, which are slower.
+    if (!dequantized(op.getLhs()) || !dequantized(op.getRhs()) || !isConstantExpression(op.getRhs()))
+      return failure();
+    AffineExpr terms = getAffineConstantExpr(1, op.getContext());
+    for (int64_t d : op.getLhsContract())
+      terms = canonical(terms * dimsOf(op.getLhs())[d]);
+    if (auto count = constantOf(terms); !count || *count > mostTerms)
+      return failure();
+    SymbolTable symbols(op->getParentOfType<ModuleOp>());
+    GraphBuilder g(rewriter, op.getLoc(), symbols);
+    auto left = operandOf(g, op.getLhs()), right = operandOf(g, op.getRhs());
+    if (!left || !right)
+      return failure();
+    const int64_t batches = op.getLhsBatch().size();
+    const auto leftDims =
+        resultDims(GraphBuilder::rank(left->q), op.getLhsBatch(), op.getLhsContract(), batches);
+    const int64_t rows = batches + llvm::count_if(leftDims, [&](int64_t d) { return d >= batches; });
+    const auto rightDims =
+        resultDims(GraphBuilder::rank(right->q), op.getRhsBatch(), op.getRhsContract(), rows);
+    auto along = [](const Parameter &p, ArrayRef<int64_t> dims) { return p.dim < 0 ? -1 : dims[p.dim]; };
+    for (auto [p, dims] : {std::pair(&left->scale, &leftDims),
+                           {&left->zero, &leftDims},
+                           {&right->scale, &rightDims},
+                           {&right->zero, &rightDims}})
+      if (*p && p->dim >= 0 && (*dims)[p->dim] < 0) // varies along what is summed
+        return failure();
+    *right = signedConstant(g, *right);
+    Product product(g, g.contract(left->q, right->q, op.getLhsBatch(), op.getRhsBatch(), op.getLhsContract(),
+                                  op.getRhsContract(), s32(op.getContext())));
+    const int64_t leftZero = along(left->zero, leftDims), rightZero = along(right->zero, rightDims);
+    if (left->zero)
+      product.subtract(
+          correction(g, right->q, op.getRhsContract(), rightDims, left->zero.value, leftZero, product));
+    if (right->zero)
+      product.subtract(
+          correction(g, left->q, op.getLhsContract(), leftDims, right->zero.value, rightZero, product));
+    if (left->zero && right->zero) {
+      Value both =
+          g.mul(product.repeated(left->zero.value, leftZero), product.repeated(right->zero.value, rightZero));
+      product.add(g.mul(both, g.scalarInt(s32(op.getContext()), *constantOf(terms))));
+    }
+    rewriter.replaceOp(op, product.scaled(left->scale.value, right->scale.value, along(left->scale, leftDims),
+                                          along(right->scale, rightDims)));
+    return success();
+  }
+};
+
+/// Weights may have a scale for each output channel; their zero points are none (or 128 of bytes without
+/// sign), which is what quantisers give them.
+struct ConvIntegers : OpRewritePattern<ConvOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
+    if (op.getChannelsLast() || !dequantized(op.getLhs()) || !dequantized(op.getRhs()))
+      return failure();
+    auto weights = tensorOf(op.getRhs());
+    if (!weights.hasStaticShape() || weights.getNumElements() > mostTerms * weights.getDimSize(0))
+      return failure();
+    SymbolTable symbols(op->getParentOfType<ModuleOp>());
+    GraphBuilder g(rewriter, op.getLoc(), symbols);
+    auto x = operandOf(g, op.getLhs()), w = operandOf(g, op.getRhs());
+    if (!x || !w || x->scale.dim >= 0 || x->zero.dim >= 0 || w->scale.dim > 0)
+      return failure();
+    *w = signedConstant(g, *w);
+    if (w->zero && !isZero(w->zero.value))
+      return failure();
+    Dims low(op.getLow().getResults());
+    Value input = x->q;
+    if (x->zero && !padded(g, op, x->zero.value, input, low))
+      return failure();
+    Dims sizes(ArrayRef<AffineExpr>(dimsOf(op.getResult())).drop_front(2));
+    Value sums = g.conv(input, w->q, op.getStrides(), low, op.getLhsDilation(), op.getRhsDilation(),
+                        op.getGroups(), sizes, s32(op.getContext()));
+    Product product(g, sums);
+    if (x->zero) {
+      auto inner = llvm::to_vector(llvm::seq<int64_t>(1, weights.getRank()));
+      Value total = g.reduce(ReduceKind::sum, g.cast(w->q, s32(op.getContext())), inner);
+      product.subtract(product.repeated(g.mul(total, x->zero.value), 1));
+    }
+    rewriter.replaceOp(op, product.scaled(x->scale.value, w->scale.value, -1, w->scale.dim < 0 ? -1 : 1));
+    return success();
+  }
+
+private:
+  static bool isZero(Value zero) {
+    auto minus = zero.getDefiningOp<BinaryOp>(); // what signedConstant() just wrote
+    auto is = [](Value x, int64_t number) {
+      while (isa_and_present<CastOp, ReshapeOp, BroadcastOp>(x.getDefiningOp()))
+        x = x.getDefiningOp()->getOperand(0);
+      auto constant = x.getDefiningOp<ConstantOp>();
+      auto all = constant ? llvm::dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();
+      if (!all || !all.isSplat())
+        return false;
+      if (llvm::isa<FloatType>(all.getElementType()))
+        return all.getSplatValue<llvm::APFloat>().convertToDouble() == double(number);
+      auto integer = llvm::cast<IntegerType>(GraphBuilder::elementType(x));
+      llvm::APInt value = all.getSplatValue<llvm::APInt>();
+      return (integer.isUnsigned() ? int64_t(value.getZExtValue()) : value.getSExtValue()) == number;
+    };
+    if (minus && minus.getKind() == BinaryKind::sub)
+      return is(minus.getRhs(), 128) && is(minus.getLhs(), 128);
+    return is(zero, 0);
+  }
+
+  /// Outside of x lies its zero point: `x` with what the convolution would pad, whose `low` is 0 then.
+  static bool padded(GraphBuilder &g, ConvOp op, Value zero, Value &x, Dims &low) {
+    Dims from = dimsOf(x), kernel = dimsOf(op.getRhs()), to = dimsOf(op.getResult());
+    Dims front(2, g.dim(0)), back(2, g.dim(0));
+    bool none = true;
+    for (size_t i = 0; i < low.size(); ++i) {
+      if (op.getLhsDilation()[i] != 1)
+        return false;
+      AffineExpr span =
+          canonical((to[i + 2] - 1) * op.getStrides()[i] + (kernel[i + 2] - 1) * op.getRhsDilation()[i] + 1);
+      AffineExpr high = canonical(span - from[i + 2] - low[i]);
+      const auto first = constantOf(low[i]), last = constantOf(high);
+      if (!first || *first < 0 || !last)
+        return false;
+      front.push_back(low[i]);
+      back.push_back(g.dim(std::max<int64_t>(*last, 0)));
+      none &= *first == 0 && *last <= 0;
+      low[i] = g.dim(0);
+    }
+    if (!none)
+      x = g.pad(x, front, back, PadMode::constant, g.cast(zero, GraphBuilder::elementType(x)));
+    return true;
+  }
+};
+
+/// Values with one scale and zero point are moved, and their largest found, as integers.
+struct MoveIntegers : RewritePattern {
+  explicit MoveIntegers(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
+  LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
+    auto window = dyn_cast<WindowOp>(op);
+    if (!isa<ReshapeOp, TransposeOp, SliceOp>(op) && !(window && window.getKind() == WindowKind::wmax))
+      return failure();
+    auto d = dequantized(op->getOperand(0));
+    if (!d || isConstantExpression(d->q))
+      return failure();
+    SymbolTable symbols(op->getParentOfType<ModuleOp>());
+    GraphBuilder g(rewriter, op->getLoc(), symbols);
+    auto scale = parameterOf(g, d->scale);
+    std::optional<Parameter> zero = d->zero ? parameterOf(g, d->zero) : Parameter();
+    if (!scale || scale->dim >= 0 || !zero || zero->dim >= 0 || (window && !isPositive(scale->value)))
+      return failure();
+    if (window && !neverEmpty(window))
+      return failure();
+    Operation *moved = rewriter.clone(*op);
+    moved->setOperand(0, d->q);
+    Value result = moved->getResult(0);
+    result.setType(tensorType(dimsOf(op->getResult(0)), d->element()));
+    rewriter.replaceOp(op, dequantize(g, result, *zero, *scale));
+    return success();
+  }
+
+private:
+  static bool isPositive(Value scale) {
+    while (isa_and_present<ReshapeOp>(scale.getDefiningOp()))
+      scale = scale.getDefiningOp()->getOperand(0);
+    auto constant = scale.getDefiningOp<ConstantOp>();
+    auto all = constant ? llvm::dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();
+    return all && all.isSplat() && all.getElementType().isF32() && all.getSplatValue<float>() > 0 &&
+           std::isfinite(all.getSplatValue<float>());
+  }
+  /// A window without taps gives the lowest number of its type, which is another one for integers.
+  static bool neverEmpty(WindowOp op) {
+    const size_t first = op.getChannelsLast() ? 1 : 2;
+    Dims from = dimsOf(op.getOperand()), to = dimsOf(op.getResult());
+    for (size_t i = 0; i < op.getKernel().size(); ++i) {
+      const auto low = constantOf(op.getLow().getResult(i));
+      // The first tap of the last window lies in the operand, the last tap of the first one, too.
+      const auto slack = constantOf(canonical(
+          from[first + i] - 1 - ((to[first + i] - 1) * op.getStrides()[i] - op.getLow().getResult(i))));
+      if (!low || !slack || *slack < 0 || *low > (op.getKernel()[i] - 1) * op.getDilations()[i])
+        return false;
+    }
+    return true;
+  }
+};
+
+/// Quantising what was dequantised with the same scale and zero point gives the integers back: the quotient
+/// of (q - zero) * scale and scale is off by less than a quarter.
+struct QuantizeDequantized : OpRewritePattern<CastOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(CastOp op, PatternRewriter &rewriter) const override {
+    Value x = op.getOperand();
+    for (BinaryKind kind : {BinaryKind::min, BinaryKind::max}) {
+      auto clamp = x.getDefiningOp<BinaryOp>();
+      if (!clamp || clamp.getKind() != kind)
+        return failure();
+      x = clamp.getLhs();
+    }
+    Value zero;
+    if (auto plus = x.getDefiningOp<BinaryOp>(); plus && plus.getKind() == BinaryKind::add) {
+      x = plus.getLhs();
+      zero = plus.getRhs();
+    }
+    auto round = x.getDefiningOp<UnaryOp>();
+    auto quotient = round && round.getKind() == UnaryKind::round
+                        ? round.getOperand().getDefiningOp<BinaryOp>()
+                        : BinaryOp();
+    if (!quotient || quotient.getKind() != BinaryKind::div)
+      return failure();
+    auto d = dequantized(quotient.getLhs());
+    if (!d || d->q.getType() != op.getType() || !same(d->scale, quotient.getRhs()) || !same(d->zero, zero))
+      return failure();
+    rewriter.replaceOp(op, d->q);
+    return success();
+  }
+
+private:
+  static bool same(Value a, Value b) {
+    if (!a || !b || a == b)
+      return a == b;
+    auto x = a.getDefiningOp<BroadcastOp>(), y = b.getDefiningOp<BroadcastOp>();
+    return x && y && x.getType() == y.getType() && x.getDims() == y.getDims() &&
+           sameConstant(x.getOperand(), y.getOperand());
+  }
+  static bool sameConstant(Value a, Value b) {
+    auto x = a.getDefiningOp<ConstantOp>(), y = b.getDefiningOp<ConstantOp>();
+    return a == b || (x && y && x.getType() == y.getType() && x.getValue() == y.getValue());
+  }
+};
+
+} // namespace
+
+LogicalResult integerProducts(ModuleOp module, Budget *budget) {
+  RewritePatternSet patterns(module.getContext());
+  patterns.add<ContractIntegers, ConvIntegers, MoveIntegers, QuantizeDequantized>(module.getContext());
+  return rewriteToEnd(module, std::move(patterns), "integer-products", budget);
+}
+
+} // namespace tilewright::passes
