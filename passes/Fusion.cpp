@@ -9,6 +9,7 @@
 //   exactly the shape the kernel runs over
 //   - nothing dear is computed again for every element of a larger result it is repeated over
 #include "passes/Fusion.h"
+#include "codegen/emit/Marks.h"
 #include "ir/interpreter/Work.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
@@ -50,6 +51,9 @@ bool isDear(Operation *op) {
         binary.getKind());
   return isGather(op) || isa<WindowOp>(op);
 }
+
+/// Computes a weight from few bits: where it is multiplied, once for all rows.
+bool isNarrowWeight(Operation *op) { return op && op->hasAttr(codegen::narrowWeight); }
 
 /// Rounds floats to bytes: what is stored after it takes a quarter of what is stored before.
 bool isQuantizing(Operation *op) {
@@ -164,7 +168,7 @@ FusionPlanner::Constness FusionPlanner::computeConstness(Value value) const {
 bool FusionPlanner::isConstant(Value value) const {
   const Constness &c = constnessOf(value);
   if (!c.isConstant || isa<BroadcastOp, IotaOp>(value.getDefiningOp()) ||
-      (!fold && !isa<ConstantOp, WeightOp>(value.getDefiningOp())))
+      isNarrowWeight(value.getDefiningOp()) || (!fold && !isa<ConstantOp, WeightOp>(value.getDefiningOp())))
     return false;
   if (c.work > largestWork + workPerByte * (c.sourceBytes + bytesOf(value)))
     return false;
@@ -323,7 +327,7 @@ StringRef FusionPlanner::whyNotFused(Operation *op, FusionGroup &group) const {
   if (isa<ReduceOp>(op))
     return reduceObstacle(op, group);
   if (feedsHero(op, group)) {
-    if (isa<ReshapeOp, TransposeOp, BroadcastOp>(op))
+    if (isa<ReshapeOp, TransposeOp, BroadcastOp>(op) || isNarrowWeight(op))
       return "";
     return "a contraction would compute it again for every tile";
   }
@@ -350,7 +354,8 @@ void FusionPlanner::join(Operation *op, FusionGroup &group) {
     return;
   if (isHero(op)) {
     group.hero = op;
-    if (auto contract = dyn_cast<ContractOp>(op); contract && !isConstant(contract.getRhs()))
+    if (auto contract = dyn_cast<ContractOp>(op);
+        contract && !isConstant(contract.getRhs()) && !isNarrowWeight(contract.getRhs().getDefiningOp()))
       group.chain = findRowChain(contract);
     if (group.chain && isConstant(group.chain->scores.getRhs()))
       group.chain.reset();
@@ -378,7 +383,7 @@ void FusionPlanner::place(Operation *op) {
     auto type = llvm::cast<RankedTensorType>(op->getResult(0).getType());
     bool tiny =
         isElementwise(op) && !isDear(op) && type.hasStaticShape() && type.getNumElements() <= tinyElements;
-    if (!isMovement(op) && (!isa<CastOp>(op) || isQuantizing(op)) && !tiny)
+    if (!isMovement(op) && !isNarrowWeight(op) && (!isa<CastOp>(op) || isQuantizing(op)) && !tiny)
       reason = "several kernels use it";
   }
   if (reason.empty())

@@ -1,5 +1,6 @@
 // The map: every pass, in order, each with its reason.
 #include "mlir/IR/Verifier.h"
+#include "passes/NarrowWeights.h"
 #include "passes/PackConstants.h"
 #include "passes/Passes.h"
 
@@ -39,8 +40,14 @@ LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target,
   // The last look at whole-graph uses: where the rounding of a quotient is hidden by that of a sum.
   if (!options.strict)
     markHiddenQuotients(module);
+  // Which weights are multiplied as narrow as they are stored: fusion leaves them so.
+  markNarrowWeights(module, target);
   // Kernels and launches. After this no pass looks at whole-graph ops.
   if (failed(checked(fuse(module, options.fold))))
+    return failure();
+  // Weights of few bits first: what is left of them is nothing that others would pack.
+  packNarrowWeights(module, target);
+  if (failed(checked(success())))
     return failure();
   // Weights in the order kernels read them: while every kernel has one launch, before equal kernels become
   // one.

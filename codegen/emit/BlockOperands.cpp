@@ -62,17 +62,24 @@ void BlockOperands::prepareRight(const Block &block) {
     return;
   }
   rightBase = rightScratch;
+  if (narrow)
+    return narrow->unpack(block.firstPanel, block.endPanel, rightScratch, panelPitch);
   packPanels(e, kernel, dims.right, block.batch, schedule.columns, block.firstPanel, block.endPanel, k,
              rightScratch, panelPitch);
 }
 
-MicroKernel::Run BlockOperands::runOf(const Block &block, Value panel, int64_t rows, Value row,
-                                      Value firstDepth, Value depth) {
+MicroKernel::Run BlockOperands::leftOf(Value row, Value firstDepth) const {
   MicroKernel::Run run;
   Value left = e.address(leftBase, e.mul(e.sub(row, leftFirstRow), leftLayout.rowStride), 1);
   run.left = e.address(left, e.mul(firstDepth, leftLayout.depthStride), 1);
   run.rowStride = leftLayout.rowStride;
   run.depthStride = leftLayout.depthStride;
+  return run;
+}
+
+MicroKernel::Run BlockOperands::runOf(const Block &block, Value panel, int64_t rows, Value row,
+                                      Value firstDepth, Value depth) {
+  MicroKernel::Run run = leftOf(row, firstDepth);
   run.panelStride = kernel.panelStride(schedule.columns);
   Value panelAddress = e.address(rightBase, e.mul(e.sub(panel, block.firstPanel), panelPitch), 1);
   run.panel = e.address(panelAddress, firstDepth, run.panelStride);

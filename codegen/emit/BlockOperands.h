@@ -3,6 +3,7 @@
 #define TILEWRIGHT_CODEGEN_EMIT_BLOCKOPERANDS_H
 
 #include "codegen/emit/Contract.h"
+#include "codegen/emit/NarrowPanels.h"
 #include "codegen/emit/RowTiles.h"
 
 namespace tilewright::codegen {
@@ -19,6 +20,9 @@ public:
   BlockOperands(ValueEmitter &e, const MicroKernel &kernel, RowTiles &tiles, const ContractDims &dims,
                 const ProductSchedule &schedule);
 
+  /// Panels are unpacked from `weights`, which must outlive this.
+  void unpackFrom(const NarrowPanels &weights) { narrow = &weights; }
+
   /// Scratch for a block's panels and rows. Staged rows have room for `rowLength` elements, at least k.
   void reserve(mlir::AffineExpr panelsPerBlock, mlir::AffineExpr rowLength);
 
@@ -28,6 +32,8 @@ public:
   /// `depth` steps of k from `firstDepth` on, for `rows` rows from `row` on.
   MicroKernel::Run runOf(const Block &block, mlir::Value panel, int64_t rows, mlir::Value row,
                          mlir::Value firstDepth, mlir::Value depth);
+  /// The same without a panel.
+  MicroKernel::Run leftOf(mlir::Value row, mlir::Value firstDepth) const;
   /// What a row of sums starts from.
   Accumulators startOf(const Block &block, mlir::Value panel);
 
@@ -46,6 +52,7 @@ private:
   RowTiles &tiles;
   const ContractDims &dims;
   const ProductSchedule &schedule;
+  const NarrowPanels *narrow = nullptr;
   std::optional<int64_t> panelArgument;
   mlir::AffineExpr steps;
   mlir::Value k;

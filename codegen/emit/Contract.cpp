@@ -123,6 +123,8 @@ private:
   void prepareLeft(const Block &block);
   void prepareRight(const Block &block);
   void emitBlock(const Block &block);
+  void emitNarrow(AffineExpr rowBlocks, AffineExpr panelBlocks);
+  void emitFewRows(const Block &block);
   void emitBlockedDepth(const Block &block);
   void enterPanel(Value panel);
   Indices indicesAt(const Block &block, Value row, const Index &column);
@@ -135,7 +137,9 @@ private:
   MicroKernel kernel;
   RowTiles tiles;
   BlockOperands operands;
-  std::optional<ScoreRows> scores; ///< what the left operand is computed from
+  std::optional<NarrowPanels> narrow; ///< how the right operand is stored, where it has few bits
+  bool fewRows = false;               ///< they are multiplied with it as it is stored
+  std::optional<ScoreRows> scores;    ///< what the left operand is computed from
   TileOutput output;
   Value n, k; ///< k in steps
   int64_t vectors;
@@ -152,6 +156,10 @@ ContractEmitter::ContractEmitter(ValueEmitter &e, ContractOp op, EmittedKernel &
   vectors = schedule.columns / kernel.lanes();
   if (ContractOp inner = scoresOf(op))
     scores.emplace(e, inner, tiles, schedule);
+  if (auto layout = NarrowLayout::of(e.kernel.kernel)) {
+    narrow.emplace(e, kernel, *layout, *constantOf(dims.k));
+    operands.unpackFrom(*narrow);
+  }
 }
 
 void ContractEmitter::emit() {
@@ -173,7 +181,34 @@ void ContractEmitter::emit() {
     partial = e.reserveScratch(canonical(panelsPerBlock * (schedule.tilesPerBlock * schedule.rows) *
                                          (schedule.columns * kernel.accumulatorBytes())));
   result.extent = canonical(dims.batch * rowBlocks * panelBlocks);
-  emitItems(rowBlocks, panelBlocks);
+  narrow ? emitNarrow(rowBlocks, panelBlocks) : emitItems(rowBlocks, panelBlocks);
+}
+
+/// One way for few rows and one for more, chosen when the number is known.
+void ContractEmitter::emitNarrow(AffineExpr rowBlocks, AffineExpr panelBlocks) {
+  auto emitFor = [&](bool few) {
+    fewRows = few;
+    emitItems(rowBlocks, panelBlocks);
+    return llvm::SmallVector<Value>();
+  };
+  Value few = narrow->mostRows() ? e.less(e.dim(dims.m), e.constant(narrow->mostRows() + 1))
+                                 : e.equal(e.constant(0), e.constant(1));
+  if (auto known = e.constantOf(few))
+    emitFor(*known);
+  else
+    e.guarded(few, TypeRange(), [&] { return emitFor(true); }, [&] { return emitFor(false); });
+}
+
+void ContractEmitter::emitFewRows(const Block &block) {
+  e.loop(block.firstPanel, block.endPanel, 1, [&](Value panel) {
+    enterPanel(panel);
+    RowTiles::forEachPiece(e, e.constant(0), e.dim(dims.m), narrow->mostRows(), [&](int64_t rows, Value row) {
+      const MicroKernel::Tile tile{rows, vectors};
+      const Accumulators sums = narrow->multiply(tile, operands.leftOf(row, e.constant(0)), panel);
+      output.finish(tile, sums,
+                    [&](Value i, const Index &column) { return indicesAt(block, e.add(row, i), column); });
+    });
+  });
 }
 
 void ContractEmitter::emitItems(AffineExpr rowBlocks, AffineExpr panelBlocks) {
@@ -215,6 +250,8 @@ void ContractEmitter::prepareLeft(const Block &block) {
 }
 
 void ContractEmitter::prepareRight(const Block &block) {
+  if (fewRows)
+    return;
   operands.prepareRight(block);
   if (scores)
     scores->prepareBatch(block);
@@ -226,6 +263,8 @@ void ContractEmitter::enterPanel(Value panel) {
 }
 
 void ContractEmitter::emitBlock(const Block &block) {
+  if (fewRows)
+    return emitFewRows(block);
   e.loop(block.firstPanel, block.endPanel, 1, [&](Value panel) {
     enterPanel(panel);
     const Accumulators start = operands.startOf(block, panel);
@@ -298,6 +337,8 @@ ProductSchedule contractSchedule(ContractOp op, const TargetInfo &target) {
   ProductShape shape = dims.shape(accumulatorType(elementOf(op.getResult())), dotKindOf(op));
   shape.packedRight = scheduleInteger(attribute, "panel_argument").has_value();
   shape.columns = scheduleInteger(attribute, "nr");
+  if (auto narrow = NarrowLayout::of(function))
+    shape.columns = narrow->columns;
   if (ContractOp scores = scoresOf(op))
     return chooseRowChain(shape, constantOf(ContractDims(scores).k), target);
   return overridden(chooseProduct(shape, target), attribute);

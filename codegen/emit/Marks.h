@@ -9,4 +9,8 @@ namespace tilewright::codegen {
 /// elements (passes/Reach.cpp).
 inline constexpr llvm::StringLiteral hiddenQuotient = "graph.hidden_quotient";
 
+/// On what computes the right operand of a product from a constant of few bits: it is done where it is
+/// multiplied (passes/NarrowWeights.h).
+inline constexpr llvm::StringLiteral narrowWeight = "graph.narrow_weight";
+
 } // namespace tilewright::codegen

@@ -95,10 +95,20 @@ static void importFusedGemm(NodeImporter &n) {
     n.result(0, namedActivation(n, y));
 }
 
-/// Unsigned integers of `bits` bits packed into bytes from the lowest bit on, along the last dimension.
-static Value unpacked(NodeImporter &n, Value bytes, int64_t bits) {
+/// Unsigned integers of `bits` bits packed into bytes from the lowest bit on, along the last dimension: as
+/// ONNX packs tensors of such integers, so a stored one is read as that.
+static Value unpacked(NodeImporter &n, Value bytes, ArrayRef<int64_t> shape, int64_t bits) {
+  SmallVector<int64_t> wide(shape);
+  wide.back() = shape.back() * 8 / bits;
   if (bits == 8)
-    return bytes;
+    return n.reshape(bytes, n.dims(wide));
+  if (auto stored = bytes.getDefiningOp<graph::WeightOp>()) {
+    auto type = RankedTensorType::get(
+        wide, IntegerType::get(n.b.getContext(), unsigned(bits), IntegerType::Unsigned));
+    return graph::WeightOp::create(n.b, n.loc, type, stored.getFileAttr(), stored.getOffsetAttr(),
+                                   stored.getLengthAttr());
+  }
+  bytes = n.reshape(bytes, n.dims(shape));
   int64_t rank = GraphBuilder::rank(bytes), count = 8 / bits;
   Type element = GraphBuilder::elementType(bytes);
   SmallVector<Value> parts;
@@ -107,9 +117,7 @@ static Value unpacked(NodeImporter &n, Value bytes, int64_t bits) {
     parts.push_back(
         n.unsqueeze(n.binary(BinaryKind::iand, shifted, n.scalarInt(element, (1 << bits) - 1)), {rank}));
   }
-  Dims shape = dimsOf(bytes);
-  shape.back() = canonical(shape.back() * count);
-  return n.reshape(n.concat(parts, rank), shape);
+  return n.reshape(n.concat(parts, rank), n.dims(wide));
 }
 
 namespace {
@@ -130,16 +138,15 @@ Value BlockedWeight::zeroPoints(Type element) const {
   Value points = n.operand(3);
   if (isInteger(points)) {
     int64_t bytes = (blocks() * bits + 7) / 8;
-    points = n.sliceAxis(unpacked(n, n.reshape(points, n.dims({columns, bytes})), bits), 1, n.dim(0),
-                         n.dim(blocks()));
+    points = n.sliceAxis(unpacked(n, points, {columns, bytes}, bits), 1, n.dim(0), n.dim(blocks()));
   }
   return n.cast(n.reshape(points, n.dims({columns, blocks(), 1})), element);
 }
 
 /// [columns, depth] in floating point.
 Value BlockedWeight::build(Type element) const {
-  Value packed = n.reshape(n.operand(1), n.dims({columns, blocks(), blockSize * bits / 8}));
-  Value values = n.sub(n.cast(unpacked(n, packed, bits), element), zeroPoints(element));
+  Value integers = unpacked(n, n.operand(1), {columns, blocks(), blockSize * bits / 8}, bits);
+  Value values = n.sub(n.cast(integers, element), zeroPoints(element));
   Value scales = n.cast(n.reshape(n.operand(2), n.dims({columns, blocks(), 1})), element);
   Value rows = n.reshape(n.mul(values, scales), n.dims({columns, blocks() * blockSize}));
   return n.sliceAxis(rows, 1, n.dim(0), n.dim(depth));

@@ -22,6 +22,7 @@ public:
   explicit Network(uint64_t seed) : random(seed) {}
   GraphWriter graph;
   std::vector<Sizes> sizes{{}};
+  int64_t opset = 17;
 
   int64_t between(int64_t low, int64_t high) { return low + int64_t(random() % uint64_t(high - low + 1)); }
   int64_t pick(std::initializer_list<int64_t> list) { return list.begin()[random() % list.size()]; }
@@ -45,6 +46,16 @@ public:
     for (T &value : values)
       value = T(random());
     graph.initializer(tensor<T>(name, shape, values));
+  }
+  /// Random integers of any width, as files pack them.
+  void packed(const std::string &name, ElementType type, int64_t bits, const std::vector<int64_t> &shape) {
+    std::string bytes(size_t((interpreter::elementCount(shape) * bits + 7) / 8), '\0');
+    for (char &byte : bytes)
+      byte = char(random());
+    const int64_t used = interpreter::elementCount(shape) * bits % 8;
+    if (used)
+      bytes.back() = char(bytes.back() & ((1 << used) - 1));
+    graph.initializer(tensorRaw(name, type, shape, bytes));
   }
   template <class T> void scalar(const std::string &name, T value) {
     graph.initializer(tensor<T>(name, {}, {value}));
@@ -304,6 +315,58 @@ void dequantizedConvolution(Network &n) {
   n.graph.output("r").output("p");
   n.sizes = {{{"N", 1}}, {{"N", 2}}};
 }
+/// Rows of floats times weights of few bits: few rows and many, blocks that do not divide the depth, columns
+/// that do not fill a panel.
+void narrowRows(Network &n, int64_t depth) {
+  n.input("x", ElementType::Float32, {"M", depth});
+  n.sizes = {{{"M", 1}}, {{"M", 2}}, {{"M", 3}}, {{"M", 4}}, {{"M", 7}}, {{"M", 0}}, {{"M", 31}}};
+  n.opset = 21;
+}
+void narrowBlocks(Network &n) {
+  const int64_t bits = n.pick({2, 4, 4, 8}), block = n.pick({16, 32, 128}),
+                depth = n.pick({16, 33, 100, 300}), columns = n.pick({1, 7, 33, 70}),
+                blocks = (depth + block - 1) / block;
+  narrowRows(n, depth);
+  n.integers<uint8_t>("w", {columns, blocks, block * bits / 8});
+  n.weight("s", {columns * blocks}, depth * (1 << (2 * bits - 2)));
+  const bool points = n.chance(50);
+  if (points)
+    n.integers<uint8_t>("z", {columns * ((blocks * bits + 7) / 8)});
+  n.graph.node("MatMulNBits", {"x", "w", "s", points ? "z" : ""}, {"y"},
+               {attributeInt("K", depth), attributeInt("N", columns), attributeInt("bits", bits),
+                attributeInt("block_size", block)},
+               "com.microsoft");
+  n.graph.output("y");
+}
+void narrowDequantized(Network &n) {
+  struct Kind {
+    ElementType type;
+    int64_t bits;
+  };
+  const Kind kinds[] = {
+      {ElementType::Int4, 4}, {ElementType::UInt4, 4}, {ElementType::Int8, 8}, {ElementType::UInt8, 8}};
+  const Kind kind = kinds[n.between(0, 3)];
+  const int64_t depth = n.pick({16, 33, 100, 1100}), columns = n.pick({1, 7, 33, 70}),
+                block = n.pick({0, 0, 16, 24, 64}), blocks = block ? (depth + block - 1) / block : 1;
+  const bool transposed = n.chance(40), points = n.chance(50), one = !block && n.chance(30);
+  narrowRows(n, depth);
+  auto matrix = [&](int64_t rows) {
+    return transposed ? std::vector<int64_t>{columns, rows} : std::vector<int64_t>{rows, columns};
+  };
+  const std::vector<int64_t> scales = block ? matrix(blocks)
+                                      : one ? std::vector<int64_t>{}
+                                            : std::vector<int64_t>{columns};
+  n.packed("w", kind.type, kind.bits, matrix(depth));
+  n.weight("s", scales, depth * (1 << (2 * kind.bits - 2)));
+  if (points)
+    n.packed("z", kind.type, kind.bits, scales);
+  Messages attributes{attributeInt("axis", (block ? 0 : 1) != transposed)};
+  if (block)
+    attributes.push_back(attributeInt("block_size", block));
+  n.graph.node("DequantizeLinear", {"w", "s", points ? "z" : ""}, {"f"}, attributes);
+  n.graph.node("Gemm", {"x", "f"}, {"y"}, {attributeInt("transB", transposed)}).node("Tanh", {"y"}, {"t"});
+  n.graph.output("y").output("t");
+}
 /// Quantised while it runs: the parameters come from the input's range.
 void dynamicQuantization(Network &n) {
   int64_t depth = n.pick({5, 32}), columns = n.pick({4, 17});
@@ -353,6 +416,8 @@ const Family families[] = {{"Product", product, 15},
                            {"QuantizedConvolution", quantizedConvolution, 8},
                            {"DequantizedProduct", dequantizedProduct, 12},
                            {"DequantizedConvolution", dequantizedConvolution, 8},
+                           {"NarrowBlocks", narrowBlocks, 16},
+                           {"NarrowDequantized", narrowDequantized, 24},
                            {"DynamicQuantization", dynamicQuantization, 3},
                            {"Branches", branches, 1}};
 
@@ -360,7 +425,8 @@ std::string runModel(const std::string &target, const Family &family, unsigned n
   Network network(number * 31 + 7);
   family.build(network);
   CompiledProgram program(target);
-  std::string problem = program.compileModel(ModelWriter(network.graph).opset(17).bytes());
+  std::string problem =
+      program.compileModel(ModelWriter(network.graph).opset(network.opset).opset(1, "com.microsoft").bytes());
   if (!problem.empty())
     return "does not compile: " + problem;
   auto main = program.original().lookupSymbol<mlir::func::FuncOp>("main");

@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "passes/NarrowWeights.h"
 #include "passes/PackConstants.h"
 #include "passes/Passes.h"
 
@@ -73,6 +74,14 @@ int main(int count, char **arguments) {
       [](ModuleOp m) { return passes::channelsLast(m); });
   add("mark-hidden-quotients", "divisions nobody can tell from products", [](ModuleOp m) {
     passes::markHiddenQuotients(m);
+    return success();
+  });
+  add("mark-narrow-weights", "which weights stay as narrow as they are stored", [](ModuleOp m) {
+    passes::markNarrowWeights(m, target());
+    return success();
+  });
+  add("pack-narrow-weights", "weights of few bits as kernels read them", [](ModuleOp m) {
+    passes::packNarrowWeights(m, target());
     return success();
   });
   add("fuse", "kernels and launches", [](ModuleOp m) { return passes::fuse(m); });

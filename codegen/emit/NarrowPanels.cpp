@@ -1,0 +1,188 @@
+//===- NarrowPanels.cpp - weights of 2, 4 or 8 bits in a product ----------===//
+#include "codegen/emit/NarrowPanels.h"
+#include "codegen/emit/Ops.h"
+
+using namespace mlir;
+
+namespace tilewright::codegen {
+namespace {
+
+constexpr llvm::StringLiteral attributeName = "kernel.narrow_weight";
+/// Rows for which unpacking once to scratch does not pay.
+constexpr int64_t fewRows = 4;
+/// Steps of a block that are not worth a loop.
+constexpr int64_t straightSteps = 2;
+/// 2^23: where the last bit of a float is one.
+constexpr int64_t exponentBits = 0x4B000000;
+constexpr double exponent = 8388608;
+
+} // namespace
+
+void NarrowLayout::setOn(kernel::FuncOp kernel) const {
+  const std::pair<StringRef, int64_t> fields[] = {{"bits", bits},  {"block", block},   {"columns", columns},
+                                                  {"zero", zero},  {"panels", panels}, {"scales", scales},
+                                                  {"zeros", zeros}};
+  NamedAttrList list;
+  for (auto [name, value] : fields)
+    list.set(name, mlir::Builder(kernel.getContext()).getI64IntegerAttr(value));
+  kernel->setAttr(attributeName, list.getDictionary(kernel.getContext()));
+}
+
+std::optional<NarrowLayout> NarrowLayout::of(kernel::FuncOp kernel) {
+  auto list = kernel ? kernel->getAttrOfType<DictionaryAttr>(attributeName) : DictionaryAttr();
+  if (!list)
+    return std::nullopt;
+  auto field = [&](StringRef name) { return list.getAs<IntegerAttr>(name).getInt(); };
+  return NarrowLayout{field("bits"),   field("block"),  field("columns"), field("zero"),
+                      field("panels"), field("scales"), field("zeros")};
+}
+
+/// `depth` elements of the summed index, from `first` on, in one panel.
+struct NarrowPanels::Block {
+  Value first;
+  Value steps; ///< address of the first step
+  int64_t depth;
+  Accumulators scales, zeros; ///< a vector for each of the panel's; zeros with 2^23 added
+};
+
+NarrowPanels::NarrowPanels(ValueEmitter &e, const MicroKernel &kernel, const NarrowLayout &layout,
+                           int64_t depth)
+    : e(e), kernel(kernel), layout(layout), depth(depth), vectors(layout.columns / kernel.lanes()) {}
+
+int64_t NarrowPanels::mostRows() const { return e.kernel.precision == Precision::Strict ? 0 : fewRows; }
+
+/// Row `row` of [panel and block][column], as floats.
+Accumulators NarrowPanels::loadParameters(int64_t argument, Value row) const {
+  Value value = e.kernel.kernel.getBody().getArgument(argument);
+  Type element = llvm::cast<RankedTensorType>(value.getType()).getElementType();
+  const int64_t bytes = graph::byteWidth(element);
+  Value pointer = e.address(e.kernel.pointers.lookup(value), row, layout.columns * bytes);
+  Accumulators vectorsOf;
+  for (int64_t x = 0; x < vectors; ++x) {
+    Value from = e.address(pointer, e.constant(x * kernel.lanes() * bytes), 1);
+    Value loaded = LLVM::LoadOp::create(e.b, e.loc, VectorType::get({kernel.lanes()}, storageType(element)),
+                                        from, bytes);
+    vectorsOf.push_back(fromStorage(e, loaded, element));
+  }
+  return vectorsOf;
+}
+
+NarrowPanels::Block NarrowPanels::blockAt(Value panel, Value index, int64_t blockDepth) const {
+  const int64_t blocks = llvm::divideCeil(depth, layout.block), stepBytes = layout.columns * 4;
+  Value row = e.add(e.mul(panel, blocks), index);
+  Block block;
+  block.first = e.mul(index, layout.block);
+  Value panels = e.kernel.pointers.lookup(e.kernel.kernel.getBody().getArgument(layout.panels));
+  block.steps = e.address(panels, e.mul(row, layout.stepsPerBlock()), stepBytes);
+  block.depth = blockDepth;
+  block.scales = loadParameters(layout.scales, row);
+  if (layout.zeros < 0) {
+    block.zeros.assign(vectors, splatConstant(e, kernel.vectorType(), exponent + double(layout.zero)));
+    return block;
+  }
+  auto integers = VectorType::get({kernel.lanes()}, e.b.getI32Type());
+  for (Value bytes : loadParameters(layout.zeros, row)) {
+    Value wide = arith::ExtUIOp::create(e.b, e.loc, integers, bytes);
+    Value bits = arith::OrIOp::create(e.b, e.loc, wide, splatInteger(e, integers, exponentBits));
+    block.zeros.push_back(arith::BitcastOp::create(e.b, e.loc, kernel.vectorType(), bits));
+  }
+  return block;
+}
+
+/// The whole blocks in a loop, then what is left.
+Accumulators NarrowPanels::forEachBlock(Value panel, ValueRange init, BlockBody body) const {
+  const int64_t whole = depth / layout.block, rest = depth % layout.block;
+  Accumulators carried(init);
+  if (whole == 1)
+    carried = body(blockAt(panel, e.constant(0), layout.block), carried);
+  else if (whole > 1)
+    carried = e.loop(e.constant(0), e.constant(whole), 1, carried, [&](Value index, ValueRange values) {
+      return body(blockAt(panel, index, layout.block), values);
+    });
+  return rest ? body(blockAt(panel, e.constant(whole), rest), carried) : carried;
+}
+
+/// 2^23 + element `element` of each 32 bits.
+Value NarrowPanels::integersAsFloats(Value packed, int64_t element) const {
+  Type type = packed.getType();
+  Value bits = packed;
+  if (element)
+    bits = arith::ShRUIOp::create(e.b, e.loc, bits, splatInteger(e, type, element * layout.bits));
+  bits = arith::AndIOp::create(e.b, e.loc, bits, splatInteger(e, type, (int64_t(1) << layout.bits) - 1));
+  bits = arith::OrIOp::create(e.b, e.loc, bits, splatInteger(e, type, exponentBits));
+  return arith::BitcastOp::create(e.b, e.loc, kernel.vectorType(), bits);
+}
+
+/// `elements` of step `index`, in the order in which the summed index counts.
+Accumulators NarrowPanels::step(const Block &block, Value index, int64_t elements, ValueRange carried,
+                                StepBody body) const {
+  auto integers = VectorType::get({kernel.lanes()}, e.b.getI32Type());
+  Value pointer = e.address(block.steps, index, layout.columns * 4);
+  Accumulators packed, values(carried);
+  for (int64_t x = 0; x < vectors; ++x)
+    packed.push_back(LLVM::LoadOp::create(e.b, e.loc, integers,
+                                          e.address(pointer, e.constant(x * kernel.lanes() * 4), 1), 4));
+  for (int64_t i = 0; i < elements; ++i)
+    for (int64_t x = 0; x < vectors; ++x) {
+      Value weights = arith::SubFOp::create(e.b, e.loc, integersAsFloats(packed[x], i), block.zeros[x]);
+      values =
+          body(x, i, e.add(e.add(block.first, e.mul(index, layout.group())), i), weights, std::move(values));
+    }
+  return values;
+}
+
+Accumulators NarrowPanels::forEachWeight(const Block &block, ValueRange init, StepBody body) const {
+  const int64_t whole = block.depth / layout.group(), rest = block.depth % layout.group();
+  Accumulators values(init);
+  if (whole <= straightSteps)
+    for (int64_t i = 0; i < whole; ++i)
+      values = step(block, e.constant(i), layout.group(), values, body);
+  else
+    values = e.loop(e.constant(0), e.constant(whole), 1, values, [&](Value index, ValueRange carried) {
+      return step(block, index, layout.group(), carried, body);
+    });
+  return rest ? step(block, e.constant(whole), rest, values, body) : values;
+}
+
+void NarrowPanels::unpack(Value first, Value end, Value pointer, Value pitch) const {
+  const int64_t rowBytes = layout.columns * kernel.accumulatorBytes(), bytes = kernel.accumulatorBytes();
+  e.loop(first, end, 1, [&](Value panel) {
+    Value to = e.address(pointer, e.mul(e.sub(panel, first), pitch), 1);
+    forEachBlock(panel, {}, [&](const Block &block, ValueRange) {
+      return forEachWeight(block, {}, [&](int64_t x, int64_t, Value k, Value weights, Accumulators) {
+        Value scaled = arith::MulFOp::create(e.b, e.loc, weights, block.scales[x]);
+        Value at = e.address(e.address(to, k, rowBytes), e.constant(x * kernel.lanes() * bytes), 1);
+        LLVM::StoreOp::create(e.b, e.loc, scaled, at, bytes);
+        return Accumulators();
+      });
+    });
+  });
+}
+
+Accumulators NarrowPanels::multiply(MicroKernel::Tile tile, const MicroKernel::Run &run, Value panel) const {
+  const int64_t perSet = tile.rows * tile.vectors, sets = perSet < 8 ? 2 : 1;
+  return forEachBlock(panel, kernel.zero(tile), [&](const Block &block, ValueRange sums) {
+    Accumulators own;
+    for (int64_t set = 0; set < sets; ++set)
+      llvm::append_range(own, kernel.zero(tile));
+    own = forEachWeight(block, own, [&](int64_t x, int64_t i, Value k, Value weights, Accumulators now) {
+      for (int64_t row = 0; row < tile.rows; ++row) {
+        Value from = e.address(run.left, e.add(e.mul(run.rowStride, row), e.mul(k, run.depthStride)), 1);
+        Value scalar =
+            LLVM::LoadOp::create(e.b, e.loc, kernel.vectorType().getElementType(), from, kernel.leftBytes());
+        Value spread = vector::BroadcastOp::create(e.b, e.loc, kernel.vectorType(), scalar);
+        Value &sum = now[(i % sets) * perSet + row * tile.vectors + x];
+        sum = kernel.multiplyAdd(spread, weights, sum);
+      }
+      return now;
+    });
+    Accumulators all = own;
+    if (sets == 2)
+      all = kernel.plus(llvm::ArrayRef(own).take_front(perSet), llvm::ArrayRef(own).drop_front(perSet));
+    for (auto [i, sum] : llvm::enumerate(all))
+      sum = kernel.multiplyAdd(sum, block.scales[i % tile.vectors], sums[i]);
+    return all;
+  });
+}
+
+} // namespace tilewright::codegen

@@ -1,0 +1,71 @@
+//===- NarrowPanels.h - weights of 2, 4 or 8 bits in a product --*- C++ -*-===//
+//
+// Few rows read a weight once: what it takes is how many bytes it has. Panels hold integers u without sign,
+// group() of one column in 32 bits, from the lowest bit on: [panel][block][step][column], each block of the
+// summed index padded to whole steps. A weight is (u - zero) * scale, with a scale and zero point for each
+// column of a block.
+//
+// 2^23 + u is u in the low bits of a float: a shift, a mask and one subtraction (of 2^23 + zero, exact) make
+// 16 weights of 16 integers. For few rows, sums of a block are scaled; for more, panels are unpacked to
+// scratch first and multiplied as floats.
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_CODEGEN_EMIT_NARROWPANELS_H
+#define TILEWRIGHT_CODEGEN_EMIT_NARROWPANELS_H
+
+#include "codegen/emit/MicroKernel.h"
+
+namespace tilewright::codegen {
+
+/// How a kernel's weight is stored; an attribute of the kernel.
+struct NarrowLayout {
+  int64_t bits = 0;
+  int64_t block = 0;                            ///< of the summed index
+  int64_t columns = 0;                          ///< of a panel
+  int64_t zero = 0;                             ///< where there are no zero points: the one of all
+  int64_t panels = -1, scales = -1, zeros = -1; ///< arguments: [panel][step][column * 4] bytes,
+                                                ///< [panel][block][column] of floats and of bytes; -1: none
+
+  int64_t group() const { return 32 / bits; } ///< of the summed index in one step
+  int64_t stepsPerBlock() const { return int64_t(llvm::divideCeil(block, group())); }
+  void setOn(kernel::FuncOp kernel) const;
+  static std::optional<NarrowLayout> of(kernel::FuncOp kernel);
+};
+
+class NarrowPanels {
+public:
+  /// For sums over `depth` elements.
+  NarrowPanels(ValueEmitter &e, const MicroKernel &kernel, const NarrowLayout &layout, int64_t depth);
+
+  /// Rows up to which sums are taken from the integers; 0 where precision is strict, as scaling sums rounds
+  /// differently.
+  int64_t mostRows() const;
+
+  /// Writes the weights of panels [first, end) as floats [panel][depth][column] to `pointer`, panels
+  /// `pitch` bytes apart.
+  void unpack(mlir::Value first, mlir::Value end, mlir::Value pointer, mlir::Value pitch) const;
+
+  /// Rows of the left operand times a panel. `run` says where the rows are.
+  Accumulators multiply(MicroKernel::Tile tile, const MicroKernel::Run &run, mlir::Value panel) const;
+
+private:
+  struct Block; ///< what one block of a panel is read with
+  using BlockBody = llvm::function_ref<Accumulators(const Block &, mlir::ValueRange carried)>;
+  Accumulators forEachBlock(mlir::Value panel, mlir::ValueRange init, BlockBody body) const;
+  Block blockAt(mlir::Value panel, mlir::Value index, int64_t depth) const;
+  using StepBody = llvm::function_ref<Accumulators(int64_t vector, int64_t element, mlir::Value depth,
+                                                   mlir::Value weights, Accumulators carried)>;
+  Accumulators forEachWeight(const Block &block, mlir::ValueRange init, StepBody body) const;
+  Accumulators step(const Block &block, mlir::Value index, int64_t elements, mlir::ValueRange carried,
+                    StepBody body) const;
+  mlir::Value integersAsFloats(mlir::Value packed, int64_t element) const;
+  Accumulators loadParameters(int64_t argument, mlir::Value row) const;
+
+  ValueEmitter &e;
+  const MicroKernel &kernel;
+  NarrowLayout layout;
+  int64_t depth, vectors;
+};
+
+} // namespace tilewright::codegen
+
+#endif // TILEWRIGHT_CODEGEN_EMIT_NARROWPANELS_H
