@@ -497,16 +497,53 @@ void Packer::pack() {
 
 } // namespace
 
+/// Constants of fewer elements are not worth computing again.
+static constexpr int64_t fewElements = 4096;
+
+/// What computes a constant (q - zero) * scale that only lookups and element-wise ops read: they take few of
+/// its elements, or wait for memory.
+static SmallVector<Operation *> dequantizedTable(BinaryOp product) {
+  auto d = dequantized(product.getResult());
+  if (!d || !isConstantExpression(product.getResult()) ||
+      tensorOf(product.getResult()).getNumElements() < fewElements ||
+      !llvm::all_of(product->getUsers(),
+                    [](Operation *user) { return isa<GatherOp>(user) || isElementwise(user); }))
+    return {};
+  SmallVector<Operation *> chain;
+  auto follow = [&](Value value) {
+    while (isa_and_present<ReshapeOp, TransposeOp, SliceOp, BroadcastOp>(value.getDefiningOp())) {
+      chain.push_back(value.getDefiningOp());
+      value = value.getDefiningOp()->getOperand(0);
+    }
+    return value;
+  };
+  Value difference = product.getLhs() == d->scale ? product.getRhs() : product.getLhs();
+  chain.push_back(product);
+  follow(d->scale);
+  if (auto minus = difference.getDefiningOp<BinaryOp>()) {
+    chain.push_back(minus);
+    if (auto cast = follow(minus.getRhs()).getDefiningOp<CastOp>())
+      follow(chain.emplace_back(cast)->getOperand(0));
+    difference = minus.getLhs();
+  }
+  chain.push_back(difference.getDefiningOp());
+  follow(d->q);
+  return chain;
+}
+
 void markNarrowWeights(ModuleOp module, const codegen::TargetInfo &target) {
+  auto mark = [&](ArrayRef<Operation *> chain) {
+    for (Operation *part : chain)
+      part->setAttr(codegen::narrowWeight, UnitAttr::get(module.getContext()));
+  };
   if (target.isGpu)
     return;
   module.walk([&](ContractOp op) {
-    if (!isConstantExpression(op.getRhs()))
-      return;
-    if (auto weight = Matcher(op, {}).match())
-      for (Operation *part : weight->chain)
-        part->setAttr(codegen::narrowWeight, UnitAttr::get(module.getContext()));
+    if (isConstantExpression(op.getRhs()))
+      if (auto weight = Matcher(op, {}).match())
+        mark(weight->chain);
   });
+  module.walk([&](BinaryOp op) { mark(dequantizedTable(op)); });
 }
 
 void packNarrowWeights(ModuleOp module, const codegen::TargetInfo &target) {

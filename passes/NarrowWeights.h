@@ -4,7 +4,8 @@
 //   points for blocks of the summed dimensions, for columns or for all, stays as narrow as it is: in the
 //   artifact, in memory, and until it is multiplied.
 // markNarrowWeights, before fuse: what such a weight is computed by carries codegen::narrowWeight, and fusion
-//   computes it in the kernel that multiplies it.
+//   computes it in the kernel that multiplies it. So does a table of such values that is looked up in, or
+//   read by element-wise ops.
 // packNarrowWeights, after fuse, while every kernel has one launch: the kernel gets panels of bytes, scales
 //   and zero points as codegen/emit/NarrowPanels.h reads them, and its body undoes this with graph ops.
 // Example: launch @k(%x, %q, %s) with %q: tensor<4096x4096xui4> becomes launch @k(%x, %p, %t) with

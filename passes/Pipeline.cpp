@@ -1,6 +1,7 @@
 // The map: every pass, in order, each with its reason.
 #include "mlir/IR/Verifier.h"
 #include "passes/NarrowWeights.h"
+#include "passes/PackBits.h"
 #include "passes/PackConstants.h"
 #include "passes/Passes.h"
 
@@ -52,6 +53,10 @@ LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target,
   // Weights in the order kernels read them: while every kernel has one launch, before equal kernels become
   // one.
   packConstants(module, target);
+  if (failed(checked(success())))
+    return failure();
+  // What is still below a byte then is read element by element.
+  packBits(module);
   if (failed(checked(success())))
     return failure();
   // Last: layers of a network that do the same share their code.

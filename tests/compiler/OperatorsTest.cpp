@@ -367,6 +367,24 @@ void narrowDequantized(Network &n) {
   n.graph.node("Gemm", {"x", "f"}, {"y"}, {attributeInt("transB", transposed)}).node("Tanh", {"y"}, {"t"});
   n.graph.output("y").output("t");
 }
+/// Rows of a table of few bits, with a scale for each row or for blocks of it.
+void narrowTable(Network &n) {
+  const int64_t bits = n.pick({2, 4, 4, 8}), rows = n.pick({70, 333}), width = n.pick({61, 96}),
+                block = n.pick({0, 16}), blocks = (width + block - 1) / std::max<int64_t>(block, 1);
+  const ElementType type = bits == 2 ? ElementType::Int2 : bits == 4 ? ElementType::Int4 : ElementType::UInt8;
+  n.opset = bits == 2 ? 25 : 21;
+  n.packed("w", type, bits, {rows, width});
+  const std::vector<int64_t> scales = block ? std::vector<int64_t>{rows, blocks} : std::vector<int64_t>{rows};
+  n.weight("s", scales);
+  n.packed("z", type, bits, scales);
+  n.input("i", ElementType::Int64, {"M"}, 0, rows - 1);
+  Messages attributes{attributeInt("axis", block ? 1 : 0)};
+  if (block)
+    attributes.push_back(attributeInt("block_size", block));
+  n.graph.node("DequantizeLinear", {"w", "s", "z"}, {"t"}, attributes).node("Gather", {"t", "i"}, {"y"});
+  n.graph.node("Neg", {"t"}, {"all"}).output("y").output("all");
+  n.sizes = {{{"M", 5}}, {{"M", 1}}, {{"M", 0}}};
+}
 /// Quantised while it runs: the parameters come from the input's range.
 void dynamicQuantization(Network &n) {
   int64_t depth = n.pick({5, 32}), columns = n.pick({4, 17});
@@ -418,6 +436,7 @@ const Family families[] = {{"Product", product, 15},
                            {"DequantizedConvolution", dequantizedConvolution, 8},
                            {"NarrowBlocks", narrowBlocks, 16},
                            {"NarrowDequantized", narrowDequantized, 24},
+                           {"NarrowTable", narrowTable, 12},
                            {"DynamicQuantization", dynamicQuantization, 3},
                            {"Branches", branches, 1}};
 
@@ -446,6 +465,55 @@ TEST_P(Operators, AgreeWithTheInterpreter) {
   for (unsigned number = 0; number < family.count; ++number) {
     EXPECT_EQ(runModel(target, family, number), "") << family.name << " " << number << " " << target;
   }
+}
+
+/// Bytes of the artifact of `network` by those of its model.
+double growth(Network &network) {
+  const std::string model = ModelWriter(network.graph).opset(21).opset(1, "com.microsoft").bytes();
+  CompiledProgram program("cpu:haswell");
+  EXPECT_EQ(program.compileModel(model), "");
+  return double(program.artifactBytes()) / double(model.size());
+}
+
+/// What is quantised stays so in the artifact: code and padding are a tenth at most.
+TEST(ArtifactSize, OfBlocksOfFourBits) {
+  for (int64_t block : {16, 32, 128})
+    for (bool points : {false, true}) {
+      Network n(1);
+      n.input("x", ElementType::Float32, {"M", 1024});
+      n.integers<uint8_t>("w", {1024, 1024 / block, block / 2});
+      n.weight("s", {1024 * 1024 / block});
+      n.integers<uint8_t>("z", {1024 * 1024 / block / 2});
+      n.graph.node("MatMulNBits", {"x", "w", "s", points ? "z" : ""}, {"y"},
+                   {attributeInt("K", 1024), attributeInt("N", 1024), attributeInt("bits", 4),
+                    attributeInt("block_size", block)},
+                   "com.microsoft");
+      n.graph.output("y");
+      EXPECT_LT(growth(n), 1.1) << block << points;
+    }
+}
+
+TEST(ArtifactSize, OfDequantizedOperands) {
+  Network n(1);
+  n.input("x", ElementType::UInt8, {64, 1024}, 0, 255);
+  n.scalar<float>("s", 0.01f);
+  n.scalar<uint8_t>("z", 3);
+  n.weight("ws", {1024});
+  n.integers<int8_t>("w", {1024, 1024});
+  n.graph.node("DequantizeLinear", {"x", "s", "z"}, {"f"}).node("DequantizeLinear", {"w", "ws"}, {"v"});
+  n.graph.node("MatMul", {"f", "v"}, {"y"}).output("y");
+  EXPECT_LT(growth(n), 1.1);
+}
+
+TEST(ArtifactSize, OfTables) {
+  Network n(1);
+  n.packed("w", ElementType::UInt4, 4, {4001, 256});
+  n.weight("s", {4001, 8});
+  n.input("i", ElementType::Int64, {7}, 0, 4000);
+  n.graph.node("DequantizeLinear", {"w", "s"}, {"t"},
+               {attributeInt("axis", 1), attributeInt("block_size", 32)});
+  n.graph.node("Gather", {"t", "i"}, {"y"}).output("y");
+  EXPECT_LT(growth(n), 1.1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, Operators,

@@ -51,6 +51,10 @@ std::string CompiledProgram::compileModel(const std::string &onnxBytes) {
   return compilation.import(path) ? finish() : problems;
 }
 
+uint64_t CompiledProgram::artifactBytes() const {
+  return std::filesystem::file_size(folder.file("program.so"));
+}
+
 std::string CompiledProgram::finish() {
   reference = compilation.graph().clone();
   if (!compilation.lower() || !compilation.compileKernels() || !compilation.writeArtifact())

@@ -34,6 +34,7 @@ public:
   /// Graph IR without names for @main's inputs and outputs. What is wrong, or "".
   std::string compile(mlir::OwningOpRef<mlir::ModuleOp> graph);
   std::string compileModel(const std::string &onnxBytes);
+  uint64_t artifactBytes() const;
   /// Graph IR before the passes.
   mlir::ModuleOp original() { return *reference; }
   /// By a team of `threads`. Inputs, and outputs in a second run that must give the same, lie between guard

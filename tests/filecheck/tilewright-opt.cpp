@@ -5,6 +5,7 @@
 #include "mlir/Pass/Pass.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "passes/NarrowWeights.h"
+#include "passes/PackBits.h"
 #include "passes/PackConstants.h"
 #include "passes/Passes.h"
 
@@ -86,6 +87,10 @@ int main(int count, char **arguments) {
   });
   add("fuse", "kernels and launches", [](ModuleOp m) { return passes::fuse(m); });
   add("pack-constants", "weights in the order in which kernels read them", packAll);
+  add("pack-bits", "constants below a byte packed", [](ModuleOp m) {
+    passes::packBits(m);
+    return success();
+  });
   add("merge-equal-kernels", "one kernel for launches that do the same", [](ModuleOp m) {
     passes::mergeEqualKernels(m);
     return success();
