@@ -33,6 +33,13 @@ struct Operand {
   Parameter zero, scale;
 };
 
+/// Whether a product of both may be one of integers. Panels of a right operand that only a run knows are
+/// floats, or wide integers, which are slower.
+bool haveIntegers(Value left, Value right) {
+  auto weight = dequantized(right);
+  return weight && isConstantExpression(weight->q) && dequantized(left);
+}
+
 std::optional<Operand> operandOf(GraphBuilder &g, Value value) {
   auto d = dequantized(value);
   if (!d || d->element().getIntOrFloatBitWidth() != 8)
@@ -129,8 +136,7 @@ Value correction(GraphBuilder &g, Value q, ArrayRef<int64_t> contracted, ArrayRe
 struct ContractIntegers : OpRewritePattern<ContractOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ContractOp op, PatternRewriter &rewriter) const override {
-    // Panels of a right operand that only a run knows are floats, or wide integers, which are slower.
-    if (!dequantized(op.getLhs()) || !dequantized(op.getRhs()) || !isConstantExpression(op.getRhs()))
+    if (!haveIntegers(op.getLhs(), op.getRhs()))
       return failure();
     AffineExpr terms = getAffineConstantExpr(1, op.getContext());
     for (int64_t d : op.getLhsContract())
@@ -176,60 +182,95 @@ struct ContractIntegers : OpRewritePattern<ContractOp> {
   }
 };
 
-/// Weights may have a scale for each output channel; their zero points are none (or 128 of bytes without
-/// sign), which is what quantisers give them.
+/// What is not less than `size`: (e floordiv c) * c is at most e.
+AffineExpr withoutFloors(AffineExpr size) {
+  auto binary = llvm::dyn_cast<AffineBinaryOpExpr>(size);
+  if (!binary)
+    return size;
+  if (binary.getKind() == AffineExprKind::Add)
+    return withoutFloors(binary.getLHS()) + withoutFloors(binary.getRHS());
+  auto quotient = llvm::dyn_cast<AffineBinaryOpExpr>(binary.getLHS());
+  const bool undone = binary.getKind() == AffineExprKind::Mul && quotient &&
+                      quotient.getKind() == AffineExprKind::FloorDiv &&
+                      quotient.getRHS() == binary.getRHS() && constantOf(binary.getRHS()).value_or(0) > 0;
+  return undone ? quotient.getLHS() : size;
+}
+
+/// Weights may have a scale and a zero point for each output channel.
 struct ConvIntegers : OpRewritePattern<ConvOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
-    if (op.getChannelsLast() || !dequantized(op.getLhs()) || !dequantized(op.getRhs()))
+    if (op.getChannelsLast() || !haveIntegers(op.getLhs(), op.getRhs()))
       return failure();
     auto weights = tensorOf(op.getRhs());
-    if (!weights.hasStaticShape() || weights.getNumElements() > mostTerms * weights.getDimSize(0))
+    if (weights.getNumElements() > mostTerms * weights.getDimSize(0))
       return failure();
     SymbolTable symbols(op->getParentOfType<ModuleOp>());
     GraphBuilder g(rewriter, op.getLoc(), symbols);
     auto x = operandOf(g, op.getLhs()), w = operandOf(g, op.getRhs());
-    if (!x || !w || x->scale.dim >= 0 || x->zero.dim >= 0 || w->scale.dim > 0)
+    if (!x || !w || x->scale.dim >= 0 || x->zero.dim >= 0 || w->scale.dim > 0 || w->zero.dim > 0)
       return failure();
     *w = signedConstant(g, *w);
-    if (w->zero && !isZero(w->zero.value))
-      return failure();
     Dims low(op.getLow().getResults());
-    Value input = x->q;
-    if (x->zero && !padded(g, op, x->zero.value, input, low))
+    if (x->zero && !padded(g, op, x->zero.value, x->q, low))
       return failure();
-    Dims sizes(ArrayRef<AffineExpr>(dimsOf(op.getResult())).drop_front(2));
-    Value sums = g.conv(input, w->q, op.getStrides(), low, op.getLhsDilation(), op.getRhsDilation(),
-                        op.getGroups(), sizes, s32(op.getContext()));
-    Product product(g, sums);
+    auto convolved = [&](Value with) {
+      Dims sizes(ArrayRef<AffineExpr>(dimsOf(op.getResult())).drop_front(2));
+      return g.conv(x->q, with, op.getStrides(), low, op.getLhsDilation(), op.getRhsDilation(),
+                    op.getGroups(), sizes, s32(op.getContext()));
+    };
+    Product product(g, convolved(w->q));
     if (x->zero) {
       auto inner = llvm::to_vector(llvm::seq<int64_t>(1, weights.getRank()));
       Value total = g.reduce(ReduceKind::sum, g.cast(w->q, s32(op.getContext())), inner);
       product.subtract(product.repeated(g.mul(total, x->zero.value), 1));
+    }
+    if (w->zero && !isZero(w->zero.value)) {
+      Value point = product.repeated(w->zero.value, w->zero.dim < 0 ? -1 : 1);
+      product.subtract(g.mul(sumsOfWindows(g, op, convolved), point));
+      const int64_t taps = weights.getNumElements() / weights.getDimSize(0);
+      if (x->zero)
+        product.add(g.mul(point, g.mul(x->zero.value, g.scalarInt(s32(op.getContext()), taps))));
     }
     rewriter.replaceOp(op, product.scaled(x->scale.value, w->scale.value, -1, w->scale.dim < 0 ? -1 : 1));
     return success();
   }
 
 private:
+  /// Sums over the window of each group of channels, in the result's shape: the convolution with ones.
+  static Value sumsOfWindows(GraphBuilder &g, ConvOp op, llvm::function_ref<Value(Value)> convolved) {
+    Dims ones = dimsOf(op.getRhs()), shape = dimsOf(op.getResult());
+    const int64_t groups = op.getGroups();
+    AffineExpr each = g.dim(*constantOf(ones[0]) / groups);
+    ones[0] = g.dim(groups);
+    Value one = g.scalarInt(IntegerType::get(g.b.getContext(), 8, IntegerType::Signed), 1);
+    Value sums = convolved(g.broadcastInDims(one, ones, {})); // [N, groups, spatial...]
+    Dims wide(shape);
+    wide[1] = g.dim(groups);
+    wide.insert(wide.begin() + 2, each);
+    SmallVector<int64_t> dims{0, 1};
+    for (size_t d = 2; d < shape.size(); ++d)
+      dims.push_back(d + 1);
+    return g.reshape(g.broadcastInDims(sums, wide, dims), shape);
+  }
+
   static bool isZero(Value zero) {
-    auto minus = zero.getDefiningOp<BinaryOp>(); // what signedConstant() just wrote
-    auto is = [](Value x, int64_t number) {
-      while (isa_and_present<CastOp, ReshapeOp, BroadcastOp>(x.getDefiningOp()))
-        x = x.getDefiningOp()->getOperand(0);
-      auto constant = x.getDefiningOp<ConstantOp>();
-      auto all = constant ? llvm::dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();
-      if (!all || !all.isSplat())
-        return false;
-      if (llvm::isa<FloatType>(all.getElementType()))
-        return all.getSplatValue<llvm::APFloat>().convertToDouble() == double(number);
-      auto integer = llvm::cast<IntegerType>(GraphBuilder::elementType(x));
-      llvm::APInt value = all.getSplatValue<llvm::APInt>();
-      return (integer.isUnsigned() ? int64_t(value.getZExtValue()) : value.getSExtValue()) == number;
-    };
-    if (minus && minus.getKind() == BinaryKind::sub)
-      return is(minus.getRhs(), 128) && is(minus.getLhs(), 128);
-    return is(zero, 0);
+    if (auto minus = zero.getDefiningOp<BinaryOp>(); minus && minus.getKind() == BinaryKind::sub)
+      return isNumber(minus.getLhs(), 128) && isNumber(minus.getRhs(), 128); // what signedConstant() wrote
+    return isNumber(zero, 0);
+  }
+  static bool isNumber(Value x, int64_t number) {
+    while (isa_and_present<CastOp, ReshapeOp, BroadcastOp>(x.getDefiningOp()))
+      x = x.getDefiningOp()->getOperand(0);
+    auto constant = x.getDefiningOp<ConstantOp>();
+    auto all = constant ? llvm::dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();
+    if (!all || !all.isSplat())
+      return false;
+    if (llvm::isa<FloatType>(all.getElementType()))
+      return all.getSplatValue<llvm::APFloat>().convertToDouble() == double(number);
+    auto integer = llvm::cast<IntegerType>(GraphBuilder::elementType(x));
+    llvm::APInt value = all.getSplatValue<llvm::APInt>();
+    return (integer.isUnsigned() ? int64_t(value.getZExtValue()) : value.getSExtValue()) == number;
   }
 
   /// Outside of x lies its zero point: `x` with what the convolution would pad, whose `low` is 0 then.
@@ -241,9 +282,9 @@ private:
       if (op.getLhsDilation()[i] != 1)
         return false;
       AffineExpr span =
-          canonical((to[i + 2] - 1) * op.getStrides()[i] + (kernel[i + 2] - 1) * op.getRhsDilation()[i] + 1);
-      AffineExpr high = canonical(span - from[i + 2] - low[i]);
-      const auto first = constantOf(low[i]), last = constantOf(high);
+          (to[i + 2] - 1) * op.getStrides()[i] + (kernel[i + 2] - 1) * op.getRhsDilation()[i] + 1;
+      const auto first = constantOf(low[i]),
+                 last = constantOf(canonical(withoutFloors(canonical(span - from[i + 2] - low[i]))));
       if (!first || *first < 0 || !last)
         return false;
       front.push_back(low[i]);

@@ -38,8 +38,7 @@ mlir::LogicalResult simplify(mlir::ModuleOp module, Budget *budget = nullptr,
 ///             zero point, or one for each entry of a dimension that is not summed, where the sums are known
 ///             to fit in 32 bits
 ///   example   contract((cast a - za) * sa, cast b * sb)  ->  cast(contract(a, b) - za * sum b) * (sa * sb)
-///   limits    changes rounding: left out where precision is strict; convolutions need weights without zero
-///             points (or 128, of bytes without sign)
+///   limits    changes rounding: left out where precision is strict
 mlir::LogicalResult integerProducts(mlir::ModuleOp module, Budget *budget = nullptr);
 
 /// foldScales: factors of output channels move into constant weights and biases, so that batch normalisation

@@ -301,19 +301,25 @@ void dequantizedProduct(Network &n) {
 void dequantizedConvolution(Network &n) {
   const int64_t groups = n.pick({1, 1, 2, 8}), depth = groups == 8 ? 1 : n.pick({3, 4, 16}),
                 width = groups == 8 ? 1 : n.pick({4, 5, 16});
-  n.input("a", ElementType::UInt8, {"N", groups * depth, 11, 9}, 0, 255);
+  const bool point = n.chance(40);
+  n.input("a", ElementType::UInt8, {"N", groups * depth, "H", 9}, 0, 255);
   n.scalar<float>("as", 0.01f);
   n.scalar<uint8_t>("az", uint8_t(n.chance(50) ? 0 : n.between(0, 255)));
-  n.integers<int8_t>("b", {groups * width, depth, 3, 3});
-  n.weight("bs", n.chance(50) ? std::vector<int64_t>{groups * width} : std::vector<int64_t>{}, depth * 9);
+  const std::vector<int64_t> scales =
+      n.chance(50) ? std::vector<int64_t>{groups * width} : std::vector<int64_t>{};
+  point ? n.integers<uint8_t>("b", {groups * width, depth, 3, 3})
+        : n.integers<int8_t>("b", {groups * width, depth, 3, 3});
+  n.weight("bs", scales, depth * 9);
+  if (point)
+    n.integers<uint8_t>("bz", scales);
   n.graph.node("DequantizeLinear", {"a", "as", "az"}, {"x"});
-  n.graph.node("DequantizeLinear", {"b", "bs"}, {"w"}, {attributeInt("axis", 0)});
+  n.graph.node("DequantizeLinear", {"b", "bs", point ? "bz" : ""}, {"w"}, {attributeInt("axis", 0)});
   n.graph.node("Conv", {"x", "w"}, {"c"},
                {attributeInts("pads", {1, 0, 1, 1}), attributeInts("strides", {n.pick({1, 2}), 1}),
                 attributeInt("group", groups)});
   n.graph.node("Relu", {"c"}, {"r"}).node("MaxPool", {"x"}, {"p"}, {attributeInts("kernel_shape", {3, 2})});
   n.graph.output("r").output("p");
-  n.sizes = {{{"N", 1}}, {{"N", 2}}};
+  n.sizes = {{{"N", 1}, {"H", 11}}, {{"N", 2}, {"H", 6}}, {{"N", 1}, {"H", 3}}};
 }
 /// Rows of floats times weights of few bits: few rows and many, blocks that do not divide the depth, columns
 /// that do not fill a panel.
@@ -433,7 +439,7 @@ const Family families[] = {{"Product", product, 15},
                            {"QuantizedProduct", quantizedProduct, 6},
                            {"QuantizedConvolution", quantizedConvolution, 8},
                            {"DequantizedProduct", dequantizedProduct, 12},
-                           {"DequantizedConvolution", dequantizedConvolution, 8},
+                           {"DequantizedConvolution", dequantizedConvolution, 14},
                            {"NarrowBlocks", narrowBlocks, 16},
                            {"NarrowDequantized", narrowDequantized, 24},
                            {"NarrowTable", narrowTable, 12},
