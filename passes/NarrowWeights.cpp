@@ -103,16 +103,29 @@ bool fills(const Reached &reached) {
   return outer == 1;
 }
 
+/// The only number that a constant of floats has.
+std::optional<double> splatOf(Value value) {
+  auto constant = value.getDefiningOp<ConstantOp>();
+  auto values = constant ? llvm::dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();
+  if (!values || !values.isSplat() || !llvm::isa<FloatType>(values.getElementType()))
+    return std::nullopt;
+  llvm::APFloat number = values.getSplatValue<llvm::APFloat>();
+  bool lossy;
+  number.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven, &lossy);
+  return number.convertToDouble();
+}
+
 /// Whole numbers that fit beside the integers.
 bool isZeroPoint(Value leaf) {
+  auto fits = [](double x) { return x == std::trunc(x) && std::abs(x) <= 255; };
   Type element = GraphBuilder::elementType(leaf);
   if (auto integer = llvm::dyn_cast<IntegerType>(element))
     return integer.getWidth() > 1 && integer.getWidth() <= 8;
+  if (auto one = splatOf(leaf))
+    return fits(*one);
   auto constant = leaf.getDefiningOp<ConstantOp>();
   auto values = constant ? llvm::dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();
-  return values && element.isF32() && llvm::all_of(values.getValues<float>(), [](float x) {
-           return x == std::trunc(x) && std::abs(x) <= 255;
-         });
+  return values && element.isF32() && llvm::all_of(values.getValues<float>(), fits);
 }
 
 bool isHalf(Value value) {
@@ -148,8 +161,8 @@ private:
 bool Matcher::matchShape() {
   ContractOp op = weight.op;
   auto type = tensorOf(op.getRhs());
-  if (!type.hasStaticShape() || type.getNumElements() == 0 || !type.getElementType().isF32() ||
-      !op.getRhsBatch().empty())
+  if (!type.hasStaticShape() || type.getNumElements() == 0 || !op.getRhsBatch().empty() ||
+      !(type.getElementType().isF32() || isHalf(op.getRhs())))
     return false;
   const codegen::ContractDims dims(op);
   llvm::append_range(weight.order, dims.right.contracted.dims);
@@ -401,7 +414,7 @@ Value Packer::inColumns(Value x) {
 
 Value Packer::zeroPoints() {
   Value points = parameter(*weight.zero);
-  if (GraphBuilder::elementType(points).isF32()) {
+  if (llvm::isa<FloatType>(GraphBuilder::elementType(points))) {
     const int64_t offset = weight.element().isSigned() ? int64_t(1) << (layout.bits - 1) : 0;
     Type byte = IntegerType::get(before.getContext(), 8, IntegerType::Unsigned);
     return inColumns(g.cast(g.add(points, g.like(points, double(offset))), byte));
@@ -411,12 +424,13 @@ Value Packer::zeroPoints() {
 
 /// The zero point of all weights, where there is one.
 std::optional<int64_t> Packer::onlyZeroPoint() {
-  auto constant = outside(weight.zero->leaf).getDefiningOp<ConstantOp>();
+  Value leaf = outside(weight.zero->leaf);
+  if (auto number = splatOf(leaf))
+    return int64_t(*number);
+  auto constant = leaf.getDefiningOp<ConstantOp>();
   auto values = constant ? llvm::dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();
-  if (!values || !values.isSplat())
+  if (!values || !values.isSplat() || llvm::isa<FloatType>(values.getElementType()))
     return std::nullopt;
-  if (values.getElementType().isF32())
-    return int64_t(values.getSplatValue<float>());
   const llvm::APInt number = values.getSplatValue<llvm::APInt>();
   return weight.element().isSigned() ? number.getSExtValue() : int64_t(number.getZExtValue());
 }
@@ -458,6 +472,7 @@ void Packer::rewriteBody(BlockArgument panels, BlockArgument scales, BlockArgume
   x = in.reshape(x, sizes(in, {weight.blocks() * layout.block, weight.n}));
   x = in.sliceAxis(x, 0, in.dim(0), in.dim(weight.k));
   auto type = tensorOf(weight.op.getRhs());
+  x = in.cast(x, type.getElementType());
   SmallVector<int64_t> ordered, inverse(weight.order.size());
   for (auto [i, d] : llvm::enumerate(weight.order)) {
     ordered.push_back(type.getDimSize(d));
@@ -531,7 +546,7 @@ static SmallVector<Operation *> dequantizedTable(BinaryOp product) {
   return chain;
 }
 
-void markNarrowWeights(ModuleOp module, const codegen::TargetInfo &target) {
+void markNarrowWeights(ModuleOp module, const codegen::TargetInfo &target, bool strict) {
   auto mark = [&](ArrayRef<Operation *> chain) {
     for (Operation *part : chain)
       part->setAttr(codegen::narrowWeight, UnitAttr::get(module.getContext()));
@@ -539,7 +554,7 @@ void markNarrowWeights(ModuleOp module, const codegen::TargetInfo &target) {
   if (target.isGpu)
     return;
   module.walk([&](ContractOp op) {
-    if (isConstantExpression(op.getRhs()))
+    if (isConstantExpression(op.getRhs()) && !(strict && isHalf(op.getRhs())))
       if (auto weight = Matcher(op, {}).match())
         mark(weight->chain);
   });

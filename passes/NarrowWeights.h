@@ -10,7 +10,8 @@
 //   and zero points as codegen/emit/NarrowPanels.h reads them, and its body undoes this with graph ops.
 // Example: launch @k(%x, %q, %s) with %q: tensor<4096x4096xui4> becomes launch @k(%x, %p, %t) with
 //   %p: tensor<128x512x128xui8>, %t: tensor<128x128x32xf32>.
-// Limits: f32 products without batch dimensions; whole zero points; blocks that are no multiple of what 32
+// Limits: f32 and half-precision products without batch dimensions; whole zero points; blocks that are no
+// multiple of what 32
 //   bits hold are padded, and left alone where that costs more than an eighth.
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_PASSES_NARROWWEIGHTS_H
@@ -21,7 +22,8 @@
 
 namespace tilewright::passes {
 
-void markNarrowWeights(mlir::ModuleOp module, const codegen::TargetInfo &target);
+/// `strict`: no rounding of the model may be left out, as that of weights in half precision is.
+void markNarrowWeights(mlir::ModuleOp module, const codegen::TargetInfo &target, bool strict = false);
 void packNarrowWeights(mlir::ModuleOp module, const codegen::TargetInfo &target);
 
 } // namespace tilewright::passes

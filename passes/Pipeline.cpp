@@ -42,7 +42,7 @@ LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target,
   if (!options.strict)
     markHiddenQuotients(module);
   // Which weights are multiplied as narrow as they are stored: fusion leaves them so.
-  markNarrowWeights(module, target);
+  markNarrowWeights(module, target, options.strict);
   // Kernels and launches. After this no pass looks at whole-graph ops.
   if (failed(checked(fuse(module, options.fold))))
     return failure();

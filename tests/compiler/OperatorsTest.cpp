@@ -335,10 +335,12 @@ void narrowBlocks(Network &n) {
   narrowRows(n, depth);
   n.integers<uint8_t>("w", {columns, blocks, block * bits / 8});
   n.weight("s", {columns * blocks}, depth * (1 << (2 * bits - 2)));
-  const bool points = n.chance(50);
+  const bool points = n.chance(50), half = n.chance(25);
   if (points)
     n.integers<uint8_t>("z", {columns * ((blocks * bits + 7) / 8)});
-  n.graph.node("MatMulNBits", {"x", "w", "s", points ? "z" : ""}, {"y"},
+  if (half)
+    n.graph.node("Cast", {"x"}, {"h"}, {attributeInt("to", int64_t(ElementType::Float16))});
+  n.graph.node("MatMulNBits", {half ? "h" : "x", "w", "s", points ? "z" : ""}, {"y"},
                {attributeInt("K", depth), attributeInt("N", columns), attributeInt("bits", bits),
                 attributeInt("block_size", block)},
                "com.microsoft");
