@@ -143,6 +143,19 @@ Value MicroKernel::multiplyAdd(Value x, Value y, Value sum) const {
       call(wide ? "llvm.x86.avx512.pmaddw.d.512" : "llvm.x86.avx2.pmadd.wd", {cast(x), cast(y)}));
 }
 
+bool MicroKernel::canLookUp16() const {
+  return e.kernel.target.hasAvx512() && vector.getElementType().isF32() && lanes() == 16;
+}
+
+Value MicroKernel::lookUp16(Value table, Value indices) const {
+  if (!canLookUp16())
+    return {};
+  return LLVM::CallIntrinsicOp::create(e.b, e.loc, vector,
+                                       e.b.getStringAttr("llvm.x86.avx512.permvar.sf.512"),
+                                       ValueRange{table, indices})
+      .getResult(0);
+}
+
 /// Vector `vectorIndex` of a step: of the sums' type, or its bits as pairs or quads.
 Value MicroKernel::loadPanel(Value pointer, int64_t vectorIndex) const {
   const int64_t count = lanes() * group(), bytes = graph::byteWidth(panelElement);

@@ -69,6 +69,11 @@ public:
   /// sum + x * y of vectors.
   mlir::Value multiplyAdd(mlir::Value x, mlir::Value y, mlir::Value sum) const;
 
+  /// For each lane the float of `table` (as many as lanes) at the low bits of `indices`, where the target
+  /// does that for 16 lanes in one instruction; else null.
+  mlir::Value lookUp16(mlir::Value table, mlir::Value indices) const;
+  bool canLookUp16() const;
+
   mlir::VectorType vectorType() const { return vector; }
   int64_t lanes() const { return vector.getNumElements(); }
   int64_t accumulatorBytes() const { return vector.getElementTypeBitWidth() / 8; }

@@ -3,6 +3,8 @@
 #include "codegen/emit/Ops.h"
 
 using namespace mlir;
+using llvm::ArrayRef;
+using llvm::SmallVector;
 
 namespace tilewright::codegen {
 namespace {
@@ -102,12 +104,28 @@ Accumulators NarrowPanels::forEachBlock(Value panel, ValueRange init, BlockBody 
   return rest ? body(blockAt(panel, e.constant(whole), rest), carried) : carried;
 }
 
+/// Element `element` of each 32 bits less its zero point.
+Value NarrowPanels::withoutZero(const Block &block, int64_t vector, Value packed, int64_t element) const {
+  if (layout.bits != 4 || layout.zeros >= 0 || !kernel.canLookUp16())
+    return arith::SubFOp::create(e.b, e.loc, integersAsFloats(packed, element), block.zeros[vector]);
+  SmallVector<float> numbers;
+  for (int64_t i = 0; i < 16; ++i)
+    numbers.push_back(float(i - layout.zero));
+  Value table =
+      arith::ConstantOp::create(e.b, e.loc, DenseElementsAttr::get(kernel.vectorType(), ArrayRef(numbers)));
+  return kernel.lookUp16(table, shifted(packed, element)); // higher bits do not count
+}
+
+Value NarrowPanels::shifted(Value packed, int64_t element) const {
+  if (!element)
+    return packed;
+  return arith::ShRUIOp::create(e.b, e.loc, packed, splatInteger(e, packed.getType(), element * layout.bits));
+}
+
 /// 2^23 + element `element` of each 32 bits.
 Value NarrowPanels::integersAsFloats(Value packed, int64_t element) const {
   Type type = packed.getType();
-  Value bits = packed;
-  if (element)
-    bits = arith::ShRUIOp::create(e.b, e.loc, bits, splatInteger(e, type, element * layout.bits));
+  Value bits = shifted(packed, element);
   bits = arith::AndIOp::create(e.b, e.loc, bits, splatInteger(e, type, (int64_t(1) << layout.bits) - 1));
   bits = arith::OrIOp::create(e.b, e.loc, bits, splatInteger(e, type, exponentBits));
   return arith::BitcastOp::create(e.b, e.loc, kernel.vectorType(), bits);
@@ -124,7 +142,7 @@ Accumulators NarrowPanels::step(const Block &block, Value index, int64_t element
                                           e.address(pointer, e.constant(x * kernel.lanes() * 4), 1), 4));
   for (int64_t i = 0; i < elements; ++i)
     for (int64_t x = 0; x < vectors; ++x) {
-      Value weights = arith::SubFOp::create(e.b, e.loc, integersAsFloats(packed[x], i), block.zeros[x]);
+      Value weights = withoutZero(block, x, packed[x], i);
       values =
           body(x, i, e.add(e.add(block.first, e.mul(index, layout.group())), i), weights, std::move(values));
     }

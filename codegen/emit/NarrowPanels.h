@@ -6,7 +6,8 @@
 // column of a block.
 //
 // 2^23 + u is u in the low bits of a float: a shift, a mask and one subtraction (of 2^23 + zero, exact) make
-// 16 weights of 16 integers. For few rows, sums of a block are scaled; for more, panels are unpacked to
+// 16 weights of 16 integers; where they have four bits and one zero point, a table of 16 floats is looked up
+// in instead, if the target can. For few rows, sums of a block are scaled; for more, panels are unpacked to
 // scratch first and multiplied as floats.
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_CODEGEN_EMIT_NARROWPANELS_H
@@ -58,6 +59,8 @@ private:
   Accumulators step(const Block &block, mlir::Value index, int64_t elements, mlir::ValueRange carried,
                     StepBody body) const;
   mlir::Value integersAsFloats(mlir::Value packed, int64_t element) const;
+  mlir::Value shifted(mlir::Value packed, int64_t element) const;
+  mlir::Value withoutZero(const Block &block, int64_t vector, mlir::Value packed, int64_t element) const;
   Accumulators loadParameters(int64_t argument, mlir::Value row) const;
 
   ValueEmitter &e;
