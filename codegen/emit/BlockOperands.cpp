@@ -29,7 +29,7 @@ void BlockOperands::reserve(AffineExpr panelsPerBlock, AffineExpr rowLength) {
         e.mul(e.dim(*strideOf(*leftView, dims.left.contracted)), kernel.leftBytes() * kernel.group())};
   }
   AffineExpr panelDepth = steps;
-  if (!panelArgument) {
+  if (!panelArgument && constantOf(panelsPerBlock) != 0) {
     panelDepth =
         canonical((AffineExpr(dims.k) + (kernel.lanes() - 1)).floorDiv(kernel.lanes()) * kernel.lanes());
     rightScratch = e.reserveScratch(canonical(panelsPerBlock * panelDepth * (schedule.columns * bytes)));
@@ -62,8 +62,6 @@ void BlockOperands::prepareRight(const Block &block) {
     return;
   }
   rightBase = rightScratch;
-  if (narrow)
-    return narrow->unpack(block.firstPanel, block.endPanel, rightScratch, panelPitch);
   packPanels(e, kernel, dims.right, block.batch, schedule.columns, block.firstPanel, block.endPanel, k,
              rightScratch, panelPitch);
 }

@@ -3,7 +3,6 @@
 #define TILEWRIGHT_CODEGEN_EMIT_BLOCKOPERANDS_H
 
 #include "codegen/emit/Contract.h"
-#include "codegen/emit/NarrowPanels.h"
 #include "codegen/emit/RowTiles.h"
 
 namespace tilewright::codegen {
@@ -20,10 +19,8 @@ public:
   BlockOperands(ValueEmitter &e, const MicroKernel &kernel, RowTiles &tiles, const ContractDims &dims,
                 const ProductSchedule &schedule);
 
-  /// Panels are unpacked from `weights`, which must outlive this.
-  void unpackFrom(const NarrowPanels &weights) { narrow = &weights; }
-
-  /// Scratch for a block's panels and rows. Staged rows have room for `rowLength` elements, at least k.
+  /// Scratch for a block's panels, if there are any, and rows. Staged rows have room for `rowLength`
+  /// elements, at least k.
   void reserve(mlir::AffineExpr panelsPerBlock, mlir::AffineExpr rowLength);
 
   void prepareLeft(const Block &block);
@@ -52,7 +49,6 @@ private:
   RowTiles &tiles;
   const ContractDims &dims;
   const ProductSchedule &schedule;
-  const NarrowPanels *narrow = nullptr;
   std::optional<int64_t> panelArgument;
   mlir::AffineExpr steps;
   mlir::Value k;

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/emit/Contract.h"
 #include "codegen/emit/BlockOperands.h"
+#include "codegen/emit/NarrowPanels.h"
 #include "codegen/emit/ScoreRows.h"
 #include "codegen/emit/TileOutput.h"
 
@@ -125,6 +126,7 @@ private:
   void emitBlock(const Block &block);
   void emitNarrow(AffineExpr rowBlocks, AffineExpr panelBlocks);
   void emitFewRows(const Block &block);
+  void emitChunks(const Block &block);
   void emitBlockedDepth(const Block &block);
   void enterPanel(Value panel);
   Indices indicesAt(const Block &block, Value row, const Index &column);
@@ -143,6 +145,7 @@ private:
   TileOutput output;
   Value n, k; ///< k in steps
   int64_t vectors;
+  Value weights; ///< scratch for a chunk of a panel, where the right operand has few bits
   Value partial; ///< scratch for the sums of a block where k is cut
 };
 
@@ -158,7 +161,6 @@ ContractEmitter::ContractEmitter(ValueEmitter &e, ContractOp op, EmittedKernel &
     scores.emplace(e, inner, tiles, schedule);
   if (auto layout = NarrowLayout::of(e.kernel.kernel)) {
     narrow.emplace(e, kernel, *layout, *constantOf(dims.k));
-    operands.unpackFrom(*narrow);
   }
 }
 
@@ -174,10 +176,12 @@ void ContractEmitter::emit() {
       schedule.panelsPerBlock
           ? canonical((panelCount + (schedule.panelsPerBlock - 1)).floorDiv(schedule.panelsPerBlock))
           : constantDim(context, 1);
-  operands.reserve(panelsPerBlock, scores ? scores->rowLength() : dims.k);
+  if (narrow)
+    weights = e.reserveScratch(constantDim(context, narrow->mostChunk() * output.pitch()));
+  operands.reserve(narrow ? constantDim(context, 0) : panelsPerBlock, scores ? scores->rowLength() : dims.k);
   if (scores)
     scores->reserve();
-  if (schedule.depthBlock)
+  if (schedule.depthBlock || narrow)
     partial = e.reserveScratch(canonical(panelsPerBlock * (schedule.tilesPerBlock * schedule.rows) *
                                          (schedule.columns * kernel.accumulatorBytes())));
   result.extent = canonical(dims.batch * rowBlocks * panelBlocks);
@@ -250,7 +254,7 @@ void ContractEmitter::prepareLeft(const Block &block) {
 }
 
 void ContractEmitter::prepareRight(const Block &block) {
-  if (fewRows)
+  if (narrow)
     return;
   operands.prepareRight(block);
   if (scores)
@@ -262,9 +266,39 @@ void ContractEmitter::enterPanel(Value panel) {
   output.enterPanel(e.mul(panel, schedule.columns), n, columns && *columns % schedule.columns == 0);
 }
 
+/// Every chunk of a panel is unpacked once for all rows of the block, whose sums wait in scratch.
+void ContractEmitter::emitChunks(const Block &block) {
+  const int64_t pitch = output.pitch();
+  Value firstRow = tiles.firstRow(block.firstTile), endRow = tiles.firstRow(block.endTile);
+  auto partialOf = [&](Value row) { return e.address(partial, e.sub(row, firstRow), pitch); };
+  e.loop(block.firstPanel, block.endPanel, 1, [&](Value panel) {
+    enterPanel(panel);
+    e.loop(firstRow, endRow, 1,
+           [&](Value row) { kernel.store({1, vectors}, partialOf(row), pitch, kernel.zero({1, vectors})); });
+    narrow->forEachChunk([&](Value firstBlock, int64_t depth) {
+      narrow->unpack(panel, firstBlock, depth, weights);
+      tiles.forEach(block.firstTile, block.endTile, [&](int64_t rows, Value row) {
+        const MicroKernel::Tile tile{rows, vectors};
+        MicroKernel::Run run = operands.leftOf(row, narrow->firstOf(firstBlock));
+        run.panel = weights;
+        run.panelStride = pitch;
+        run.depth = e.constant(depth);
+        Value pointer = partialOf(row);
+        const Accumulators sums = kernel.accumulate(tile, run, kernel.zero(tile));
+        kernel.store(tile, pointer, pitch, kernel.plus(kernel.load(tile, pointer, pitch), sums));
+      });
+    });
+    tiles.forEach(block.firstTile, block.endTile, [&](int64_t rows, Value row) {
+      output.finishFrom(partialOf(row), rows, [&](Value i, const Index &column) {
+        return indicesAt(block, e.add(row, i), column);
+      });
+    });
+  });
+}
+
 void ContractEmitter::emitBlock(const Block &block) {
-  if (fewRows)
-    return emitFewRows(block);
+  if (narrow)
+    return fewRows ? emitFewRows(block) : emitChunks(block);
   e.loop(block.firstPanel, block.endPanel, 1, [&](Value panel) {
     enterPanel(panel);
     const Accumulators start = operands.startOf(block, panel);
@@ -337,8 +371,10 @@ ProductSchedule contractSchedule(ContractOp op, const TargetInfo &target) {
   ProductShape shape = dims.shape(accumulatorType(elementOf(op.getResult())), dotKindOf(op));
   shape.packedRight = scheduleInteger(attribute, "panel_argument").has_value();
   shape.columns = scheduleInteger(attribute, "nr");
-  if (auto narrow = NarrowLayout::of(function))
+  if (auto narrow = NarrowLayout::of(function)) {
     shape.columns = narrow->columns;
+    return chooseNarrow(shape, target);
+  }
   if (ContractOp scores = scoresOf(op))
     return chooseRowChain(shape, constantOf(ContractDims(scores).k), target);
   return overridden(chooseProduct(shape, target), attribute);

@@ -12,6 +12,8 @@ namespace {
 constexpr llvm::StringLiteral attributeName = "kernel.narrow_weight";
 /// Rows for which unpacking once to scratch does not pay.
 constexpr int64_t fewRows = 4;
+/// Elements of a chunk: 32 KiB of panels two vectors of AVX-512 wide.
+constexpr int64_t wantedChunk = 256;
 /// Steps of a block that are not worth a loop.
 constexpr int64_t straightSteps = 2;
 /// 2^23: where the last bit of a float is one.
@@ -91,17 +93,33 @@ NarrowPanels::Block NarrowPanels::blockAt(Value panel, Value index, int64_t bloc
   return block;
 }
 
-/// The whole blocks in a loop, then what is left.
-Accumulators NarrowPanels::forEachBlock(Value panel, ValueRange init, BlockBody body) const {
-  const int64_t whole = depth / layout.block, rest = depth % layout.block;
+/// Of `elements` elements from block `first` on, the whole blocks in a loop, then what is left.
+Accumulators NarrowPanels::forEachBlock(Value panel, Value first, int64_t elements, ValueRange init,
+                                        BlockBody body) const {
+  const int64_t whole = elements / layout.block, rest = elements % layout.block;
+  Value end = e.add(first, whole);
   Accumulators carried(init);
   if (whole == 1)
-    carried = body(blockAt(panel, e.constant(0), layout.block), carried);
+    carried = body(blockAt(panel, first, layout.block), carried);
   else if (whole > 1)
-    carried = e.loop(e.constant(0), e.constant(whole), 1, carried, [&](Value index, ValueRange values) {
+    carried = e.loop(first, end, 1, carried, [&](Value index, ValueRange values) {
       return body(blockAt(panel, index, layout.block), values);
     });
-  return rest ? body(blockAt(panel, e.constant(whole), rest), carried) : carried;
+  return rest ? body(blockAt(panel, end, rest), carried) : carried;
+}
+
+int64_t NarrowPanels::mostChunk() const {
+  return std::min(depth, std::max<int64_t>(1, wantedChunk / layout.block) * layout.block);
+}
+
+void NarrowPanels::forEachChunk(llvm::function_ref<void(Value, int64_t)> body) const {
+  const int64_t chunk = mostChunk(), blocks = llvm::divideCeil(chunk, layout.block), whole = depth / chunk;
+  if (whole == 1)
+    body(e.constant(0), chunk);
+  else
+    e.loop(e.constant(0), e.constant(whole * blocks), blocks, [&](Value first) { body(first, chunk); });
+  if (depth % chunk)
+    body(e.constant(whole * blocks), depth % chunk);
 }
 
 /// Element `element` of each 32 bits less its zero point.
@@ -162,45 +180,45 @@ Accumulators NarrowPanels::forEachWeight(const Block &block, ValueRange init, St
   return rest ? step(block, e.constant(whole), rest, values, body) : values;
 }
 
-void NarrowPanels::unpack(Value first, Value end, Value pointer, Value pitch) const {
+void NarrowPanels::unpack(Value panel, Value firstBlock, int64_t chunkDepth, Value pointer) const {
   const int64_t rowBytes = layout.columns * kernel.accumulatorBytes(), bytes = kernel.accumulatorBytes();
-  e.loop(first, end, 1, [&](Value panel) {
-    Value to = e.address(pointer, e.mul(e.sub(panel, first), pitch), 1);
-    forEachBlock(panel, {}, [&](const Block &block, ValueRange) {
-      return forEachWeight(block, {}, [&](int64_t x, int64_t, Value k, Value weights, Accumulators) {
-        Value scaled = arith::MulFOp::create(e.b, e.loc, weights, block.scales[x]);
-        Value at = e.address(e.address(to, k, rowBytes), e.constant(x * kernel.lanes() * bytes), 1);
-        LLVM::StoreOp::create(e.b, e.loc, scaled, at, bytes);
-        return Accumulators();
-      });
+  Value start = firstOf(firstBlock);
+  forEachBlock(panel, firstBlock, chunkDepth, {}, [&](const Block &block, ValueRange) {
+    return forEachWeight(block, {}, [&](int64_t x, int64_t, Value k, Value weights, Accumulators) {
+      Value scaled = arith::MulFOp::create(e.b, e.loc, weights, block.scales[x]);
+      Value row = e.address(pointer, e.sub(k, start), rowBytes);
+      LLVM::StoreOp::create(e.b, e.loc, scaled, e.address(row, e.constant(x * kernel.lanes() * bytes), 1),
+                            bytes);
+      return Accumulators();
     });
   });
 }
 
 Accumulators NarrowPanels::multiply(MicroKernel::Tile tile, const MicroKernel::Run &run, Value panel) const {
   const int64_t perSet = tile.rows * tile.vectors, sets = perSet < 8 ? 2 : 1;
-  return forEachBlock(panel, kernel.zero(tile), [&](const Block &block, ValueRange sums) {
-    Accumulators own;
-    for (int64_t set = 0; set < sets; ++set)
-      llvm::append_range(own, kernel.zero(tile));
-    own = forEachWeight(block, own, [&](int64_t x, int64_t i, Value k, Value weights, Accumulators now) {
-      for (int64_t row = 0; row < tile.rows; ++row) {
-        Value from = e.address(run.left, e.add(e.mul(run.rowStride, row), e.mul(k, run.depthStride)), 1);
-        Value scalar =
-            LLVM::LoadOp::create(e.b, e.loc, kernel.vectorType().getElementType(), from, kernel.leftBytes());
-        Value spread = vector::BroadcastOp::create(e.b, e.loc, kernel.vectorType(), scalar);
-        Value &sum = now[(i % sets) * perSet + row * tile.vectors + x];
-        sum = kernel.multiplyAdd(spread, weights, sum);
-      }
-      return now;
-    });
-    Accumulators all = own;
-    if (sets == 2)
-      all = kernel.plus(llvm::ArrayRef(own).take_front(perSet), llvm::ArrayRef(own).drop_front(perSet));
-    for (auto [i, sum] : llvm::enumerate(all))
-      sum = kernel.multiplyAdd(sum, block.scales[i % tile.vectors], sums[i]);
-    return all;
-  });
+  return forEachBlock(
+      panel, e.constant(0), depth, kernel.zero(tile), [&](const Block &block, ValueRange sums) {
+        Accumulators own;
+        for (int64_t set = 0; set < sets; ++set)
+          llvm::append_range(own, kernel.zero(tile));
+        own = forEachWeight(block, own, [&](int64_t x, int64_t i, Value k, Value weights, Accumulators now) {
+          for (int64_t row = 0; row < tile.rows; ++row) {
+            Value from = e.address(run.left, e.add(e.mul(run.rowStride, row), e.mul(k, run.depthStride)), 1);
+            Value scalar = LLVM::LoadOp::create(e.b, e.loc, kernel.vectorType().getElementType(), from,
+                                                kernel.leftBytes());
+            Value spread = vector::BroadcastOp::create(e.b, e.loc, kernel.vectorType(), scalar);
+            Value &sum = now[(i % sets) * perSet + row * tile.vectors + x];
+            sum = kernel.multiplyAdd(spread, weights, sum);
+          }
+          return now;
+        });
+        Accumulators all = own;
+        if (sets == 2)
+          all = kernel.plus(llvm::ArrayRef(own).take_front(perSet), llvm::ArrayRef(own).drop_front(perSet));
+        for (auto [i, sum] : llvm::enumerate(all))
+          sum = kernel.multiplyAdd(sum, block.scales[i % tile.vectors], sums[i]);
+        return all;
+      });
 }
 
 } // namespace tilewright::codegen

@@ -41,9 +41,14 @@ public:
   /// differently.
   int64_t mostRows() const;
 
-  /// Writes the weights of panels [first, end) as floats [panel][depth][column] to `pointer`, panels
-  /// `pitch` bytes apart.
-  void unpack(mlir::Value first, mlir::Value end, mlir::Value pointer, mlir::Value pitch) const;
+  /// The summed index in chunks of whole blocks, whose weights as floats stay in the first-level cache:
+  /// `body` gets the first block and how many elements there are.
+  void forEachChunk(llvm::function_ref<void(mlir::Value firstBlock, int64_t depth)> body) const;
+  int64_t mostChunk() const; ///< elements of a chunk
+  /// Writes the weights of a chunk of a panel to `pointer` as floats [depth][column].
+  void unpack(mlir::Value panel, mlir::Value firstBlock, int64_t chunkDepth, mlir::Value pointer) const;
+  /// The element at which a block starts.
+  mlir::Value firstOf(mlir::Value block) const { return e.mul(block, layout.block); }
 
   /// Rows of the left operand times a panel. `run` says where the rows are.
   Accumulators multiply(MicroKernel::Tile tile, const MicroKernel::Run &run, mlir::Value panel) const;
@@ -51,7 +56,8 @@ public:
 private:
   struct Block; ///< what one block of a panel is read with
   using BlockBody = llvm::function_ref<Accumulators(const Block &, mlir::ValueRange carried)>;
-  Accumulators forEachBlock(mlir::Value panel, mlir::ValueRange init, BlockBody body) const;
+  Accumulators forEachBlock(mlir::Value panel, mlir::Value first, int64_t elements, mlir::ValueRange init,
+                            BlockBody body) const;
   Block blockAt(mlir::Value panel, mlir::Value index, int64_t depth) const;
   using StepBody = llvm::function_ref<Accumulators(int64_t vector, int64_t element, mlir::Value depth,
                                                    mlir::Value weights, Accumulators carried)>;

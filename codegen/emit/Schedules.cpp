@@ -14,6 +14,8 @@ namespace {
 constexpr int64_t wantedItems = 128;
 /// Row tiles of a block over which a panel that comes from afar is amortised.
 constexpr int64_t wantedTiles = 9;
+/// Rows that share unpacked weights: unpacking one takes as long as five rows' products with it.
+constexpr int64_t rowsPerUnpacking = 192;
 /// Multiply-adds below which a work item is not worth being split further.
 constexpr int64_t smallestItem = 1 << 16;
 
@@ -109,6 +111,18 @@ ProductSchedule chooseProduct(const ProductShape &shape, const TargetInfo &targe
   s.tilesPerBlock = s.staged      ? splitEvenly(tiles, std::min(tilesInCache, tiles)).largest
                     : s.rowsOuter ? splitEvenly(tiles, std::min<int64_t>({tiles, tilesInCache, 4})).largest
                                   : fill;
+  return s;
+}
+
+ProductSchedule chooseNarrow(const ProductShape &shape, const TargetInfo &target) {
+  ProductSchedule s;
+  const RegisterTile tile = chooseTile(shape.m, shape.n, shape.bits, target, shape.columns);
+  s.rows = tile.rows;
+  s.columns = tile.columns;
+  s.staged = shape.stagedLeft;
+  s.rowsOuter = true;
+  const int64_t tiles = splitEvenly(std::max<int64_t>(shape.m.value_or(512), 1), s.rows).parts;
+  s.tilesPerBlock = splitEvenly(tiles, std::max<int64_t>(1, rowsPerUnpacking / s.rows)).largest;
   return s;
 }
 

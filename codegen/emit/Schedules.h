@@ -44,6 +44,10 @@ RegisterTile chooseTile(std::optional<int64_t> m, std::optional<int64_t> n, unsi
 
 ProductSchedule chooseProduct(const ProductShape &shape, const TargetInfo &target);
 
+/// For a right operand of few bits (NarrowPanels.h), in panels of `shape.columns`: one panel at a time is
+/// unpacked for as many rows as make that cheap.
+ProductSchedule chooseNarrow(const ProductShape &shape, const TargetInfo &target);
+
 /// `schedule` with the fields that `attribute` has (mr, nr, kc, row_tiles, panels, rows_outer, staged) taken
 /// from it.
 ProductSchedule overridden(ProductSchedule schedule, mlir::DictionaryAttr attribute);
