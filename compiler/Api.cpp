@@ -72,8 +72,8 @@ const char *misuseOf(const char *modelPath, const twc_options &options) {
     return "precision must be 'default' or 'strict'";
   if (!isAmong(options.weights, {"embed", "side"}))
     return "weights must be 'embed' or 'side'";
-  if (!isAmong(options.emit, {"", "graph", "tensor", "loops", "llvm", "asm", "ptx"}))
-    return "emit must be 'graph', 'tensor', 'loops', 'llvm', 'asm' or 'ptx'";
+  if (!isAmong(options.emit, {"", "graph", "tensor", "program", "loops", "llvm", "asm", "ptx"}))
+    return "emit must be 'graph', 'tensor', 'program', 'loops', 'llvm', 'asm' or 'ptx'";
   if (!(options.max_seconds >= 0))
     return "max_seconds must not be negative";
   auto named = [](const twc_dim &dim) { return dim.name != nullptr; };

@@ -19,10 +19,11 @@ Compilation::Compilation(Options given) : options(std::move(given)) {
   context.setThreadPool(callersThread);
   DialectRegistry registry;
   codegen::registerCodegenDialects(registry);
-  registry.insert<graph::GraphDialect, kernel::KernelDialect, func::FuncDialect>();
+  registry.insert<graph::GraphDialect, kernel::KernelDialect, program::ProgramDialect, func::FuncDialect>();
   context.appendDialectRegistry(registry);
   codegen::loadCodegenDialects(context);
-  context.loadDialect<graph::GraphDialect, kernel::KernelDialect, func::FuncDialect>();
+  context
+      .loadDialect<graph::GraphDialect, kernel::KernelDialect, program::ProgramDialect, func::FuncDialect>();
 }
 
 bool Compilation::fail(Problem::Kind kind, StringRef code, const llvm::Twine &message, StringRef hint,
@@ -185,15 +186,8 @@ bool Compilation::lower(bool graphOnly) {
     return fail(Problem::Internal, "TW9101", "a pass failed: " + complaint, "please report this model");
   main = module->lookupSymbol<func::FuncOp>("main");
   if (!graphOnly) {
-    SymbolTable symbols(*module);
-    plan = codegen::planProgram(main, symbols);
-    planConstants();
-    if (uint64_t need = leastRunMemory(*plan, symbols, weightBytes);
-        options.maxMemory && need > options.maxMemory)
-      return fail(Problem::Unsupported, "TW3501",
-                  "a run needs at least " + llvm::Twine(need) + " bytes, more than the " +
-                      llvm::Twine(options.maxMemory) + " allowed",
-                  "raise --max-memory, or give smaller dimensions with --dim");
+    if (!convert())
+      return false;
     cache = std::make_unique<codegen::KernelCache>(codegen::CacheOptions{options.cacheDir});
   }
   return true;
@@ -277,30 +271,6 @@ codegen::SiteDescription Compilation::siteOf(StringRef location) const {
   return {node.str(), op.str(), suspects.lookup(location)};
 }
 
-/// The place in the model to name when a growable buffer cannot grow: the last node of what fills it.
-void Compilation::nameGrowth(std::vector<codegen::BufferDescription> &buffers) {
-  main.walk([&](Operation *op) {
-    if (!isa<kernel::LaunchOp, graph::LoopOp, graph::IfOp>(op))
-      return;
-    StringRef location;
-    if (auto nodes = op->getAttrOfType<ArrayAttr>("nodes"); nodes && !nodes.empty())
-      location = llvm::cast<StringAttr>(nodes[nodes.size() - 1]).getValue();
-    else if (auto name = llvm::dyn_cast<NameLoc>(op->getLoc()))
-      location = name.getName();
-    if (location.empty())
-      return;
-    for (Value result : op->getResults()) {
-      codegen::Place place = plan->placeOf(result);
-      if (place.constant || buffers[place.index].site ||
-          (buffers[place.index].kind != TW_BUFFER_GROWABLE &&
-           buffers[place.index].kind != TW_BUFFER_GROWABLE_OUTPUT))
-        continue;
-      sites.push_back(siteOf(location));
-      buffers[place.index].site = sites.size();
-    }
-  });
-}
-
 /// After the artifact's name, of which only a last `.so` is left out. `net` and `net.so` would share it,
 /// which writeArtifact() refuses.
 static std::string weightsName(StringRef artifact) {
@@ -318,25 +288,24 @@ codegen::ArtifactDescription Compilation::describe() {
   d.weightBytes = weightBytes;
   for (unsigned i = 0; i < symbols.size(); ++i)
     d.symbols.push_back({symbols[i].name, symbols[i].lo, symbols[i].hi, symbols[i].origin != Symbol::Input});
-  for (const codegen::PlannedBuffer &buffer : plan->buffers)
-    d.buffers.push_back({uint32_t(buffer.kind), buffer.io, buffer.birth, buffer.death,
-                         buffer.alias.value_or(UINT32_MAX), 64});
+  describeBuffers(d);
+  llvm::SmallVector<unsigned> inputs(main.getNumArguments()), outputs(main.getNumResults());
+  for (auto [number, buffer] : llvm::enumerate(program::buffersOf(steps())))
+    if (buffer.getIo())
+      (buffer.getKind() == program::BufferKind::input ? inputs : outputs)[*buffer.getIo()] = number;
   auto nameOf = [&](StringRef list, unsigned i) {
     return llvm::cast<StringAttr>(main->getAttrOfType<ArrayAttr>(list)[i]).getValue();
   };
   for (auto [i, argument] : llvm::enumerate(main.getArguments()))
-    d.inputs.push_back(describeTensor(nameOf("graph.input_names", i), argument.getType(),
-                                      plan->placeOf(argument).index, names));
+    d.inputs.push_back(describeTensor(nameOf("graph.input_names", i), argument.getType(), inputs[i], names));
   auto squeezed = main->getAttrOfType<DenseI64ArrayAttr>("graph.squeezed_dims");
   for (auto [i, value] : llvm::enumerate(main.getBody().front().getTerminator()->getOperands())) {
-    d.outputs.push_back(
-        describeTensor(nameOf("graph.output_names", i), value.getType(), plan->placeOf(value).index, names));
+    d.outputs.push_back(describeTensor(nameOf("graph.output_names", i), value.getType(), outputs[i], names));
     if (squeezed)
       markSqueezed(d.outputs.back(), squeezed[i]);
   }
-  nameGrowth(d.buffers);
   d.sites = sites;
-  for (kernel::LaunchOp launch : plan->launches)
+  for (program::LaunchOp launch : program::launchesOf(steps()))
     d.launches.push_back(launch.getKernel().str());
   d.report = report();
   if (options.sideWeights)
@@ -345,37 +314,12 @@ codegen::ArtifactDescription Compilation::describe() {
 }
 
 llvm::Expected<std::string> Compilation::compileProgram(std::string *text, StringRef stage) {
-  sites.clear();
-  firstSites.clear();
-  sites.push_back({"", "", ""}); // what belongs to no node
-  for (codegen::ShapeCheck &check : checks) {
-    check.site = sites.size();
-    sites.push_back(siteOf(check.node));
-    sites.back().sizes = check.what;
-  }
-  for (kernel::LaunchOp launch : plan->launches) {
-    auto nodes = launch->getAttrOfType<ArrayAttr>("nodes");
-    if (target.checksBounds) // for the launch as a whole
-      sites.push_back(nodes.empty() ? codegen::SiteDescription{}
-                                    : siteOf(llvm::cast<StringAttr>(nodes.getValue().back()).getValue()));
-    firstSites.push_back(sites.size());
-    for (unsigned op : kernels[launch.getKernel()].siteOps)
-      sites.push_back(op < nodes.size() ? siteOf(llvm::cast<StringAttr>(nodes[op]).getValue())
-                                        : codegen::SiteDescription{});
-  }
-  SymbolTable symbols(*module);
-  llvm::DenseMap<Operation *, unsigned> controlSites;
-  main.walk([&](Operation *op) {
-    auto name = llvm::dyn_cast<NameLoc>(op->getLoc());
-    if (!name || !isa<graph::DefineOp, graph::LoopOp>(op))
-      return;
-    controlSites[op] = sites.size();
-    sites.push_back(siteOf(name.getName()));
-  });
+  if (llvm::Error error = completeProgram())
+    return error;
   OwningOpRef<ModuleOp> loops = ModuleOp::create(UnknownLoc::get(&context));
-  codegen::emitProgram({main, *plan, symbols, bindings, constantOffsets, firstSites, checks, controlSites,
-                        target.checksBounds},
-                       *loops);
+  if (failed(codegen::emitProgram({*program, bindings, target.checksBounds}, *loops)))
+    return codegen::makeError(9304, codegen::Fault::Internal,
+                              "the program has a step that cannot be emitted");
   if (text && stage == "loops") {
     llvm::raw_string_ostream(*text) << *loops;
     return std::string();
@@ -431,6 +375,8 @@ bool Compilation::emitText() {
     options.text(text);
     return true;
   }
+  if (options.emit == "program")
+    return emitProgramText();
   if (target.isGpu)
     return emitGpuText();
   emitKernelTexts(options.emit);

@@ -3,7 +3,6 @@
 #include "codegen/artifact/Artifact.h"
 #include "codegen/cache/KernelCache.h"
 #include "codegen/program/Program.h"
-#include "codegen/program/ProgramPlan.h"
 #include "codegen/target/Target.h"
 #include "frontend/Importer.h"
 #include "mlir/IR/MLIRContext.h"
@@ -81,7 +80,13 @@ private:
   void planConstants();
   codegen::ArtifactDescription describe();
   codegen::SiteDescription siteOf(llvm::StringRef location) const;
-  void nameGrowth(std::vector<codegen::BufferDescription> &buffers);
+  bool convert(); ///< to program IR
+  program::FuncOp steps() { return codegen::programOf(*program); }
+  void describeBuffers(codegen::ArtifactDescription &description);
+  llvm::Error verifyProgram();
+  llvm::Error completeProgram(); ///< by what compiled kernels ask of it
+  void assignSites();
+  bool emitProgramText();
   llvm::Error writeWeights(codegen::WeightSink &sink);
   llvm::Expected<std::string> compileProgram(std::string *text, llvm::StringRef stage);
   void emitKernelTexts(llvm::StringRef stage);
@@ -97,12 +102,10 @@ private:
   mlir::OwningOpRef<mlir::ModuleOp> module;
   codegen::TargetInfo target;
   mlir::func::FuncOp main;
-  std::optional<codegen::ProgramPlan> plan;
-  llvm::StringMap<CompiledKernel> kernels; ///< by kernel.func name
+  mlir::OwningOpRef<mlir::ModuleOp> program; ///< see codegen::convertToProgram
+  llvm::StringMap<CompiledKernel> kernels;   ///< by kernel.func name
   llvm::StringMap<Binding> bindings;
   llvm::StringMap<std::string> suspects; ///< see frontend::ImportResult
-  std::vector<uint64_t> constantOffsets;
-  std::vector<unsigned> firstSites;
   std::vector<codegen::SiteDescription> sites;
   uint64_t weightBytes = 0;
   std::vector<codegen::ShapeCheck> checks; ///< what shape inference could not prove
@@ -113,10 +116,10 @@ private:
 int32_t dtypeOf(mlir::Type elementType);
 /// Bytes that a run holds at once at least: weights, and the largest sum of values alive in one phase, for
 /// the smallest dimensions the symbols allow.
-uint64_t leastRunMemory(const codegen::ProgramPlan &plan, const SymbolTable &symbols, uint64_t weightBytes);
+uint64_t leastRunMemory(program::FuncOp program, const SymbolTable &symbols, uint64_t weightBytes);
 /// What an inspect shows: of each kernel FLOPs and bytes as expressions and the schedule; of memory the
 /// weights and what is alive at once for the smallest sizes.
-std::string kernelReport(mlir::ModuleOp module, const codegen::ProgramPlan &plan, const SymbolTable &symbols,
+std::string kernelReport(mlir::ModuleOp module, program::FuncOp program, const SymbolTable &symbols,
                          const codegen::TargetInfo &target, uint64_t weightBytes);
 
 } // namespace tilewright::compiler

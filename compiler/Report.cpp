@@ -98,7 +98,7 @@ json::Object kernelObject(kernel::FuncOp kernel, unsigned launches) {
 
 } // namespace
 
-std::string kernelReport(ModuleOp module, const codegen::ProgramPlan &plan, const SymbolTable &symbols,
+std::string kernelReport(ModuleOp module, program::FuncOp program, const SymbolTable &symbols,
                          const codegen::TargetInfo &target, uint64_t weightBytes) {
   auto names = symbols.names();
   auto main = module.lookupSymbol<func::FuncOp>("main");
@@ -111,7 +111,7 @@ std::string kernelReport(ModuleOp module, const codegen::ProgramPlan &plan, cons
   for (auto [i, type] : llvm::enumerate(main.getFunctionType().getResults()))
     outputs.push_back(tensorObject(nameOf("graph.output_names", i), type, names));
   llvm::StringMap<unsigned> launches;
-  for (kernel::LaunchOp launch : plan.launches) {
+  for (program::LaunchOp launch : program::launchesOf(program)) {
     ++launches[launch.getKernel()];
     auto members = launch->getAttrOfType<ArrayAttr>("nodes");
     llvm::SetVector<StringRef> distinct;
@@ -138,9 +138,9 @@ std::string kernelReport(ModuleOp module, const codegen::ProgramPlan &plan, cons
                       {"nodes", std::move(nodes)},
                       {"kernels", std::move(kernels)},
                       {"memory", json::Object{{"weights_bytes", int64_t(weightBytes)},
-                                              {"live_bytes", int64_t(leastRunMemory(plan, symbols, 0))},
-                                              {"buffers", int64_t(plan.buffers.size())},
-                                              {"phases", int64_t(plan.phases)}}}};
+                                              {"live_bytes", int64_t(leastRunMemory(program, symbols, 0))},
+                                              {"buffers", int64_t(program::buffersOf(program).size())},
+                                              {"phases", int64_t(program::countPhases(program))}}}};
   std::string text;
   llvm::raw_string_ostream(text) << json::Value(std::move(report));
   return text;
@@ -148,7 +148,7 @@ std::string kernelReport(ModuleOp module, const codegen::ProgramPlan &plan, cons
 
 std::string Compilation::report() {
   SymbolTable symbols(*module);
-  return kernelReport(*module, *plan, symbols, target, weightBytes);
+  return kernelReport(*module, steps(), symbols, target, weightBytes);
 }
 
 } // namespace tilewright::compiler

@@ -1,4 +1,4 @@
-// Constants of the program to bytes of the artifact: placed by the plan, evaluated and written on all
+// Constants of the program to bytes of the artifact: placed by the program, evaluated and written on all
 // threads.
 #include "compiler/Compilation.h"
 #include "ir/interpreter/Interpreter.h"
@@ -30,9 +30,9 @@ static llvm::Error notComputed(llvm::Error error) {
 }
 
 void Compilation::planConstants() {
-  for (Value constant : plan->constants) {
-    constantOffsets.push_back(weightBytes);
-    weightBytes = llvm::alignTo(weightBytes + storedBytes(constant), 64);
+  for (program::ConstantOp constant : program::constantsOf(steps())) {
+    constant.setOffset(weightBytes);
+    weightBytes = llvm::alignTo(weightBytes + storedBytes(constant.getValue()), 64);
   }
 }
 
@@ -45,13 +45,14 @@ llvm::Error Compilation::writeWeights(codegen::WeightSink &sink) {
   };
   constexpr uint64_t mostEvaluated = 32u << 20;
   std::vector<Memory> memories(threadCount());
-  return inParallel("weights", plan->constants.size(), [&](size_t index, unsigned thread) -> llvm::Error {
+  std::vector<program::ConstantOp> constants = program::constantsOf(steps());
+  return inParallel("weights", constants.size(), [&](size_t index, unsigned thread) -> llvm::Error {
     Memory &memory = memories[thread];
-    auto tensor = memory.evaluator.evaluate(plan->constants[index]);
+    auto tensor = memory.evaluator.evaluate(constants[index].getValue());
     if (!tensor)
       return notComputed(tensor.takeError());
     auto bytes = reinterpret_cast<const uint8_t *>(tensor->data());
-    if (llvm::Error error = sink.write(constantOffsets[index], ArrayRef(bytes, tensor->bytes())))
+    if (llvm::Error error = sink.write(*constants[index].getOffset(), ArrayRef(bytes, tensor->bytes())))
       return error;
     memory.evaluated += tensor->bytes();
     if (memory.evaluated > mostEvaluated) {

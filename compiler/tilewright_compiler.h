@@ -40,7 +40,8 @@ typedef struct twc_options {
       *target; ///< "cpu" (this machine), "cpu:haswell", "cpu:skylake-avx512", "cuda:sm_80"; null: "cpu"
   const char *precision; ///< "default" or "strict"; null: "default"
   const char *weights;   ///< "embed" or "side"; null: "embed"
-  const char *emit;      ///< null: an artifact; else "graph", "tensor", "loops", "llvm", "asm", "ptx": text
+  const char *emit;      ///< null: an artifact; else "graph", "tensor", "program", "loops", "llvm",
+                         ///< "asm", "ptx": text
   uint64_t max_memory;   ///< bytes: refuse models whose planned run memory is above this; 0: no limit. A
                          ///< compilation may take as much beyond the weights, and 2 GB at least
   const twc_dim *dims;

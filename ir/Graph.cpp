@@ -10,6 +10,15 @@
 #include "ir/KernelDialect.cpp.inc"
 #define GET_ATTRDEF_CLASSES
 #include "ir/GraphAttrs.cpp.inc"
+
+/// A map behind an operand is written out: `%0 #map` would be read as a result's number.
+static mlir::ParseResult parseInlineMap(mlir::OpAsmParser &parser, mlir::AffineMapAttr &map) {
+  return parser.parseAttribute(map);
+}
+static void printInlineMap(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::AffineMapAttr map) {
+  map.print(printer.getStream());
+}
+
 #define GET_OP_CLASSES
 #include "ir/GraphOps.cpp.inc"
 #define GET_OP_CLASSES

@@ -138,7 +138,7 @@ def Graph_SliceOp : Graph_PureOp<"slice"> {
   let description = [{`starts` has one expression a dimension; C1: steps are not 0 (negative ones walk backwards); C2: all indices are in range (by construction).}];
   let arguments = (ins Graph_Tensor:$operand, AffineMapAttr:$starts, DenseI64ArrayAttr:$steps);
   let results = (outs Graph_Tensor:$result);
-  let assemblyFormat = "$operand $starts $steps attr-dict `:` type($operand) `->` type($result)";
+  let assemblyFormat = "$operand custom<InlineMap>($starts) $steps attr-dict `:` type($operand) `->` type($result)";
 }
 def Graph_ConcatOp : Graph_PureOp<"concat"> {
   let arguments = (ins Variadic<Graph_Tensor>:$operands, I64Attr:$axis);
@@ -151,7 +151,7 @@ def Graph_PadOp : Graph_PureOp<"pad"> {
     C1: in modes edge, reflect and wrap the operand is not empty along padded dimensions; reflect does not repeat the border and pads less than the size.}];
   let arguments = (ins Graph_Tensor:$operand, Graph_Tensor:$value, AffineMapAttr:$low, Graph_PadAttr:$mode);
   let results = (outs Graph_Tensor:$result);
-  let assemblyFormat = "$mode $operand `,` $value $low attr-dict `:` type($operand) `,` type($value) `->` type($result)";
+  let assemblyFormat = "$mode $operand `,` $value custom<InlineMap>($low) attr-dict `:` type($operand) `,` type($value) `->` type($result)";
 }
 def Graph_GatherOp : Graph_PureOp<"gather"> {
   let summary = "take slices along an axis";

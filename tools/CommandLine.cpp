@@ -224,8 +224,8 @@ void CommandLine::addCompile() {
                   "the artifact; with --emit, the text (stdout when not given)")
       ->type_name("OUT");
   sub->add_option("--emit", compile.emit,
-                  "print this stage instead of making an artifact: graph, tensor, loops, llvm, asm or ptx")
-      ->check(oneOf({"graph", "tensor", "loops", "llvm", "asm", "ptx"}))
+                  "print this stage instead of making an artifact: graph, tensor, program, loops, llvm, asm or ptx")
+      ->check(oneOf({"graph", "tensor", "program", "loops", "llvm", "asm", "ptx"}))
       ->type_name("STAGE");
   sub->add_option("--weights", compile.weights,
                   "where the weights go: embed (in the artifact) or side (a file beside it) [embed]")

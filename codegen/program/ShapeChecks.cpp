@@ -1,5 +1,5 @@
 // What ops rely on and shape inference could not prove, block by block.
-#include "codegen/program/Program.h"
+#include "codegen/program/Convert.h"
 
 using namespace mlir;
 using namespace tilewright::graph;
@@ -63,7 +63,7 @@ private:
     if (relation.have == relation.want || !isNews(relation) || decide(relation, &symbols) == Verdict::Proved)
       return;
     current->push_back(int64_t(checks.size()));
-    checks.push_back({std::move(relation), node, 0});
+    checks.push_back({std::move(relation), node, unsigned(checks.size()) + 1});
   }
 
   /// Derived symbols of rule broadcast hold only where one side is 1 or both are equal.

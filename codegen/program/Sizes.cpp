@@ -8,12 +8,6 @@ using llvm::SmallVector;
 
 namespace tilewright::codegen {
 
-bool hasOwnScratch(kernel::LaunchOp launch, const KernelBinding &kernel, const SymbolTable &symbols) {
-  AffineMap map = launch.getSymbols();
-  auto defined = [&](unsigned local) { return definedByProgram(map.getResult(local), symbols); };
-  return llvm::any_of(symbolsIn(kernel.scratchBytes), defined);
-}
-
 namespace {
 
 constexpr size_t storesPerFunction = 256;
@@ -21,22 +15,23 @@ constexpr size_t storesPerFunction = 256;
 class SizesEmitter {
 public:
   SizesEmitter(const ProgramInputs &in, ModuleOp module)
-      : in(in), module(module), b(module.getContext()), loc(UnknownLoc::get(module.getContext())),
-        s(b, loc, in.symbols) {}
+      : in(in), func(programOf(in.program)), symbols(in.program), buffers(program::buffersOf(func)),
+        module(module), b(module.getContext()), loc(UnknownLoc::get(module.getContext())),
+        s(b, loc, symbols) {}
 
   /// Derived symbols that are known before the run, in the order in which they depend on each other.
   void emitDerivedSymbols() {
     SmallVector<unsigned> derived;
-    for (unsigned index = 0; index < in.symbols.size(); ++index)
-      if (in.symbols[index].origin == Symbol::Derived && !in.symbols[index].atRunTime)
+    for (unsigned index = 0; index < symbols.size(); ++index)
+      if (symbols[index].origin == Symbol::Derived && !symbols[index].atRunTime)
         derived.push_back(index);
     SmallVector<std::string> parts;
     for (llvm::ArrayRef<unsigned> rest = derived; !rest.empty();
          rest = rest.drop_front(std::min(rest.size(), storesPerFunction))) {
       parts.push_back("tilewright_derive_part" + std::to_string(parts.size()));
-      auto op = function(parts.back(), {s.pointer()}, {});
+      function(parts.back(), {s.pointer()}, {});
       for (unsigned index : rest.take_front(storesPerFunction))
-        s.store(saturated([&] { return s.derive(in.symbols[index]); }), s.symbolAddress(index));
+        s.store(saturated([&] { return s.derive(symbols[index]); }), s.symbolAddress(index));
       func::ReturnOp::create(b, loc);
     }
     emitCalls("tilewright_derive", 1, parts);
@@ -45,7 +40,7 @@ public:
   /// Sizes of buffers, and then the scratch's. One that does not fit is enough to refuse the run: it makes
   /// all that follow -1 as well.
   void emitSizes() {
-    const size_t count = in.plan.buffers.size() + 1;
+    const size_t count = buffers.size() + 1;
     SmallVector<std::string> parts;
     for (size_t first = 0; first < count; first += storesPerFunction)
       parts.push_back(emitSizesPart(first, std::min(count, first + storesPerFunction)));
@@ -60,9 +55,8 @@ public:
 
   void emitOutputDims() {
     Dims dims;
-    func::FuncOp main = in.main;
-    for (Value output : main.getBody().front().getTerminator()->getOperands())
-      dims.append(dimsOf(output));
+    for (Value output : func.getBody().front().getTerminator()->getOperands())
+      dims.append(dimsOf(program::tensorOf(output)));
     SmallVector<std::string> parts;
     for (size_t first = 0; first < dims.size(); first += storesPerFunction) {
       parts.push_back("tilewright_dims_part" + std::to_string(parts.size()));
@@ -106,7 +100,7 @@ private:
     auto op = function(name, {s.pointer(), s.pointer(), b.getI1Type()}, {b.getI1Type()});
     s.overflow = op.getArgument(2);
     for (size_t i = first; i < end; ++i) {
-      Value bytes = i == in.plan.buffers.size() ? mostScratch() : bytesOf(in.plan.buffers[i]);
+      Value bytes = i == buffers.size() ? mostScratch() : bytesOf(buffers[i]);
       s.store(s.select(s.overflow, s.i64(-1), bytes), s.offset(op.getArgument(1), int64_t(i) * 8));
     }
     func::ReturnOp::create(b, loc, ValueRange{std::exchange(s.overflow, Value())});
@@ -116,18 +110,17 @@ private:
   /// A negative size counts as 0 here: the program refuses it, which can name the node, before anything runs.
   Value notNegative(AffineExpr size) {
     Value value = s.value(size);
-    return in.symbols.lowerBound(size) >= 0 ? value : arith::MaxSIOp::create(b, loc, value, s.i64(0));
+    return symbols.lowerBound(size) >= 0 ? value : arith::MaxSIOp::create(b, loc, value, s.i64(0));
   }
 
-  Value bytesOf(const PlannedBuffer &buffer) {
-    if (buffer.kind == PlannedBuffer::Input || buffer.kind == PlannedBuffer::Growable ||
-        buffer.kind == PlannedBuffer::GrowableOutput)
+  Value bytesOf(program::BufferOp buffer) {
+    if (buffer.getKind() == program::BufferKind::input || program::isGrowable(buffer))
       return s.i64(0);
-    const Dims dims = buffer.type ? dimsOf(buffer.type) : Dims();
-    if (llvm::all_of(dims, [&](AffineExpr size) { return in.symbols.lowerBound(size) >= 0; }))
-      return s.value(buffer.bytes);
+    const Dims dims = dimsOf(buffer.getTensor());
+    if (llvm::all_of(dims, [&](AffineExpr size) { return symbols.lowerBound(size) >= 0; }))
+      return s.value(program::bytesOf(buffer.getResult()));
     // Dimension by dimension: a product of two negative ones would be positive.
-    Value bytes = s.i64(graph::byteWidth(llvm::cast<RankedTensorType>(buffer.type).getElementType()));
+    Value bytes = s.i64(graph::byteWidth(program::tensorOf(buffer.getResult()).getElementType()));
     for (AffineExpr size : dims)
       bytes = s.mul(bytes, notNegative(size));
     return bytes;
@@ -137,19 +130,21 @@ private:
   Value mostScratch() {
     Value most = s.i64(0);
     llvm::DenseSet<std::pair<const void *, const void *>> seen;
-    for (kernel::LaunchOp launch : in.plan.launches) {
+    func.walk([&](program::LaunchOp launch) {
       const KernelBinding &kernel = in.kernels.find(launch.getKernel())->second;
-      if (tilewright::constantOf(kernel.scratchBytes) == 0 || hasOwnScratch(launch, kernel, in.symbols))
-        continue;
+      if (tilewright::constantOf(kernel.scratchBytes) == 0 || hasOwnScratch(launch, kernel, symbols))
+        return;
       AffineMap map = launch.getSymbols();
-      if (!seen.insert({&kernel, map.getAsOpaquePointer()}).second)
-        continue;
-      most = arith::MaxSIOp::create(b, loc, most, s.value(kernel.scratchBytes, map));
-    }
+      if (seen.insert({&kernel, map.getAsOpaquePointer()}).second)
+        most = arith::MaxSIOp::create(b, loc, most, s.value(kernel.scratchBytes, map));
+    });
     return most;
   }
 
   const ProgramInputs &in;
+  program::FuncOp func;
+  SymbolTable symbols;
+  std::vector<program::BufferOp> buffers;
   ModuleOp module;
   OpBuilder b;
   Location loc;

@@ -5,7 +5,7 @@
 namespace tilewright::codegen {
 
 /// Whether only the program knows how much scratch the launch needs.
-bool hasOwnScratch(kernel::LaunchOp launch, const KernelBinding &kernel, const SymbolTable &symbols);
+bool hasOwnScratch(program::LaunchOp launch, const KernelBinding &kernel, const SymbolTable &symbols);
 
 /// Defines tilewright_derive, tilewright_sizes and tilewright_output_dims.
 void emitSizes(const ProgramInputs &inputs, mlir::ModuleOp module);

@@ -1,6 +1,7 @@
 // tilewright-opt FILE --PASS...: graph and tensor IR in text through the named passes, in that order,
 // verified before the first and after each. Prints the IR that is left. For tests: it is not installed.
 #include "codegen/target/Target.h"
+#include "ir/Program.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
@@ -31,7 +32,7 @@ public:
   llvm::StringRef getArgument() const override { return name; }
   llvm::StringRef getDescription() const override { return purpose; }
   void getDependentDialects(DialectRegistry &registry) const override {
-    registry.insert<func::FuncDialect, graph::GraphDialect, kernel::KernelDialect>();
+    registry.insert<func::FuncDialect, graph::GraphDialect, kernel::KernelDialect, program::ProgramDialect>();
   }
   void runOnOperation() override {
     if (failed(run(getOperation())))
@@ -98,6 +99,6 @@ int main(int count, char **arguments) {
   add("graph-pipeline", "all passes before fusion", [](ModuleOp m) { return pipeline(m, true); });
   add("pipeline", "all passes", [](ModuleOp m) { return pipeline(m, false); });
   DialectRegistry registry;
-  registry.insert<func::FuncDialect, graph::GraphDialect, kernel::KernelDialect>();
+  registry.insert<func::FuncDialect, graph::GraphDialect, kernel::KernelDialect, program::ProgramDialect>();
   return failed(MlirOptMain(count, arguments, "Tilewright's passes\n", registry));
 }
