@@ -12,6 +12,7 @@ include "mlir/IR/SymbolInterfaces.td"
 def Program_Dialect : Dialect {
   let name = "program";
   let cppNamespace = "::tilewright::program";
+  let dependentDialects = ["::tilewright::graph::GraphDialect"];
   let useDefaultTypePrinterParser = 1;
   let useDefaultAttributePrinterParser = 1;
 }

@@ -1,8 +1,9 @@
-//===- ProgramPlanTest.cpp - when buffers live -----------------------------===//
-#include "codegen/program/ProgramPlan.h"
+//===- ConvertTest.cpp - where values live, and when -------------------------===//
+#include "codegen/program/Convert.h"
 
 #include "ir/Graph.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 
 #include <gtest/gtest.h>
@@ -11,6 +12,21 @@ using namespace mlir;
 
 namespace tilewright::codegen {
 namespace {
+
+/// Tensor IR as its program, which is sound.
+struct Converted {
+  explicit Converted(const char *text) {
+    context.loadDialect<graph::GraphDialect, kernel::KernelDialect, program::ProgramDialect,
+                        func::FuncDialect>();
+    module = parseSourceString<ModuleOp>(text, &context);
+    program = convertToProgram(module->lookupSymbol<func::FuncOp>("main"), SymbolTable(*module), {});
+    steps = programOf(*program);
+    EXPECT_TRUE(succeeded(verify(*program)));
+  }
+  MLIRContext context;
+  OwningOpRef<ModuleOp> module, program;
+  program::FuncOp steps;
+};
 
 const char *branches = R"(
   "kernel.func"() <{sym_name = "isPositive"}> ({
@@ -41,19 +57,14 @@ const char *branches = R"(
 
 /// Which branch it is every thread finds out by itself, some later than others: what the first launch of
 /// either branch writes must not lie where the condition did.
-TEST(ProgramPlan, AConditionLivesUntilEitherBranchHasBegun) {
-  MLIRContext context;
-  context.loadDialect<graph::GraphDialect, kernel::KernelDialect, func::FuncDialect>();
-  auto module = parseSourceString<ModuleOp>(branches, &context);
-  ASSERT_TRUE(module);
-  auto main = module->lookupSymbol<func::FuncOp>("main");
-  const ProgramPlan plan = planProgram(main, SymbolTable(*module));
+TEST(Convert, AConditionLivesUntilEitherBranchHasBegun) {
+  Converted made(branches);
   unsigned seen = 0;
-  main.walk([&](graph::IfOp op) {
-    const PlannedBuffer &condition = plan.buffers[plan.placeOf(op.getCondition()).index];
+  made.steps.walk([&](program::IfOp op) {
+    auto condition = program::bufferOf(op.getCondition().getDefiningOp<program::ReadOp>().getBuffer());
     for (Region *region : {&op.getThenRegion(), &op.getElseRegion()}) {
-      auto first = *region->front().getOps<kernel::LaunchOp>().begin();
-      EXPECT_GE(condition.death, plan.buffers[plan.placeOf(first.getResult(0)).index].birth);
+      auto first = *region->front().getOps<program::LaunchOp>().begin();
+      EXPECT_GE(condition.getDeath(), program::bufferOf(first.getTargets()[0]).getBirth());
       ++seen;
     }
   });
@@ -81,20 +92,15 @@ const char *recipes = R"(
     return %d : tensor<4xf32>
   })";
 
-TEST(ProgramPlan, EqualRecipesAreStoredOnce) {
-  MLIRContext context;
-  context.loadDialect<graph::GraphDialect, kernel::KernelDialect, func::FuncDialect>();
-  auto module = parseSourceString<ModuleOp>(recipes, &context);
-  ASSERT_TRUE(module);
-  const ProgramPlan plan = planProgram(module->lookupSymbol<func::FuncOp>("main"), SymbolTable(*module));
-  EXPECT_EQ(plan.constants.size(), 3u); // -w, |w|, and the other weight
-  auto constantOf = [&](unsigned launch) {
-    return plan.placeOf(kernel::LaunchOp(plan.launches[launch]).getOperand(1));
-  };
-  EXPECT_TRUE(constantOf(1).constant);
-  EXPECT_EQ(constantOf(0).index, constantOf(1).index);
-  EXPECT_NE(constantOf(0).index, constantOf(2).index);
-  EXPECT_NE(constantOf(2).index, constantOf(3).index);
+TEST(Convert, EqualRecipesAreStoredOnce) {
+  Converted made(recipes);
+  EXPECT_EQ(program::constantsOf(made.steps).size(), 3u); // -w, |w|, and the other weight
+  const std::vector<program::LaunchOp> launches = program::launchesOf(made.steps);
+  auto constantOf = [&](unsigned launch) { return program::LaunchOp(launches[launch]).getSources()[1]; };
+  EXPECT_FALSE(program::bufferOf(constantOf(1)));
+  EXPECT_EQ(constantOf(0), constantOf(1));
+  EXPECT_NE(constantOf(0), constantOf(2));
+  EXPECT_NE(constantOf(2), constantOf(3));
 }
 
 const char *chain = R"(
@@ -128,25 +134,17 @@ const char *chain = R"(
   })";
 
 /// A chain of values whose size the program finds out needs the memory of two.
-TEST(ProgramPlan, GrowableBuffersTakeOverTheMemoryOfTheDead) {
-  MLIRContext context;
-  context.loadDialect<graph::GraphDialect, kernel::KernelDialect, func::FuncDialect>();
-  auto module = parseSourceString<ModuleOp>(chain, &context);
-  ASSERT_TRUE(module);
-  const ProgramPlan plan = planProgram(module->lookupSymbol<func::FuncOp>("main"), SymbolTable(*module));
-  llvm::DenseSet<unsigned> roots;
-  std::vector<std::pair<unsigned, const PlannedBuffer *>> lives; // by root
-  for (auto [index, buffer] : llvm::enumerate(plan.buffers))
-    if (buffer.kind == PlannedBuffer::Growable && index != plan.scratchBuffer) {
-      const unsigned root = buffer.alias.value_or(index);
-      EXPECT_FALSE(plan.buffers[root].alias) << "memory is taken over from its first owner";
-      roots.insert(root);
-      for (auto [other, live] : lives)
-        EXPECT_TRUE(other != root || live->death < buffer.birth) << "two of one memory live at once";
-      lives.push_back({root, &buffer});
+TEST(Convert, GrowableBuffersTakeOverTheMemoryOfTheDead) {
+  Converted made(chain);
+  llvm::DenseSet<Operation *> memories;
+  unsigned growable = 0;
+  for (program::BufferOp buffer : program::buffersOf(made.steps))
+    if (buffer.getKind() == program::BufferKind::growable) {
+      memories.insert(program::memoryOf(buffer));
+      ++growable;
     }
-  EXPECT_EQ(lives.size(), 5u);
-  EXPECT_EQ(roots.size(), 2u);
+  EXPECT_EQ(growable, 4u + 1u);
+  EXPECT_EQ(memories.size(), 2u);
 }
 
 } // namespace
