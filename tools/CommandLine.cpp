@@ -223,8 +223,9 @@ void CommandLine::addCompile() {
   sub->add_option("-o,--output", compile.output,
                   "the artifact; with --emit, the text (stdout when not given)")
       ->type_name("OUT");
-  sub->add_option("--emit", compile.emit,
-                  "print this stage instead of making an artifact: graph, tensor, program, loops, llvm, asm or ptx")
+  sub->add_option(
+         "--emit", compile.emit,
+         "print this stage instead of making an artifact: graph, tensor, program, loops, llvm, asm or ptx")
       ->check(oneOf({"graph", "tensor", "program", "loops", "llvm", "asm", "ptx"}))
       ->type_name("STAGE");
   sub->add_option("--weights", compile.weights,
