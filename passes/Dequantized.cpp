@@ -33,16 +33,13 @@ std::optional<std::pair<Value, Value>> narrowAndRepeated(BinaryOp op) {
 
 } // namespace
 
-std::optional<Parameter> parameterOf(GraphBuilder &g, Value repeated) {
-  auto scalar = [&](Value x) { return Parameter{g.reshape(x, {}), -1}; };
+std::optional<int64_t> variesAlong(Value repeated) {
   if (constantOf(elementCount(repeated.getType())) == 1)
-    return scalar(repeated);
+    return -1;
   auto repeat = repeated.getDefiningOp<BroadcastOp>();
   Value source = repeat && !repeat.getExact() ? repeat.getOperand() : repeated;
   if (!tensorOf(source).hasStaticShape())
     return std::nullopt;
-  if (tensorOf(source).getNumElements() == 1)
-    return scalar(source);
   int64_t along = -1;
   for (auto [d, extent] : llvm::enumerate(tensorOf(source).getShape())) {
     if (extent == 1)
@@ -51,7 +48,16 @@ std::optional<Parameter> parameterOf(GraphBuilder &g, Value repeated) {
       return std::nullopt;
     along = source == repeated ? int64_t(d) : repeat.getDims()[d];
   }
-  return Parameter{g.reshape(source, {g.dim(tensorOf(source).getNumElements())}), along};
+  return along;
+}
+
+Parameter parameterOf(GraphBuilder &g, Value repeated) {
+  const int64_t along = *variesAlong(repeated);
+  auto repeat = repeated.getDefiningOp<BroadcastOp>();
+  Value source = repeat && !repeat.getExact() ? repeat.getOperand() : repeated;
+  if (along < 0)
+    return {g.reshape(source, {}), -1};
+  return {g.reshape(source, {g.dim(tensorOf(source).getNumElements())}), along};
 }
 
 std::optional<Dequantized> dequantized(Value value) {
@@ -72,20 +78,19 @@ std::optional<Dequantized> dequantized(Value value) {
   return result;
 }
 
-Value wholeNumbers(GraphBuilder &g, Value floats) {
+bool areWholeNumbers(Value floats) {
+  while (isa_and_present<ReshapeOp, BroadcastOp>(floats.getDefiningOp()))
+    floats = floats.getDefiningOp()->getOperand(0);
   if (auto cast = floats.getDefiningOp<CastOp>())
-    return isNarrow(GraphBuilder::elementType(cast.getOperand())) ? cast.getOperand() : Value();
-  if (auto view = floats.getDefiningOp<ReshapeOp>()) {
-    Value whole = wholeNumbers(g, view.getOperand());
-    return whole ? g.reshape(whole, dimsOf(floats)) : Value();
-  }
+    return isNarrow(GraphBuilder::elementType(cast.getOperand()));
   auto constant = floats.getDefiningOp<ConstantOp>();
   auto elements = constant ? llvm::dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();
-  if (!elements || !elements.getElementType().isF32())
-    return {};
-  for (float x : elements.getValues<float>())
-    if (!(std::abs(x) < 32768) || x != std::trunc(x))
-      return {};
+  return elements && elements.getElementType().isF32() &&
+         llvm::all_of(elements.getValues<float>(),
+                      [](float x) { return std::abs(x) < 32768 && x == std::trunc(x); });
+}
+
+Value wholeNumbers(GraphBuilder &g, Value floats) {
   return g.cast(floats, IntegerType::get(g.b.getContext(), 32, IntegerType::Signed));
 }
 

@@ -12,8 +12,10 @@ struct Parameter {
   explicit operator bool() const { return bool(value); }
 };
 
-/// What is repeated to `repeated`; nothing where it varies along several dimensions.
-std::optional<Parameter> parameterOf(GraphBuilder &g, mlir::Value repeated);
+/// The one dimension along which `repeated` varies; -1: none; nothing: several.
+std::optional<int64_t> variesAlong(mlir::Value repeated);
+/// What is repeated to `repeated`, which varies along one dimension at most.
+Parameter parameterOf(GraphBuilder &g, mlir::Value repeated);
 
 /// value = (q - zero) * scale in f32, element by element.
 struct Dequantized {
@@ -25,8 +27,9 @@ struct Dequantized {
 /// Nothing where `value` is computed otherwise.
 std::optional<Dequantized> dequantized(mlir::Value value);
 
-/// The integers that f32 numbers are: what they were cast from, or a cast of constants that are whole
-/// numbers of 16 bits. Null where that cannot be told.
+/// Whether f32 numbers are known to be integers: cast from some of 8 bits at most, or constants of 16.
+bool areWholeNumbers(mlir::Value floats);
+/// Those integers.
 mlir::Value wholeNumbers(GraphBuilder &g, mlir::Value floats);
 
 /// The f32 value of the same meaning for integers `q`.

@@ -40,22 +40,29 @@ bool haveIntegers(Value left, Value right) {
   return weight && isConstantExpression(weight->q) && dequantized(left);
 }
 
-std::optional<Operand> operandOf(GraphBuilder &g, Value value) {
+/// Along which dimensions an operand's parameters vary; -1: none.
+struct Varies {
+  int64_t zero = -1, scale = -1;
+};
+/// Nothing where `value` is none of at least `fewestBits` bits. Makes no ops: patterns may not, before they
+/// succeed.
+std::optional<Varies> operandVaries(Value value, unsigned fewestBits = 8) {
   auto d = dequantized(value);
-  if (!d || d->element().getIntOrFloatBitWidth() != 8)
+  if (!d || d->element().getIntOrFloatBitWidth() < fewestBits || (d->zero && !areWholeNumbers(d->zero)))
     return std::nullopt;
-  auto scale = parameterOf(g, d->scale);
-  if (!scale)
-    return std::nullopt;
-  Operand operand{d->q, {}, *scale};
-  if (!d->zero)
-    return operand;
-  auto zero = parameterOf(g, d->zero);
-  if (zero)
-    zero->value = wholeNumbers(g, zero->value);
-  if (!zero || !zero->value)
-    return std::nullopt;
-  operand.zero = {g.cast(zero->value, s32(g.b.getContext())), zero->dim};
+  auto scale = variesAlong(d->scale), zero = d->zero ? variesAlong(d->zero) : -1;
+  return scale && zero ? std::optional(Varies{*zero, *scale}) : std::nullopt;
+}
+
+Operand operandOf(GraphBuilder &g, Value value) {
+  Dequantized d = *dequantized(value);
+  if (auto type = llvm::cast<IntegerType>(d.element()); type.getWidth() < 8)
+    d.q = g.cast(d.q, IntegerType::get(g.b.getContext(), 8, type.getSignedness()));
+  Operand operand{d.q, {}, parameterOf(g, d.scale)};
+  if (d.zero) {
+    operand.zero = parameterOf(g, d.zero);
+    operand.zero.value = wholeNumbers(g, operand.zero.value);
+  }
   return operand;
 }
 
@@ -143,41 +150,39 @@ struct ContractIntegers : OpRewritePattern<ContractOp> {
       terms = canonical(terms * dimsOf(op.getLhs())[d]);
     if (auto count = constantOf(terms); !count || *count > mostTerms)
       return failure();
-    SymbolTable symbols(op->getParentOfType<ModuleOp>());
-    GraphBuilder g(rewriter, op.getLoc(), symbols);
-    auto left = operandOf(g, op.getLhs()), right = operandOf(g, op.getRhs());
-    if (!left || !right)
+    const auto leftVaries = operandVaries(op.getLhs()), rightVaries = operandVaries(op.getRhs());
+    if (!leftVaries || !rightVaries)
       return failure();
     const int64_t batches = op.getLhsBatch().size();
     const auto leftDims =
-        resultDims(GraphBuilder::rank(left->q), op.getLhsBatch(), op.getLhsContract(), batches);
+        resultDims(GraphBuilder::rank(op.getLhs()), op.getLhsBatch(), op.getLhsContract(), batches);
     const int64_t rows = batches + llvm::count_if(leftDims, [&](int64_t d) { return d >= batches; });
     const auto rightDims =
-        resultDims(GraphBuilder::rank(right->q), op.getRhsBatch(), op.getRhsContract(), rows);
+        resultDims(GraphBuilder::rank(op.getRhs()), op.getRhsBatch(), op.getRhsContract(), rows);
+    for (auto [varies, dims] : {std::pair(*leftVaries, &leftDims), {*rightVaries, &rightDims}})
+      for (int64_t d : {varies.zero, varies.scale})
+        if (d >= 0 && (*dims)[d] < 0) // along what is summed
+          return failure();
+    SymbolTable symbols(op->getParentOfType<ModuleOp>());
+    GraphBuilder g(rewriter, op.getLoc(), symbols);
+    const Operand left = operandOf(g, op.getLhs()), right = signedConstant(g, operandOf(g, op.getRhs()));
     auto along = [](const Parameter &p, ArrayRef<int64_t> dims) { return p.dim < 0 ? -1 : dims[p.dim]; };
-    for (auto [p, dims] : {std::pair(&left->scale, &leftDims),
-                           {&left->zero, &leftDims},
-                           {&right->scale, &rightDims},
-                           {&right->zero, &rightDims}})
-      if (*p && p->dim >= 0 && (*dims)[p->dim] < 0) // varies along what is summed
-        return failure();
-    *right = signedConstant(g, *right);
-    Product product(g, g.contract(left->q, right->q, op.getLhsBatch(), op.getRhsBatch(), op.getLhsContract(),
+    Product product(g, g.contract(left.q, right.q, op.getLhsBatch(), op.getRhsBatch(), op.getLhsContract(),
                                   op.getRhsContract(), s32(op.getContext())));
-    const int64_t leftZero = along(left->zero, leftDims), rightZero = along(right->zero, rightDims);
-    if (left->zero)
+    const int64_t leftZero = along(left.zero, leftDims), rightZero = along(right.zero, rightDims);
+    if (left.zero)
       product.subtract(
-          correction(g, right->q, op.getRhsContract(), rightDims, left->zero.value, leftZero, product));
-    if (right->zero)
+          correction(g, right.q, op.getRhsContract(), rightDims, left.zero.value, leftZero, product));
+    if (right.zero)
       product.subtract(
-          correction(g, left->q, op.getLhsContract(), leftDims, right->zero.value, rightZero, product));
-    if (left->zero && right->zero) {
+          correction(g, left.q, op.getLhsContract(), leftDims, right.zero.value, rightZero, product));
+    if (left.zero && right.zero) {
       Value both =
-          g.mul(product.repeated(left->zero.value, leftZero), product.repeated(right->zero.value, rightZero));
+          g.mul(product.repeated(left.zero.value, leftZero), product.repeated(right.zero.value, rightZero));
       product.add(g.mul(both, g.scalarInt(s32(op.getContext()), *constantOf(terms))));
     }
-    rewriter.replaceOp(op, product.scaled(left->scale.value, right->scale.value, along(left->scale, leftDims),
-                                          along(right->scale, rightDims)));
+    rewriter.replaceOp(op, product.scaled(left.scale.value, right.scale.value, along(left.scale, leftDims),
+                                          along(right.scale, rightDims)));
     return success();
   }
 };
@@ -196,7 +201,8 @@ AffineExpr withoutFloors(AffineExpr size) {
   return undone ? quotient.getLHS() : size;
 }
 
-/// Weights may have a scale and a zero point for each output channel.
+/// Weights may have a scale and a zero point for each output channel, and fewer bits: there is no other
+/// kernel for these, as there is for products.
 struct ConvIntegers : OpRewritePattern<ConvOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
@@ -205,34 +211,38 @@ struct ConvIntegers : OpRewritePattern<ConvOp> {
     auto weights = tensorOf(op.getRhs());
     if (weights.getNumElements() > mostTerms * weights.getDimSize(0))
       return failure();
+    const auto xVaries = operandVaries(op.getLhs()), wVaries = operandVaries(op.getRhs(), /*fewestBits=*/2);
+    const auto padding = paddingOf(op);
+    if (!xVaries || !wVaries || xVaries->scale >= 0 || xVaries->zero >= 0 || wVaries->scale > 0 ||
+        wVaries->zero > 0 || (dequantized(op.getLhs())->zero && !padding))
+      return failure();
     SymbolTable symbols(op->getParentOfType<ModuleOp>());
     GraphBuilder g(rewriter, op.getLoc(), symbols);
-    auto x = operandOf(g, op.getLhs()), w = operandOf(g, op.getRhs());
-    if (!x || !w || x->scale.dim >= 0 || x->zero.dim >= 0 || w->scale.dim > 0 || w->zero.dim > 0)
-      return failure();
-    *w = signedConstant(g, *w);
+    Operand x = operandOf(g, op.getLhs()), w = signedConstant(g, operandOf(g, op.getRhs()));
     Dims low(op.getLow().getResults());
-    if (x->zero && !padded(g, op, x->zero.value, x->q, low))
-      return failure();
+    if (x.zero) {
+      x.q = padded(g, x.q, x.zero.value, *padding);
+      low.assign(low.size(), g.dim(0));
+    }
     auto convolved = [&](Value with) {
       Dims sizes(ArrayRef<AffineExpr>(dimsOf(op.getResult())).drop_front(2));
-      return g.conv(x->q, with, op.getStrides(), low, op.getLhsDilation(), op.getRhsDilation(),
-                    op.getGroups(), sizes, s32(op.getContext()));
+      return g.conv(x.q, with, op.getStrides(), low, op.getLhsDilation(), op.getRhsDilation(), op.getGroups(),
+                    sizes, s32(op.getContext()));
     };
-    Product product(g, convolved(w->q));
-    if (x->zero) {
+    Product product(g, convolved(w.q));
+    if (x.zero) {
       auto inner = llvm::to_vector(llvm::seq<int64_t>(1, weights.getRank()));
-      Value total = g.reduce(ReduceKind::sum, g.cast(w->q, s32(op.getContext())), inner);
-      product.subtract(product.repeated(g.mul(total, x->zero.value), 1));
+      Value total = g.reduce(ReduceKind::sum, g.cast(w.q, s32(op.getContext())), inner);
+      product.subtract(product.repeated(g.mul(total, x.zero.value), 1));
     }
-    if (w->zero && !isZero(w->zero.value)) {
-      Value point = product.repeated(w->zero.value, w->zero.dim < 0 ? -1 : 1);
+    if (w.zero && !isZero(w.zero.value)) {
+      Value point = product.repeated(w.zero.value, w.zero.dim < 0 ? -1 : 1);
       product.subtract(g.mul(sumsOfWindows(g, op, convolved), point));
       const int64_t taps = weights.getNumElements() / weights.getDimSize(0);
-      if (x->zero)
-        product.add(g.mul(point, g.mul(x->zero.value, g.scalarInt(s32(op.getContext()), taps))));
+      if (x.zero)
+        product.add(g.mul(point, g.mul(x.zero.value, g.scalarInt(s32(op.getContext()), taps))));
     }
-    rewriter.replaceOp(op, product.scaled(x->scale.value, w->scale.value, -1, w->scale.dim < 0 ? -1 : 1));
+    rewriter.replaceOp(op, product.scaled(x.scale.value, w.scale.value, -1, w.scale.dim < 0 ? -1 : 1));
     return success();
   }
 
@@ -273,28 +283,34 @@ private:
     return (integer.isUnsigned() ? int64_t(value.getZExtValue()) : value.getSExtValue()) == number;
   }
 
-  /// Outside of x lies its zero point: `x` with what the convolution would pad, whose `low` is 0 then.
-  static bool padded(GraphBuilder &g, ConvOp op, Value zero, Value &x, Dims &low) {
-    Dims from = dimsOf(x), kernel = dimsOf(op.getRhs()), to = dimsOf(op.getResult());
-    Dims front(2, g.dim(0)), back(2, g.dim(0));
-    bool none = true;
-    for (size_t i = 0; i < low.size(); ++i) {
-      if (op.getLhsDilation()[i] != 1)
-        return false;
-      AffineExpr span =
-          (to[i + 2] - 1) * op.getStrides()[i] + (kernel[i + 2] - 1) * op.getRhsDilation()[i] + 1;
-      const auto first = constantOf(low[i]),
-                 last = constantOf(canonical(withoutFloors(canonical(span - from[i + 2] - low[i]))));
-      if (!first || *first < 0 || !last)
-        return false;
-      front.push_back(low[i]);
-      back.push_back(g.dim(std::max<int64_t>(*last, 0)));
-      none &= *first == 0 && *last <= 0;
-      low[i] = g.dim(0);
+  /// What the convolution pads in front and behind, at most; nothing where that is not known.
+  struct Padding {
+    SmallVector<int64_t> low, high;
+  };
+  static std::optional<Padding> paddingOf(ConvOp op) {
+    Dims from = dimsOf(op.getLhs()), kernel = dimsOf(op.getRhs()), to = dimsOf(op.getResult());
+    Padding padding;
+    for (size_t i = 0; i < op.getStrides().size(); ++i) {
+      AffineExpr low = op.getLow().getResult(i), span = (to[i + 2] - 1) * op.getStrides()[i] +
+                                                        (kernel[i + 2] - 1) * op.getRhsDilation()[i] + 1;
+      const auto first = constantOf(low),
+                 last = constantOf(canonical(withoutFloors(canonical(span - from[i + 2] - low))));
+      if (op.getLhsDilation()[i] != 1 || !first || *first < 0 || !last)
+        return std::nullopt;
+      padding.low.push_back(*first);
+      padding.high.push_back(std::max<int64_t>(*last, 0));
     }
-    if (!none)
-      x = g.pad(x, front, back, PadMode::constant, g.cast(zero, GraphBuilder::elementType(x)));
-    return true;
+    return padding;
+  }
+
+  /// Outside of x lies its zero point.
+  static Value padded(GraphBuilder &g, Value x, Value zero, const Padding &padding) {
+    Dims low(2, g.dim(0)), high(2, g.dim(0));
+    llvm::append_range(low, g.dims(padding.low));
+    llvm::append_range(high, g.dims(padding.high));
+    const bool none = llvm::all_of(padding.low, [](int64_t n) { return n == 0; }) &&
+                      llvm::all_of(padding.high, [](int64_t n) { return n == 0; });
+    return none ? x : g.pad(x, low, high, PadMode::constant, g.cast(zero, GraphBuilder::elementType(x)));
   }
 };
 
@@ -308,25 +324,24 @@ struct MoveIntegers : RewritePattern {
     auto d = dequantized(op->getOperand(0));
     if (!d || isConstantExpression(d->q))
       return failure();
+    if (variesAlong(d->scale) != -1 || (d->zero && variesAlong(d->zero) != -1))
+      return failure();
+    if (window && (!isPositive(d->scale) || !neverEmpty(window)))
+      return failure();
     SymbolTable symbols(op->getParentOfType<ModuleOp>());
     GraphBuilder g(rewriter, op->getLoc(), symbols);
-    auto scale = parameterOf(g, d->scale);
-    std::optional<Parameter> zero = d->zero ? parameterOf(g, d->zero) : Parameter();
-    if (!scale || scale->dim >= 0 || !zero || zero->dim >= 0 || (window && !isPositive(scale->value)))
-      return failure();
-    if (window && !neverEmpty(window))
-      return failure();
+    const Parameter scale = parameterOf(g, d->scale), zero = d->zero ? parameterOf(g, d->zero) : Parameter();
     Operation *moved = rewriter.clone(*op);
     moved->setOperand(0, d->q);
     Value result = moved->getResult(0);
     result.setType(tensorType(dimsOf(op->getResult(0)), d->element()));
-    rewriter.replaceOp(op, dequantize(g, result, *zero, *scale));
+    rewriter.replaceOp(op, dequantize(g, result, zero, scale));
     return success();
   }
 
 private:
   static bool isPositive(Value scale) {
-    while (isa_and_present<ReshapeOp>(scale.getDefiningOp()))
+    while (isa_and_present<ReshapeOp, BroadcastOp>(scale.getDefiningOp()))
       scale = scale.getDefiningOp()->getOperand(0);
     auto constant = scale.getDefiningOp<ConstantOp>();
     auto all = constant ? llvm::dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();

@@ -131,6 +131,27 @@ func.func @floats(%a: tensor<2x32xui8>, %s: tensor<32xf32>, %c: tensor<2x40000xu
   return %6, %13, %16 : tensor<2x64xf32>, tensor<2x1xf32>, tensor<2x64xf32>
 }
 
+// Nor where zeros, which are no zero points, are spread between elements; that is found without making ops, or
+// this would not end.
+// CHECK-LABEL: func.func @spread
+// CHECK-NOT: si32
+// CHECK: return
+func.func @spread(%x: tensor<1x4x8xui8>) -> tensor<1x8x16xf32> {
+  %w = graph.weight "weights.bin" at 0 for 32 : tensor<8x4x2xsi4>
+  %three = graph.constant dense<3.0> : tensor<f32> : tensor<f32>
+  %half = graph.constant dense<0.5> : tensor<f32> : tensor<f32>
+  %0 = graph.cast %x : tensor<1x4x8xui8> -> tensor<1x4x8xf32>
+  %1 = graph.broadcast %three [] : tensor<f32> -> tensor<1x4x8xf32>
+  %2 = graph.binary <sub> %0, %1 : tensor<1x4x8xf32>
+  %3 = graph.broadcast %half [] : tensor<f32> -> tensor<1x4x8xf32>
+  %4 = graph.binary <mul> %2, %3 : tensor<1x4x8xf32>
+  %5 = graph.cast %w : tensor<8x4x2xsi4> -> tensor<8x4x2xf32>
+  %6 = graph.broadcast %half [] : tensor<f32> -> tensor<8x4x2xf32>
+  %7 = graph.binary <mul> %5, %6 : tensor<8x4x2xf32>
+  %8 = graph.conv %4, %7 {strides = array<i64: 1>, low = affine_map<() -> (1)>, lhsDilation = array<i64: 2>, rhsDilation = array<i64: 1>, groups = 1 : i64} : tensor<1x4x8xf32>, tensor<8x4x2xf32> -> tensor<1x8x16xf32>
+  return %8 : tensor<1x8x16xf32>
+}
+
 // Nothing is dequantised: nothing changes.
 // CHECK-LABEL: func.func @plain
 // CHECK-NEXT: graph.contract
