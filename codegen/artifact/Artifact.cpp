@@ -158,7 +158,7 @@ llvm::Expected<std::string> linkArtifact(ArrayRef<StringRef> objects, const Arti
     return descriptor.takeError();
   llvm::SmallVector<StringRef> all(objects);
   all.push_back(*descriptor);
-  return linkSharedObject(all);
+  return linkSharedObject(all, *target.architecture);
 }
 
 uint64_t ownerOf(StringRef artifact) {

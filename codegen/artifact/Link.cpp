@@ -24,19 +24,23 @@
 
 LLD_HAS_DRIVER(elf)
 
-// The object that CMake compiles from builtins.c, as it is.
-__asm__(".section .rodata.tilewright_builtins,\"a\",@progbits\n"
-        ".balign 16\n"
-        ".hidden tilewright_builtins_begin\n"
-        ".globl tilewright_builtins_begin\n"
-        "tilewright_builtins_begin:\n"
-        ".incbin \"" TILEWRIGHT_BUILTINS_OBJECT "\"\n"
-        ".hidden tilewright_builtins_end\n"
-        ".globl tilewright_builtins_end\n"
-        "tilewright_builtins_end:\n"
-        ".byte 0\n"
-        ".previous\n");
-extern "C" const char tilewright_builtins_begin[], tilewright_builtins_end[];
+// The objects that CMake compiles from builtins.c, as they are: TILEWRIGHT_BUILTINS(architecture, path) for
+// each.
+#define TILEWRIGHT_BUILTINS(architecture, path)                                                              \
+  __asm__(".section .rodata.tilewright_builtins,\"a\",@progbits\n"                                           \
+          ".balign 16\n"                                                                                     \
+          ".hidden tilewright_builtins_" #architecture "\n"                                                  \
+          ".globl tilewright_builtins_" #architecture "\n"                                                   \
+          "tilewright_builtins_" #architecture ":\n"                                                         \
+          ".incbin \"" path "\"\n"                                                                           \
+          ".hidden tilewright_builtins_" #architecture "_end\n"                                              \
+          ".globl tilewright_builtins_" #architecture "_end\n"                                               \
+          "tilewright_builtins_" #architecture "_end:\n"                                                     \
+          ".byte 0\n"                                                                                        \
+          ".previous\n");                                                                                    \
+  extern "C" const char tilewright_builtins_##architecture[], tilewright_builtins_##architecture##_end[];
+#include "Builtins.inc"
+#undef TILEWRIGHT_BUILTINS
 
 using llvm::StringRef;
 
@@ -190,9 +194,11 @@ llvm::Expected<MemoryFile> archiveOf(llvm::ArrayRef<StringRef> objects) {
   return MemoryFile::create((*bytes)->getBuffer());
 }
 
-llvm::Error runLinker(const std::string &archive, const std::string &output) {
+llvm::Error runLinker(const Architecture &architecture, const std::string &archive,
+                      const std::string &output) {
   llvm::SmallVector<const char *> arguments = {
-      "ld.lld", "-shared", "-m", "elf_x86_64", "-o", output.c_str(), "--no-mmap-output-file", "--threads=1",
+      "ld.lld", "-shared", "-m", architecture.emulation, "-o", output.c_str(), "--no-mmap-output-file",
+      "--threads=1",
       // Nothing imported, and one symbol exported: everything else is hidden in the objects.
       "-z", "defs", "-Bsymbolic", "--hash-style=gnu",
       // Only what the descriptor reaches, once.
@@ -213,13 +219,20 @@ llvm::Error runLinker(const std::string &archive, const std::string &output) {
 
 } // namespace
 
-StringRef builtinsObject() {
-  return StringRef(tilewright_builtins_begin, tilewright_builtins_end - tilewright_builtins_begin);
+StringRef builtinsObject(const Architecture &architecture) {
+  const StringRef wanted = architecture.name;
+#define TILEWRIGHT_BUILTINS(name, path)                                                                      \
+  if (wanted == #name)                                                                                       \
+    return StringRef(tilewright_builtins_##name,                                                             \
+                     tilewright_builtins_##name##_end - tilewright_builtins_##name);
+#include "Builtins.inc"
+  llvm_unreachable("every architecture has its built-ins");
 }
 
-llvm::Expected<std::string> linkSharedObject(llvm::ArrayRef<StringRef> objects) {
+llvm::Expected<std::string> linkSharedObject(llvm::ArrayRef<StringRef> objects,
+                                             const Architecture &architecture) {
   llvm::SmallVector<StringRef> all(objects);
-  all.push_back(builtinsObject());
+  all.push_back(builtinsObject(architecture));
   for (StringRef object : all)
     if (auto error = checkObject(object))
       return error;
@@ -229,7 +242,7 @@ llvm::Expected<std::string> linkSharedObject(llvm::ArrayRef<StringRef> objects) 
   auto output = OutputPipe::create();
   if (!output)
     return output.takeError();
-  if (auto error = runLinker(archive->path(), (*output)->path()))
+  if (auto error = runLinker(architecture, archive->path(), (*output)->path()))
     return error;
   return (*output)->finish();
 }

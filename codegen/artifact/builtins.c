@@ -1,4 +1,4 @@
-/// builtins.c - what LLVM's x86-64 back end may call from generated code, since an artifact imports nothing.
+/// builtins.c - what LLVM's back ends may call from generated code, since an artifact imports nothing.
 ///
 /// Compiled once, when the compiler is built, into an object that travels inside it; each function in its own
 /// section, so an artifact contains only those it calls. Freestanding: no header but the compiler's own, and
@@ -10,14 +10,22 @@
 
 typedef uint8_t Vector __attribute__((vector_size(32), aligned(1), may_alias));
 
-// Above this size the processor's own string instruction wins.
+// Above this size the processor's own string instruction wins, where it has one.
+#if defined(__x86_64__)
 enum { longCopy = 2048 };
+#define COPY_LONG __asm__ volatile("rep movsb" : "+D"(target), "+S"(source), "+c"(count) : : "memory")
+#define FILL_LONG __asm__ volatile("rep stosb" : "+D"(target), "+c"(count) : "a"(value) : "memory")
+#else
+#define longCopy SIZE_MAX
+#define COPY_LONG
+#define FILL_LONG
+#endif
 
 void *memcpy(void *restrict to, const void *restrict from, size_t count) {
   uint8_t *target = to;
   const uint8_t *source = from;
   if (count >= longCopy) {
-    __asm__ volatile("rep movsb" : "+D"(target), "+S"(source), "+c"(count) : : "memory");
+    COPY_LONG;
     return to;
   }
   for (; count >= sizeof(Vector); count -= sizeof(Vector)) {
@@ -49,7 +57,7 @@ void *memmove(void *to, const void *from, size_t count) {
 void *memset(void *to, int value, size_t count) {
   uint8_t *target = to;
   if (count >= longCopy) {
-    __asm__ volatile("rep stosb" : "+D"(target), "+c"(count) : "a"(value) : "memory");
+    FILL_LONG;
     return to;
   }
   const Vector filled = (uint8_t)value - (Vector){0};
@@ -70,8 +78,7 @@ int memcmp(const void *left, const void *right, size_t count) {
   return 0;
 }
 
-// Conversions. f16 and bf16 travel in the low 16 bits of xmm0, as _Float16 does; only the bits are touched
-// here.
+// Conversions. f16 and bf16 travel as _Float16 does; only the bits are touched here.
 
 static uint32_t bitsOfFloat(float value) {
   uint32_t bits;

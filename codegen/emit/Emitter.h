@@ -243,7 +243,7 @@ public:
   mlir::Value laneMask(mlir::Value base, mlir::Value limit, int64_t width);
   /// The end of the whole blocks of `width` that fit between lo and hi.
   mlir::Value wholePart(mlir::Value lo, mlir::Value hi, int64_t width);
-  /// for (i = lo; i < hi; i += width) in lanes: full blocks, `unroll` at a time, then a masked tail. The body
+  /// for (i = lo; i < hi; i += width) in lanes: full blocks, then the tail as the target likes it. The body
   /// sees `lanes` set.
   void laneLoop(mlir::Value lo, mlir::Value hi, int64_t width,
                 llvm::function_ref<void(mlir::Value base)> body);

@@ -51,16 +51,21 @@ public:
     return fromBits(mlir::arith::OrIOp::create(e.b, e.loc, sign, bits(magnitude)));
   }
 
-  /// Whether instructions for 16 floats at once are there: AVX-512.
-  bool hasWideInstructions() {
+  /// Whether the target has the instructions below for this type (X86.cpp).
+  bool hasSteps() {
     auto vector = llvm::dyn_cast<mlir::VectorType>(type);
-    return e.kernel.target.hasAvx512() && vector && vector.getNumElements() == 16;
+    return e.kernel.target.hasFloatSteps && vector &&
+           vector.getNumElements() == int64_t(e.kernel.target.lanes(32));
   }
-  /// llvm.x86.avx512.mask.NAME.ps.512 in all lanes.
-  Value wide(llvm::StringRef name, llvm::ArrayRef<Value> operands);
-  Value x86Immediate(int64_t v) {
-    return mlir::arith::ConstantOp::create(e.b, e.loc, e.b.getI32IntegerAttr(int32_t(v)));
-  }
+  /// x * 2^n for whole n, with overflow and subnormal results as they should be.
+  Value scaled(Value x, Value n);
+  /// Of x and `bound` the one nearer to 0, with the sign of x; NaN where x is.
+  Value nearerToZero(Value x, double bound);
+  /// x over a power of two, in [3/4, 3/2); NaN below 0.
+  Value mantissa(Value x);
+  /// The largest whole n with 2^n <= |x|, as a float, also of subnormal numbers; of 0 and infinity -+
+  /// infinity.
+  Value exponent(Value x);
 };
 
 /// sin or cos of f32.

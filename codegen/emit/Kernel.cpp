@@ -85,7 +85,7 @@ FailureOr<EmittedKernel> emitKernel(kernel::FuncOp kernel, ModuleOp module, cons
   e.enterFunction();
   EmittedKernel result;
   Operation *root = rootOf(kernel);
-  const bool flush = mayFlushSubnormals(kernel);
+  const bool flush = flushesSubnormals(kernel, target);
   if (flush)
     emitFlushMode(e, true);
   if (failed(emitterOf(root)(e, root, result)))

@@ -13,16 +13,6 @@ using llvm::ArrayRef;
 
 namespace tilewright::codegen {
 
-Value Floats::wide(llvm::StringRef name, ArrayRef<Value> operands) {
-  llvm::SmallVector<Value> all(operands);
-  Type mask = e.b.getIntegerType(16);
-  all.push_back(arith::ConstantOp::create(e.b, e.loc, e.b.getIntegerAttr(mask, -1)));
-  all.push_back(x86Immediate(4)); // the current rounding
-  return LLVM::CallIntrinsicOp::create(e.b, e.loc, type,
-                                       e.b.getStringAttr("llvm.x86.avx512.mask." + name + ".ps.512"), all)
-      .getResult(0);
-}
-
 namespace {
 
 constexpr double log2e = 1.4426950408889634, ln2High = 0.693145751953125, ln2Low = 1.42860682030941723e-06;
@@ -45,10 +35,7 @@ public:
 
   Value power() { return f.fromBits(arith::ShLIOp::create(f.e.b, f.e.loc, f.bits(shifted), f.integer(23))); }
   /// Keeps r within bounds where x is not, so that scaling by 2^n alone decides; NaN, too, then comes from n.
-  void boundRest() {
-    Value bound = f.constant(0.35), smallerWithItsSign = f.x86Immediate(2);
-    r = f.wide("range", {r, bound, smallerWithItsSign, r});
-  }
+  void boundRest() { r = f.nearerToZero(r, 0.35); }
 };
 
 constexpr double restPowers[] = {0.5, 0.16666573286056519, 0.04166645556688309, 0.008363776840269566,
@@ -65,14 +52,11 @@ Value restPower(Floats f, Value r, double scale = 1) {
   return scale == 1 ? f.add(s, one) : f.fma(s, one, one);
 }
 
-/// x * 2^n for whole n in one instruction, with overflow and subnormal results as they should be.
-Value scaled(Floats f, Value x, Value n) { return f.wide("scalef", {x, n, x}); }
-
 Value exponential(Floats f, Value x) {
-  if (f.hasWideInstructions()) {
+  if (f.hasSteps()) {
     Halvings h(f, x);
     h.boundRest();
-    return scaled(f, restPower(f, h.r), h.n);
+    return f.scaled(restPower(f, h.r), h.n);
   }
   Halvings h(f, f.clamp(x, -104.0, 89.0));
   // 2^n in two factors, so that results near overflow and below the smallest normal come out right.
@@ -99,10 +83,10 @@ Value expMinusOne(Floats f, Value x) {
 /// 1 / (1 + e^-x), both terms scaled by 2^-64, so that results among the subnormals come out right.
 Value sigmoid(Floats f, Value x) {
   Value y = f.neg(x), one = f.constant(0x1p-64), power;
-  if (f.hasWideInstructions()) {
+  if (f.hasSteps()) {
     Halvings h(f, y);
     h.boundRest();
-    power = scaled(f, restPower(f, h.r, 0x1p-64), h.n);
+    power = f.scaled(restPower(f, h.r, 0x1p-64), h.n);
   } else {
     Halvings h(f, f.clamp(y, -40.0, 104.0), 127 - 64);
     power = f.mul(restPower(f, h.r), h.power());
@@ -171,10 +155,8 @@ struct Split {
 
 Value logarithm(Floats f, Value x) {
   auto &e = f.e;
-  if (f.hasWideInstructions()) { // these know 0, infinities, NaN, negative and subnormal numbers
-    Value fromThreeQuarters = f.x86Immediate(2 << 2 | 3); // the mantissa's range, and NaN below 0
-    Value mantissa = f.wide("getmant", {x, fromThreeQuarters, x});
-    Value k = f.sub(f.wide("getexp", {x, x}), f.wide("getexp", {mantissa, mantissa}));
+  if (f.hasSteps()) {
+    Value mantissa = f.mantissa(x), k = f.sub(f.exponent(x), f.exponent(mantissa));
     return logarithmOf(f, f.sub(mantissa, f.constant(1.0)), k, true);
   }
   Value raw = f.bits(x);

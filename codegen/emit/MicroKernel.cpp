@@ -32,6 +32,15 @@ Value widen(ValueEmitter &e, Value value, Type from, Type accumulator) {
   return arith::ExtSIOp::create(e.b, e.loc, to, value);
 }
 
+/// The first instruction of the target for a right operand of this type; null: none.
+static const IntegerProduct *productFor(Type right, const TargetInfo &target) {
+  auto reads = [&](const IntegerProduct &product) {
+    return product.group == 2 || product.rightSigned == right.isSignedInteger(); // pairs are widened first
+  };
+  auto found = llvm::find_if(target.integerProducts, reads);
+  return found == target.integerProducts.end() ? nullptr : &*found;
+}
+
 DotKind dotKindFor(Type left, Type right, Type accumulator, const TargetInfo &target) {
   auto isByte = [](Type type) {
     auto integer = llvm::dyn_cast<IntegerType>(type);
@@ -39,14 +48,15 @@ DotKind dotKindFor(Type left, Type right, Type accumulator, const TargetInfo &ta
   };
   if (!isByte(left) || !isByte(right) || !accumulator.isInteger(32))
     return DotKind::Plain;
-  const bool hasQuads = target.hasVnni || (target.hasAvxVnni && !target.hasAvx512());
-  return hasQuads && right.isSignedInteger() ? DotKind::Quads : DotKind::Pairs;
+  const IntegerProduct *product = productFor(right, target);
+  return !product ? DotKind::Plain : product->group == 4 ? DotKind::Quads : DotKind::Pairs;
 }
 
 MicroKernel::MicroKernel(ValueEmitter &e, Type accumulator, Type panelElement, DotKind kind)
     : e(e),
       vector(VectorType::get({e.kernel.target.lanes(accumulator.getIntOrFloatBitWidth())}, accumulator)),
-      panelElement(panelElement), dotKind(kind) {}
+      panelElement(panelElement), dotKind(kind),
+      product(kind == DotKind::Plain ? nullptr : productFor(panelElement, e.kernel.target)) {}
 
 int64_t MicroKernel::panelStride(int64_t columns) const {
   return columns * group() * graph::byteWidth(panelElement);
@@ -57,7 +67,7 @@ Type MicroKernel::leftType() const {
 }
 
 bool MicroKernel::needsCorrection(Type left) const {
-  return dotKind == DotKind::Quads && left.isSignedInteger();
+  return dotKind == DotKind::Quads && left.isSignedInteger() != product->leftSigned;
 }
 
 Value MicroKernel::toLeft(Value lanes, Type element) const {
@@ -129,18 +139,15 @@ Value MicroKernel::multiplyAdd(Value x, Value y, Value sum) const {
     return vector::FMAOp::create(e.b, e.loc, x, y, sum);
   if (dotKind == DotKind::Plain)
     return arith::AddIOp::create(e.b, e.loc, sum, arith::MulIOp::create(e.b, e.loc, x, y));
-  const bool wide = lanes() == 16;
   auto narrow = VectorType::get({lanes() * group()}, e.b.getIntegerType(32 / group()));
-  auto cast = [&](Value value) -> Value { return vector::BitCastOp::create(e.b, e.loc, narrow, value); };
-  auto call = [&](StringRef name, ValueRange operands) {
-    return LLVM::CallIntrinsicOp::create(e.b, e.loc, vector, e.b.getStringAttr(name), operands).getResult(0);
-  };
-  if (dotKind == DotKind::Quads)
-    return call(wide ? "llvm.x86.avx512.vpdpbusd.512" : "llvm.x86.avx512.vpdpbusd.256",
-                {sum, cast(x), cast(y)});
-  return arith::AddIOp::create(
-      e.b, e.loc, sum,
-      call(wide ? "llvm.x86.avx512.pmaddw.d.512" : "llvm.x86.avx2.pmadd.wd", {cast(x), cast(y)}));
+  SmallVector<Value> operands{vector::BitCastOp::create(e.b, e.loc, narrow, x),
+                              vector::BitCastOp::create(e.b, e.loc, narrow, y)};
+  if (product->accumulates)
+    operands.insert(operands.begin(), sum);
+  Value result =
+      LLVM::CallIntrinsicOp::create(e.b, e.loc, vector, e.b.getStringAttr(product->intrinsic), operands)
+          .getResult(0);
+  return product->accumulates ? result : Value(arith::AddIOp::create(e.b, e.loc, sum, result));
 }
 
 bool MicroKernel::canLookUp16() const {

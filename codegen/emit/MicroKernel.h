@@ -15,8 +15,8 @@ namespace tilewright::codegen {
 /// How products are summed: the instruction decides how many k one step takes and what lies in memory for it.
 enum class DotKind {
   Plain, ///< one k: operands of the sums' type
-  Pairs, ///< two k of 16-bit integers (vpmaddwd): panels of 8-bit ones [k / 2][column][2], rows widened to 16
-  Quads, ///< four k of u8 times s8 (vpdpbusd): panels [k / 4][column][4]
+  Pairs, ///< two k of 16-bit integers: panels of 8-bit ones [k / 2][column][2], rows widened to 16
+  Quads, ///< four k of 8-bit integers: panels [k / 4][column][4]
 };
 /// k of one step.
 inline int64_t groupOf(DotKind kind) { return kind == DotKind::Quads ? 4 : kind == DotKind::Pairs ? 2 : 1; }
@@ -84,11 +84,13 @@ public:
   mlir::Type leftType() const;
   /// Bytes of one step of a panel `columns` wide.
   int64_t panelStride(int64_t columns) const;
-  /// Lanes of a left operand (e.lanes wide, graph type `element`) as it is read. Signed bytes become unsigned
-  /// by adding 128 for quads: sums start from signedCorrection() then.
+  /// Lanes of a left operand (e.lanes wide, graph type `element`) as it is read. Where the target's
+  /// instruction takes bytes of the other sign, 128 is added or subtracted: sums start from
+  /// signedCorrection() then.
   mlir::Value toLeft(mlir::Value lanes, mlir::Type element) const;
   bool needsCorrection(mlir::Type left) const;
-  /// -128 times the sums of columns of a panel over `depth` steps, `vectors` values.
+  /// What is missing then: -128 or 128 times the sums of columns of a panel over `depth` steps, `vectors`
+  /// values.
   Accumulators signedCorrection(int64_t vectors, mlir::Value panel, int64_t panelStride,
                                 mlir::Value depth) const;
   /// `rows` copies of a row of sums.
@@ -108,6 +110,7 @@ private:
   mlir::VectorType vector;
   mlir::Type panelElement;
   DotKind dotKind;
+  const IntegerProduct *product; ///< null: plain
   mutable mlir::Value scratch;
   mutable int64_t scratchVectors = 0;
 };

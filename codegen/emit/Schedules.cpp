@@ -19,17 +19,7 @@ constexpr int64_t rowsPerUnpacking = 192;
 /// Multiply-adds below which a work item is not worth being split further.
 constexpr int64_t smallestItem = 1 << 16;
 
-/// Rows that fit beside `vectors` panel registers and one broadcast.
-int64_t rowsFor(int64_t vectors, const TargetInfo &target) {
-  const int64_t registers = target.vectorRegisters;
-  if (registers >= 32) {
-    constexpr int64_t rows[] = {24, 14, 8,
-                                6}; // 9 x 3 and 7 x 4 fit, and collapse: LLVM needs a spare register
-    return rows[vectors - 1];
-  }
-  constexpr int64_t rows[] = {12, 6, 4, 2};
-  return rows[vectors - 1];
-}
+int64_t rowsFor(int64_t vectors, const TargetInfo &target) { return target.tileRows[vectors - 1]; }
 
 /// Cycles per k of a tile: FMAs on their ports, loads on theirs, or the latency of few sums.
 double cyclesPerStep(int64_t rows, int64_t vectors, const TargetInfo &target) {

@@ -55,27 +55,13 @@ bool tellsFromZero(Operation *op) {
 
 } // namespace
 
-bool mayFlushSubnormals(kernel::FuncOp kernel) {
+bool flushesSubnormals(kernel::FuncOp kernel, const TargetInfo &target) {
+  if (!target.flushesSubnormals)
+    return false;
   Operation *root = rootOf(kernel);
   return isa_and_present<ContractOp, ConvOp>(root) && isFloatValue(root->getResult(0)) &&
          llvm::none_of(kernel.getBody().front().without_terminator(),
                        [](Operation &op) { return tellsFromZero(&op); });
-}
-
-void emitFlushMode(ValueEmitter &e, bool flush) {
-  constexpr int masked = 0x1f80, flushToZero = 0x8000, denormalsAreZero = 0x0040;
-  llvm::StringRef name = flush ? "mode_flush" : "mode_keep";
-  auto module = e.b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
-  auto global = module.lookupSymbol<LLVM::GlobalOp>(name);
-  if (!global) {
-    OpBuilder::InsertionGuard guard(e.b);
-    e.b.setInsertionPointToStart(module.getBody());
-    int mode = flush ? masked | flushToZero | denormalsAreZero : masked;
-    global = LLVM::GlobalOp::create(e.b, e.loc, e.b.getI32Type(), /*isConstant=*/true,
-                                    LLVM::Linkage::Internal, name, e.b.getI32IntegerAttr(mode));
-  }
-  Value address = LLVM::AddressOfOp::create(e.b, e.loc, global);
-  LLVM::CallIntrinsicOp::create(e.b, e.loc, e.b.getStringAttr("llvm.x86.sse.ldmxcsr"), ValueRange{address});
 }
 
 } // namespace tilewright::codegen

@@ -5,9 +5,10 @@
 
 namespace tilewright::codegen {
 
-/// Whether a kernel's root multiplies floats, and whatever it computes besides cannot tell a subnormal number
-/// from zero but by as little as the number itself: no sign, logarithm, quotient, step.
-bool mayFlushSubnormals(kernel::FuncOp kernel);
+/// Whether the target has such a mode, and a kernel's root multiplies floats, and whatever it computes
+/// besides cannot tell a subnormal number from zero but by as little as the number itself: no sign,
+/// logarithm, quotient, step.
+bool flushesSubnormals(kernel::FuncOp kernel, const TargetInfo &target);
 
 /// From here on this thread flushes subnormal numbers, or keeps them. Processor state: whoever sets it sets
 /// it back.

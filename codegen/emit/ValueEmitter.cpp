@@ -285,7 +285,7 @@ Value loadApart(ValueEmitter &e, RankedTensorType type, Type stored, Value point
   if (bytes == 2 && !offset.lanes && offset.stride == 2 && elements >= 2 * e.lanes.width && !target.isGpu)
     return loadHalves(e, stored, pointer, offset);
   Value mask = e.lanes.mask ? e.lanes.mask : fullMask(e);
-  if (bytes <= 2 && elements * bytes >= 4 && target.hasAvx512())
+  if (bytes <= 2 && elements * bytes >= 4 && target.gathersWords)
     return gatherNarrow(e, stored, pointer, offset, elements, mask);
   auto vector = VectorType::get({e.lanes.width}, stored);
   Value zero = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(vector));
@@ -390,6 +390,12 @@ void ValueEmitter::laneLoop(Value lo, Value hi, int64_t width, llvm::function_re
   lanes = {width, {}};
   Value full = wholePart(lo, hi, width);
   loop(lo, full, width, body);
+  if (kernel.target.tail == Tail::LaneByLane) {
+    lanes.width = 1;
+    loop(full, hi, 1, body);
+    lanes = saved;
+    return;
+  }
   guarded(less(full, hi), [&] {
     lanes.mask = laneMask(full, hi, width);
     body(full);

@@ -1,17 +1,18 @@
 //===- Backend.cpp - LLVM's back end for a processor ----------------------===//
 #include "codegen/machine/Backend.h"
 
+#include "codegen/target/Architecture.h"
+
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Support/CommandLine.h"
-#include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Target/TargetOptions.h"
 
+#include <mutex>
+
 namespace tilewright::codegen {
 namespace {
-
-constexpr const char *tripleText = "x86_64-unknown-linux-gnu";
 
 /// Loop strength reduction took more than half of the time of code generation, quadratic in the addresses of
 /// unrolled tiles, and the code is as fast without it (5 % slower in depthwise convolutions, a little faster
@@ -23,17 +24,17 @@ void disableLoopStrengthReduction() {
     option->second->addOccurrence(1, "disable-lsr", "true");
 }
 
-const llvm::Target &x86Target() {
-  static const llvm::Target *target = [] {
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
-    LLVMInitializeX86AsmParser();
+const llvm::Target &backEndOf(const Architecture &architecture) {
+  static std::mutex mutex; // LLVM's registry is not made for threads
+  std::lock_guard<std::mutex> lock(mutex);
+  std::string ignored;
+  const llvm::Triple triple(architecture.triple);
+  const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, ignored);
+  if (!target || !target->hasTargetMachine() || !target->hasMCAsmBackend()) {
+    architecture.registerBackEnd();
     disableLoopStrengthReduction();
-    std::string ignored;
-    return llvm::TargetRegistry::lookupTarget(llvm::Triple(tripleText), ignored);
-  }();
+    target = llvm::TargetRegistry::lookupTarget(triple, ignored);
+  }
   return *target;
 }
 
@@ -51,13 +52,16 @@ void setFunctionAttributes(llvm::Function &function, const TargetInfo &target) {
 } // namespace
 
 std::unique_ptr<llvm::TargetMachine> createTargetMachine(const TargetInfo &target) {
+  const Architecture &architecture = *target.architecture;
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Standard; // as written: see Lowering.h
   options.FunctionSections = true;
   options.DataSections = true;
-  return std::unique_ptr<llvm::TargetMachine>(x86Target().createTargetMachine(
-      llvm::Triple(tripleText), target.cpu, target.features, options, llvm::Reloc::PIC_,
-      llvm::CodeModel::Small, llvm::CodeGenOptLevel::Aggressive, /*JIT=*/false));
+  return std::unique_ptr<llvm::TargetMachine>(
+      backEndOf(architecture)
+          .createTargetMachine(llvm::Triple(architecture.triple), target.cpu, target.features, options,
+                               llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Aggressive,
+                               /*JIT=*/false));
 }
 
 void prepareModule(llvm::Module &module, llvm::TargetMachine &machine, const TargetInfo &target) {

@@ -9,19 +9,37 @@
 
 #include "codegen/target/Error.h"
 
-#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 namespace tilewright::codegen {
 
-/// Facts about one x86-64 CPU, or one NVIDIA GPU. A plain value; copy it freely.
+/// An instruction that sums products of neighbouring narrow integers in lanes of 32 bits.
+struct IntegerProduct {
+  unsigned group;               ///< neighbours that are summed: 4 of 8 bits, or 2 of 16 bits
+  bool leftSigned, rightSigned; ///< how it reads its operands
+  bool accumulates;             ///< takes the sum as its first operand, and adds to it
+  const char *intrinsic;        ///< what LLVM calls it, of native vectors
+};
+
+/// How the rest of a loop over lanes is computed, where its length is no multiple of them.
+enum class Tail {
+  Masked,    ///< all lanes once more, those behind the end masked
+  LaneByLane ///< one lane at a time: masks would be branches
+};
+
+struct Architecture;
+
+/// Facts about one CPU, or one NVIDIA GPU. A plain value; copy it freely.
 struct TargetInfo {
-  std::string name; ///< "skylake-avx512", "sm_80"
-  /// LLVM's instruction set baseline, "x86-64-v3" or "x86-64-v4". Never the processor's own name: that would
+  std::string name;                           ///< "skylake-avx512", "sm_80"
+  const Architecture *architecture = nullptr; ///< of a CPU
+  /// LLVM's instruction set baseline, such as "x86-64-v3". Never the processor's own name: that would
   /// allow instructions which the artifact's feature check at load does not cover. Of a GPU, its
   /// architecture: "sm_80".
   std::string cpu;
@@ -30,18 +48,28 @@ struct TargetInfo {
   bool isGpu = false;       ///< lanes are then what one thread does at once
   bool hasShuffles = false; ///< of a GPU: threads of a warp exchange registers (sm_30)
 
-  unsigned vectorBits =
-      256; ///< width of the native vector: 256 or 512; 128, a thread's widest access, of a GPU
-  unsigned vectorRegisters = 16; ///< architectural vector registers: 16 or 32; a thread's registers of a GPU
-  unsigned fmaPorts = 2;         ///< fused multiply-adds of vectorBits issued per cycle
-  uint64_t l1Bytes = 32 << 10;   ///< first-level data cache of one core
-  uint64_t l2Bytes = 256 << 10;  ///< second-level cache of one core
-  unsigned cacheLine = 64;       ///< bytes
+  unsigned vectorBits = 128;     ///< width of the native vector; of a GPU, a thread's widest access
+  unsigned vectorRegisters = 16; ///< architectural vector registers; a thread's registers of a GPU
+  /// Rows of a product's register tile that is 1, 2, 3 or 4 vectors wide. They leave room for the vectors of
+  /// a panel, one broadcast and the register that LLVM needs to spare.
+  std::array<unsigned, 4> tileRows = {12, 6, 4, 2};
+  unsigned fmaPorts = 2;        ///< fused multiply-adds of vectorBits issued per cycle
+  uint64_t l1Bytes = 32 << 10;  ///< first-level data cache of one core
+  uint64_t l2Bytes = 256 << 10; ///< second-level cache of one core
+  unsigned cacheLine = 64;      ///< bytes
 
-  bool hasVnni = false;    ///< AVX512_VNNI: vpdpbusd on 128 to 512 bits (EVEX)
-  bool hasAvxVnni = false; ///< AVX_VNNI: vpdpbusd on 128 and 256 bits (VEX)
+  Tail tail = Tail::Masked;
+  /// Of these, a product takes the first that reads its right operand as it is.
+  llvm::SmallVector<IntegerProduct, 2> integerProducts;
+  /// Instructions for native vectors of f32 that scale by powers of two and take floats apart, with every
+  /// special case (codegen/emit/X86.cpp).
+  bool hasFloatSteps = false;
+  /// Elements of one or two bytes are gathered faster as words that hold them than one by one.
+  bool gathersWords = false;
+  /// Products of subnormal numbers trap to microcode, and a mode of the processor flushes them.
+  bool flushesSubnormals = false;
 
-  uint64_t requiredCpuFeatures = 0; ///< bits TW_CPU_* of tilewright/artifact.h
+  uint64_t requiredCpuFeatures = 0; ///< tw_descriptor::cpu_features of tilewright/artifact.h
 
   /// A variant for tests: generated code compares every access with the bounds of its buffer
   /// (codegen/machine/BoundsChecks.h), and the runtime keeps red zones around the buffers.
@@ -49,27 +77,21 @@ struct TargetInfo {
 
   /// Elements of `elementBits` bits in a native vector.
   unsigned lanes(unsigned elementBits) const { return vectorBits / elementBits; }
-  bool hasAvx512() const { return vectorBits == 512; }
 };
 
 /// In loop IR for targets with checksBounds: what takes a pointer and a number of bytes and returns the
 /// pointer, which may reach these bytes only.
 constexpr llvm::StringLiteral boundedFunction = "tilewright_bounded";
 
-/// Finds the target that `spec` names: "cpu" for this machine, "cpu:NAME" with one of targetNames(), or
-/// "cuda:NAME" with one of cudaNames() (Cuda.h). "+checked" behind a CPU's sets checksBounds.
-/// Errors: TW3001 (no such target; says which is near, and lists all), TW3002 (this machine has no AVX2).
+/// Finds the target that `spec` names: "cpu" for this machine, "cpu:NAME" for a row of this machine's
+/// architecture, "ARCHITECTURE-linux-gnu" or "ARCHITECTURE-linux-gnu:NAME" for one of any (Architecture.h),
+/// or "cuda:NAME" with one of cudaNames() (Cuda.h). "+checked" behind a CPU's sets checksBounds. Errors:
+/// TW3001 (no such target; says which is near, and lists all), TW3002 (this machine's processor lacks what
+/// code needs at least).
 llvm::Expected<TargetInfo> resolveTarget(llvm::StringRef spec);
 
 /// The names that may follow "cpu:".
 std::vector<std::string> targetNames();
-
-/// Picks the table row for a processor that LLVM calls `cpuName` with the features for which `hasFeature` is
-/// true (LLVM names). A processor without a row gets the widest row that its features allow, and no row keeps
-/// a feature that is missing, as under a hypervisor that masks it. Cache sizes are the row's. The
-/// machine-independent half of "cpu".
-llvm::Expected<TargetInfo> targetForProcessor(llvm::StringRef cpuName,
-                                              llvm::function_ref<bool(llvm::StringRef)> hasFeature);
 
 /// Whether this machine can run code for `target`.
 bool hostCanRun(const TargetInfo &target);

@@ -19,14 +19,14 @@ struct FeatureName {
 };
 
 constexpr FeatureName featureNames[] = {
-    {TW_CPU_AVX2, "AVX2 (with FMA, F16C, BMI2)"},
-    {TW_CPU_AVX512, "AVX-512 (F, BW, CD, DQ, VL)"},
-    {TW_CPU_AVX512_VNNI, "AVX512-VNNI"},
-    {TW_CPU_AVX512_BF16, "AVX512-BF16"},
-    {TW_CPU_AVX512_FP16, "AVX512-FP16"},
-    {TW_CPU_AVX_VNNI, "AVX-VNNI"},
-    {TW_CPU_AMX_INT8, "AMX-INT8"},
-    {TW_CPU_AMX_BF16, "AMX-BF16"},
+    {TW_X86_AVX2, "AVX2 (with FMA, F16C, BMI2)"},
+    {TW_X86_AVX512, "AVX-512 (F, BW, CD, DQ, VL)"},
+    {TW_X86_AVX512_VNNI, "AVX512-VNNI"},
+    {TW_X86_AVX512_BF16, "AVX512-BF16"},
+    {TW_X86_AVX512_FP16, "AVX512-FP16"},
+    {TW_X86_AVX_VNNI, "AVX-VNNI"},
+    {TW_X86_AMX_INT8, "AMX-INT8"},
+    {TW_X86_AMX_BF16, "AMX-BF16"},
 };
 
 #if defined(__x86_64__)
@@ -66,18 +66,18 @@ uint64_t detectX86() {
   auto offer = [&](bool offered, uint64_t feature) { features |= offered ? feature : 0; };
   if ((state & vectorState) != vectorState)
     return 0;
-  offer(has(basic.ecx, fmaAvxF16cMovbe) && has(extended.ebx, avx2Bmi) && has(amd.ecx, lzcnt), TW_CPU_AVX2);
-  offer(has(extended1.eax, 1u << 4), TW_CPU_AVX_VNNI);
+  offer(has(basic.ecx, fmaAvxF16cMovbe) && has(extended.ebx, avx2Bmi) && has(amd.ecx, lzcnt), TW_X86_AVX2);
+  offer(has(extended1.eax, 1u << 4), TW_X86_AVX_VNNI);
   if ((state & maskState) == maskState && has(extended.ebx, avx512)) {
-    features |= TW_CPU_AVX512;
-    offer(has(extended.ecx, 1u << 11), TW_CPU_AVX512_VNNI);
-    offer(has(extended1.eax, 1u << 5), TW_CPU_AVX512_BF16);
-    offer(has(extended.edx, 1u << 23), TW_CPU_AVX512_FP16);
+    features |= TW_X86_AVX512;
+    offer(has(extended.ecx, 1u << 11), TW_X86_AVX512_VNNI);
+    offer(has(extended1.eax, 1u << 5), TW_X86_AVX512_BF16);
+    offer(has(extended.edx, 1u << 23), TW_X86_AVX512_FP16);
   }
   constexpr unsigned amxTile = 1u << 24;
   if ((state & tileState) == tileState && has(extended.edx, amxTile)) {
-    offer(has(extended.edx, 1u << 25), TW_CPU_AMX_INT8);
-    offer(has(extended.edx, 1u << 22), TW_CPU_AMX_BF16);
+    offer(has(extended.edx, 1u << 25), TW_X86_AMX_INT8);
+    offer(has(extended.edx, 1u << 22), TW_X86_AMX_BF16);
   }
   return features;
 }
@@ -112,7 +112,7 @@ void describeCpuFeatures(uint64_t features, Text &text) {
 bool requestCpuFeatures(uint64_t features) {
 #if defined(__x86_64__)
   constexpr int requestPermission = 0x1023, tileData = 18; // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
-  if (features & (TW_CPU_AMX_INT8 | TW_CPU_AMX_BF16))
+  if (features & (TW_X86_AMX_INT8 | TW_X86_AMX_BF16))
     return syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
 #endif
   return true;

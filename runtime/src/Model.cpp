@@ -56,7 +56,7 @@ tw_status checkIdentity(const tw_descriptor *descriptor, const char *path, tw_er
   const uint64_t missing = descriptor->cpu_features & ~detectCpuFeatures();
   if (missing || !requestCpuFeatures(descriptor->cpu_features)) {
     Text names;
-    describeCpuFeatures(missing ? missing : descriptor->cpu_features & (TW_CPU_AMX_INT8 | TW_CPU_AMX_BF16),
+    describeCpuFeatures(missing ? missing : descriptor->cpu_features & (TW_X86_AMX_INT8 | TW_X86_AMX_BF16),
                         names);
     return reportError(
         error, TW_UNSUPPORTED, 4009,

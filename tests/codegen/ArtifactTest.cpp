@@ -97,7 +97,7 @@ TEST(Artifact, DescriptorReadsBackFieldByField) {
   EXPECT_EQ(d.size, sizeof(tw_descriptor));
   EXPECT_EQ(d.abi, uint32_t(TW_ABI_VERSION));
   EXPECT_EQ(d.flags, 5u);
-  EXPECT_EQ(d.cpu_features, uint64_t(TW_CPU_AVX2));
+  EXPECT_EQ(d.cpu_features, uint64_t(TW_X86_AVX2));
   EXPECT_EQ(d.weight_bytes, 0u);
   EXPECT_EQ(d.weights_file, nullptr);
   EXPECT_STREQ(d.report, R"({"kernels": 3})");

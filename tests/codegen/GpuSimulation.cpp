@@ -152,7 +152,7 @@ GpuSimulation::GpuSimulation(mlir::ModuleOp module) {
                                                      llvm::JITSymbolFlags::Exported};
   llvm::cantFail(jit->getMainJITDylib().define(llvm::orc::absoluteSymbols(std::move(symbols))));
   code->setDataLayout(jit->getDataLayout());
-  llvm::cantFail(jit->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(builtinsObject())));
+  llvm::cantFail(jit->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(builtinsObject(x86))));
   llvm::cantFail(jit->addIRModule(llvm::orc::ThreadSafeModule(std::move(code), std::move(context))));
 }
 

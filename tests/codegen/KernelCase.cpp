@@ -134,7 +134,7 @@ void KernelCase::compile(const TargetInfo &target, bool pack) {
   milliseconds = threadMilliseconds() - start;
   assembly = object->assembly;
   jit = llvm::cantFail(llvm::orc::LLJITBuilder().create());
-  for (StringRef bytes : {StringRef(object->bytes), builtinsObject()})
+  for (StringRef bytes : {StringRef(object->bytes), builtinsObject(*target.architecture)})
     llvm::cantFail(jit->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(bytes)));
   entry = llvm::cantFail(jit->lookup("tested")).toPtr<void *>();
 }

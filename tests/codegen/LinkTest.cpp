@@ -26,7 +26,7 @@ const char *const emptyProgram =
 
 TEST(Link, ExportsTheDescriptorAlone) {
   const std::string code = object(std::string(emptyProgram) + emptyFunctions);
-  const std::string result = llvm::cantFail(linkSharedObject({code, descriptor()}));
+  const std::string result = llvm::cantFail(linkSharedObject({code, descriptor()}, x86));
   EXPECT_EQ(dynamicSymbols(result, false), std::vector<std::string>{"tilewright_model"});
   EXPECT_TRUE(dynamicSymbols(result, true).empty());
   EXPECT_LT(result.size(), 16384u); // the unused built-ins are gone
@@ -34,7 +34,7 @@ TEST(Link, ExportsTheDescriptorAlone) {
 
 TEST(Link, MissingFunctionIsNamed) {
   const std::string code = object(emptyProgram);
-  const ErrorText error = errorOf(linkSharedObject({code, descriptor()}).takeError());
+  const ErrorText error = errorOf(linkSharedObject({code, descriptor()}, x86).takeError());
   EXPECT_EQ(error.code, 9210);
   EXPECT_NE(error.text.find("'tilewright_"), std::string::npos) << error.text;
   // A call that LLVM makes of an operation without an instruction.
@@ -44,24 +44,24 @@ TEST(Link, MissingFunctionIsNamed) {
       %y = math.sin %x : f32
       llvm.store %y, %frame : f32, !llvm.ptr
       return })");
-  const ErrorText missing = errorOf(linkSharedObject({sine, descriptor()}).takeError());
+  const ErrorText missing = errorOf(linkSharedObject({sine, descriptor()}, x86).takeError());
   EXPECT_EQ(missing.code, 9210);
   EXPECT_NE(missing.text.find("'sinf'"), std::string::npos) << missing.text;
 }
 
 TEST(Link, DuplicateIsNamed) {
   const std::string code = object(std::string(emptyProgram) + emptyFunctions), again = object(emptyProgram);
-  const ErrorText error = errorOf(linkSharedObject({code, again, descriptor()}).takeError());
+  const ErrorText error = errorOf(linkSharedObject({code, again, descriptor()}, x86).takeError());
   EXPECT_EQ(error.code, 9211);
   EXPECT_NE(error.text.find("tilewright_program"), std::string::npos) << error.text;
 }
 
 TEST(Link, DamagedObjectIsAnErrorAndTheNextLinkWorks) {
   const std::string code = object(std::string(emptyProgram) + emptyFunctions);
-  EXPECT_EQ(errorOf(linkSharedObject({"not an object", descriptor()}).takeError()).code, 9212);
+  EXPECT_EQ(errorOf(linkSharedObject({"not an object", descriptor()}, x86).takeError()).code, 9212);
   const std::string half = code.substr(0, code.size() / 2);
-  EXPECT_EQ(errorOf(linkSharedObject({half, descriptor()}).takeError()).code, 9212);
-  EXPECT_FALSE(llvm::cantFail(linkSharedObject({code, descriptor()})).empty());
+  EXPECT_EQ(errorOf(linkSharedObject({half, descriptor()}, x86).takeError()).code, 9212);
+  EXPECT_FALSE(llvm::cantFail(linkSharedObject({code, descriptor()}, x86)).empty());
 }
 
 TEST(Link, ObjectsCallEachOther) {
@@ -76,7 +76,7 @@ TEST(Link, ObjectsCallEachOther) {
       func.call @kernel(%frame) : (!llvm.ptr) -> ()
       return })");
   TemporaryFolder folder;
-  writeFile(folder.file("a.so"), llvm::cantFail(linkSharedObject({caller, kernel, descriptor()})));
+  writeFile(folder.file("a.so"), llvm::cantFail(linkSharedObject({caller, kernel, descriptor()}, x86)));
   LoadedArtifact artifact(folder.file("a.so"));
   ASSERT_TRUE(artifact.descriptor());
   int64_t value = 21;
@@ -97,7 +97,7 @@ TEST(Link, ManyObjectsTakeFewDescriptors) {
     rlimit few = usual;
     few.rlim_cur = rlim_t(next + more);
     setrlimit(RLIMIT_NOFILE, &few);
-    auto result = linkSharedObject(all);
+    auto result = linkSharedObject(all, x86);
     setrlimit(RLIMIT_NOFILE, &usual);
     return result;
   };
@@ -112,7 +112,7 @@ TEST(Link, ThreadsTakeTurnsAndResultsAreEqual) {
   std::vector<std::string> results(6);
   std::vector<std::thread> threads;
   for (std::string &result : results)
-    threads.emplace_back([&] { result = llvm::cantFail(linkSharedObject({code, model})); });
+    threads.emplace_back([&] { result = llvm::cantFail(linkSharedObject({code, model}, x86)); });
   for (std::thread &thread : threads)
     thread.join();
   for (const std::string &result : results)

@@ -1,5 +1,6 @@
 //===- TargetTest.cpp - the table of CPUs ---------------------------------===//
 #include "Support.h"
+#include "codegen/target/Architecture.h"
 
 #include <gtest/gtest.h>
 #include <set>
@@ -11,7 +12,12 @@ namespace {
 
 /// A processor with exactly the given features.
 llvm::Expected<TargetInfo> processor(llvm::StringRef name, std::set<std::string> features) {
-  return targetForProcessor(name, [&](llvm::StringRef feature) { return features.count(feature.str()) > 0; });
+  return x86.forProcessor(name, [&](llvm::StringRef feature) { return features.count(feature.str()) > 0; });
+}
+
+bool multipliesBytes(const TargetInfo &target) {
+  return llvm::any_of(target.integerProducts,
+                      [](const IntegerProduct &product) { return product.group == 4; });
 }
 
 const std::set<std::string> avx2 = {"avx2", "fma", "f16c", "bmi", "bmi2", "lzcnt", "movbe"};
@@ -28,9 +34,11 @@ TEST(Target, EveryNameResolvesToConsistentFacts) {
     auto target = resolveTarget("cpu:" + name);
     ASSERT_TRUE(static_cast<bool>(target)) << name;
     EXPECT_EQ(target->name, name);
-    EXPECT_EQ(target->vectorRegisters, target->hasAvx512() ? 32u : 16u);
-    EXPECT_EQ((target->requiredCpuFeatures & TW_CPU_AVX512) != 0, target->hasAvx512());
-    EXPECT_EQ((target->requiredCpuFeatures & TW_CPU_AVX512_VNNI) != 0, target->hasVnni);
+    const bool avx512 = target->vectorBits == 512;
+    EXPECT_EQ(target->vectorRegisters, avx512 ? 32u : 16u);
+    EXPECT_EQ((target->requiredCpuFeatures & TW_X86_AVX512) != 0, avx512);
+    EXPECT_EQ((target->requiredCpuFeatures & (avx512 ? TW_X86_AVX512_VNNI : TW_X86_AVX_VNNI)) != 0,
+              multipliesBytes(*target));
     EXPECT_LT(target->l1Bytes, target->l2Bytes);
     EXPECT_TRUE(texts.insert(canonicalText(*target)).second) << name;
   }
@@ -41,9 +49,9 @@ TEST(Target, NamedTargetHasItsExtensions) {
   EXPECT_EQ(target.cpu, "x86-64-v4");
   EXPECT_EQ(target.tuneCpu, "sapphirerapids");
   EXPECT_EQ(target.features, "+avx512vnni,+avxvnni,+avx512bf16,+avx512fp16");
-  EXPECT_TRUE(target.hasVnni && target.hasAvxVnni);
+  EXPECT_TRUE(multipliesBytes(target));
   const TargetInfo haswell = llvm::cantFail(resolveTarget("cpu:haswell"));
-  EXPECT_EQ(haswell.requiredCpuFeatures, uint64_t(TW_CPU_AVX2));
+  EXPECT_EQ(haswell.requiredCpuFeatures, uint64_t(TW_X86_AVX2));
   EXPECT_EQ(haswell.lanes(32), 8u);
   EXPECT_EQ(haswell.features, "");
 }
@@ -60,7 +68,7 @@ TEST(Target, HostRunsItsOwnTarget) {
 TEST(Target, UnknownProcessorGetsTheWidestFittingRow) {
   EXPECT_EQ(llvm::cantFail(processor("futurelake", withAvx512())).name, "x86-64-v4");
   const TargetInfo vnni = llvm::cantFail(processor("futurelake", withAvx512({"avx512vnni"})));
-  EXPECT_TRUE(vnni.hasVnni);
+  EXPECT_TRUE(multipliesBytes(vnni));
   EXPECT_EQ(vnni.features, "+avx512vnni");
   EXPECT_EQ(llvm::cantFail(processor("futurelake", avx2)).name, "x86-64-v3");
 }
@@ -69,14 +77,14 @@ TEST(Target, MaskedFeaturesAreNotUsed) {
   // A hypervisor may hide VNNI from a Cascade Lake, or all of AVX-512, or one part of it.
   const TargetInfo noVnni = llvm::cantFail(processor("cascadelake", withAvx512()));
   EXPECT_EQ(noVnni.name, "cascadelake");
-  EXPECT_FALSE(noVnni.hasVnni);
-  EXPECT_EQ(noVnni.requiredCpuFeatures, uint64_t(TW_CPU_AVX2 | TW_CPU_AVX512));
+  EXPECT_FALSE(multipliesBytes(noVnni));
+  EXPECT_EQ(noVnni.requiredCpuFeatures, uint64_t(TW_X86_AVX2 | TW_X86_AVX512));
   std::set<std::string> partial = withAvx512({"avx512vnni"});
   partial.erase("avx512vl");
   const TargetInfo narrow = llvm::cantFail(processor("cascadelake", partial));
   EXPECT_EQ(narrow.vectorBits, 256u);
-  EXPECT_FALSE(narrow.hasVnni);
-  EXPECT_EQ(narrow.requiredCpuFeatures, uint64_t(TW_CPU_AVX2));
+  EXPECT_FALSE(multipliesBytes(narrow));
+  EXPECT_EQ(narrow.requiredCpuFeatures, uint64_t(TW_X86_AVX2));
 }
 
 TEST(Target, OldProcessorIsRefusedClearly) {

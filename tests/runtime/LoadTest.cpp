@@ -251,7 +251,7 @@ TEST(LoadError, CpuFeatures) {
   EXPECT_STREQ(unknown.code, "TW4009");
   EXPECT_EQ(unknown.status, TW_UNSUPPORTED);
   EXPECT_THAT(unknown.message, HasSubstr("feature 62"));
-  if (tilewright::runtime::detectCpuFeatures() & TW_CPU_AMX_BF16)
+  if (tilewright::runtime::detectCpuFeatures() & TW_X86_AMX_BF16)
     GTEST_SKIP() << "this machine has AMX";
   EXPECT_THAT(loadError(artifactPath("affine_amx")).message, HasSubstr("AMX-BF16"));
 }
@@ -299,12 +299,12 @@ TEST(LoadError, Misuse) {
 TEST(Cpu, FeaturesAgreeWithTheCompilersView) {
 #if defined(__x86_64__)
   const uint64_t features = tilewright::runtime::detectCpuFeatures();
-  EXPECT_EQ((features & TW_CPU_AVX2) != 0, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
-  EXPECT_EQ((features & TW_CPU_AVX512) != 0,
+  EXPECT_EQ((features & TW_X86_AVX2) != 0, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+  EXPECT_EQ((features & TW_X86_AVX512) != 0,
             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd"));
-  EXPECT_EQ((features & TW_CPU_AVX512_VNNI) != 0, __builtin_cpu_supports("avx512vnni") != 0);
-  EXPECT_EQ((features & TW_CPU_AVX512_BF16) != 0, __builtin_cpu_supports("avx512bf16") != 0);
+  EXPECT_EQ((features & TW_X86_AVX512_VNNI) != 0, __builtin_cpu_supports("avx512vnni") != 0);
+  EXPECT_EQ((features & TW_X86_AVX512_BF16) != 0, __builtin_cpu_supports("avx512bf16") != 0);
 #endif
 }
 

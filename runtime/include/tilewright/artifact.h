@@ -176,16 +176,21 @@ typedef struct tw_launch_info {
   const char *kernel;
 } tw_launch_info;
 
-/// CPU features an artifact may need; bits of tw_descriptor::cpu_features.
+/// What an artifact needs of a processor, tw_descriptor::cpu_features: its architecture in the upper byte,
+/// which is also what the ELF header says, and below it features of that architecture.
+#define TW_CPU_ARCHITECTURE(features) ((features) >> 56)
+#define TW_CPU_X86_64 (UINT64_C(0) << 56)
+
+/// Features of TW_CPU_X86_64.
 enum {
-  TW_CPU_AVX2 = 1u << 0,   ///< AVX2 + FMA + F16C + BMI2: the base level, x86-64-v3
-  TW_CPU_AVX512 = 1u << 1, ///< F, BW, CD, DQ, VL
-  TW_CPU_AVX512_VNNI = 1u << 2,
-  TW_CPU_AVX512_BF16 = 1u << 3,
-  TW_CPU_AVX512_FP16 = 1u << 4,
-  TW_CPU_AVX_VNNI = 1u << 5,
-  TW_CPU_AMX_INT8 = 1u << 6,
-  TW_CPU_AMX_BF16 = 1u << 7
+  TW_X86_AVX2 = 1u << 0,   ///< AVX2 + FMA + F16C + BMI2: the base level, x86-64-v3
+  TW_X86_AVX512 = 1u << 1, ///< F, BW, CD, DQ, VL
+  TW_X86_AVX512_VNNI = 1u << 2,
+  TW_X86_AVX512_BF16 = 1u << 3,
+  TW_X86_AVX512_FP16 = 1u << 4,
+  TW_X86_AVX_VNNI = 1u << 5,
+  TW_X86_AMX_INT8 = 1u << 6,
+  TW_X86_AMX_BF16 = 1u << 7
 };
 
 typedef struct tw_descriptor {
