@@ -22,17 +22,16 @@ SmallVector<Value> LongSum::start(Type like) const {
   Type wide = e.b.getF64Type();
   const double neutral = kind == ReduceKind::prod;
   auto vector = llvm::dyn_cast<VectorType>(like);
-  if (!vector)
-    return {splatConstant(e, wide, neutral)};
+  if (!vector || vector.getDimSize(0) == 1)
+    return {splatConstant(e, withElement(like, wide), neutral)};
   Value half = splatConstant(e, VectorType::get({vector.getDimSize(0) / 2}, wide), neutral);
   return {half, half};
 }
 
 SmallVector<Value> LongSum::add(ValueRange totals, Value run) const {
-  auto vector = llvm::dyn_cast<VectorType>(run.getType());
-  if (!vector)
-    return {combine(totals[0], arith::ExtFOp::create(e.b, e.loc, e.b.getF64Type(), run))};
-  const int64_t half = vector.getDimSize(0) / 2;
+  if (totals.size() == 1)
+    return {combine(totals[0], arith::ExtFOp::create(e.b, e.loc, totals[0].getType(), run))};
+  const int64_t half = llvm::cast<VectorType>(run.getType()).getDimSize(0) / 2;
   SmallVector<Value> next;
   for (int64_t part = 0; part < 2; ++part) {
     auto lanes = llvm::to_vector(llvm::seq<int64_t>(part * half, (part + 1) * half));
@@ -53,6 +52,8 @@ Value LongSum::narrowed(ValueRange totals) const {
                                    llvm::to_vector(llvm::seq<int64_t>(0, 2 * half)));
 }
 
-Value LongSum::folded(ValueRange totals) const { return combine(totals[0], totals[1]); }
+Value LongSum::folded(ValueRange totals) const {
+  return totals.size() == 1 ? totals[0] : combine(totals[0], totals[1]);
+}
 
 } // namespace tilewright::codegen

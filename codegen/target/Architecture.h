@@ -30,7 +30,7 @@ struct Architecture {
   llvm::Expected<TargetInfo> (*forProcessor)(llvm::StringRef cpuName, HasFeature hasFeature);
 };
 
-extern const Architecture x86;
+extern const Architecture x86, aarch64;
 
 llvm::ArrayRef<const Architecture *> architectures();
 

@@ -17,7 +17,7 @@ using llvm::StringRef;
 namespace tilewright::codegen {
 namespace {
 
-constexpr const Architecture *allArchitectures[] = {&x86};
+constexpr const Architecture *allArchitectures[] = {&x86, &aarch64};
 constexpr StringRef system = "-linux-gnu";
 
 /// That of this process; null where none is made for it.

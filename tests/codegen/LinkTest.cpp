@@ -2,6 +2,7 @@
 #include "codegen/artifact/Link.h"
 #include "Support.h"
 
+#include <cstring>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <thread>
@@ -117,6 +118,48 @@ TEST(Link, ThreadsTakeTurnsAndResultsAreEqual) {
     thread.join();
   for (const std::string &result : results)
     EXPECT_EQ(result, results.front());
+}
+
+TEST(Link, EveryArchitectureCanBeLinkedForAnywhere) {
+  for (const Architecture *architecture : architectures()) {
+    const std::string name = architecture->name;
+    for (const std::string &cpu : architecture->names()) {
+      const TargetInfo target = llvm::cantFail(resolveTarget(name + "-linux-gnu:" + cpu));
+      EXPECT_EQ(target.architecture, architecture) << name;
+      EXPECT_EQ(target.name, cpu);
+    }
+    const TargetInfo target = llvm::cantFail(resolveTarget(name + "-linux-gnu"));
+    // A call that LLVM makes of an operation without an instruction.
+    const std::string code = llvm::cantFail(compileText(std::string(emptyFunctions) + R"(
+      func.func @tilewright_program(%frame: !llvm.ptr, %thread: i32, %threads: i32) {
+        %x = llvm.load %frame : !llvm.ptr -> i128
+        %y = llvm.mlir.constant(10 : i128) : i128
+        %n = arith.extui %threads : i32 to i128
+        %z = arith.addi %n, %y : i128
+        %q = arith.divui %x, %z : i128
+        llvm.store %q, %frame : i128, !llvm.ptr
+        return
+      })",
+                                                        target))
+                                 .bytes;
+    const std::string model = llvm::cantFail(emitDescriptor({}, target));
+    const std::string linked = llvm::cantFail(linkSharedObject({code, model}, *architecture));
+    EXPECT_EQ(dynamicSymbols(linked, false), std::vector<std::string>{"tilewright_model"}) << name;
+    EXPECT_TRUE(dynamicSymbols(linked, true).empty()) << name;
+    uint16_t machine;
+    memcpy(&machine, linked.data() + 18, sizeof machine); // e_machine
+    std::string named;
+#define NAME_OF(number, text)                                                                                \
+  if (machine == number)                                                                                     \
+    named = text;
+    TW_ARCHITECTURES(NAME_OF)
+#undef NAME_OF
+    EXPECT_EQ(named, name);
+    // What one architecture's linker makes of another's object is an error of ours, and no crash.
+    for (const Architecture *other : architectures())
+      if (other != architecture)
+        EXPECT_EQ(errorOf(linkSharedObject({code, model}, *other).takeError()).code, 9212);
+  }
 }
 
 } // namespace

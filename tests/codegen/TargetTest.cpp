@@ -107,4 +107,24 @@ TEST(Target, UnknownNamesSuggestAndList) {
             std::string::npos);
 }
 
+TEST(Target, OtherArchitecturesAreNamedByTheirTriple) {
+  const TargetInfo plain = llvm::cantFail(resolveTarget("aarch64-linux-gnu"));
+  EXPECT_EQ(plain.features, "");
+  EXPECT_EQ(plain.lanes(32), 4u);
+  EXPECT_FALSE(multipliesBytes(plain));
+  EXPECT_EQ(plain.requiredCpuFeatures, TW_CPU_AARCH64);
+  const TargetInfo dot = llvm::cantFail(resolveTarget("aarch64-linux-gnu:neoverse-n1"));
+  EXPECT_EQ(dot.features, "+dotprod");
+  EXPECT_TRUE(multipliesBytes(dot));
+  EXPECT_EQ(dot.requiredCpuFeatures, TW_CPU_AARCH64 | TW_AARCH64_DOTPROD);
+  EXPECT_EQ(
+      llvm::cantFail(aarch64.forProcessor("cortex-a76", [](llvm::StringRef) { return false; })).features, "");
+  EXPECT_EQ(llvm::cantFail(resolveTarget("x86_64-linux-gnu:haswell")).name, "haswell");
+  EXPECT_EQ(errorOf(resolveTarget("aarch64-linux-gnu:").takeError()).code, 3001);
+  EXPECT_EQ(errorOf(resolveTarget("aarch64:neoverse-n1").takeError()).code, 3001);
+  EXPECT_NE(errorOf(resolveTarget("aarch64-linux-gnu:neoverse-n3").takeError())
+                .text.find("Did you mean 'aarch64-linux-gnu:neoverse-n"),
+            std::string::npos);
+}
+
 } // namespace

@@ -176,10 +176,14 @@ typedef struct tw_launch_info {
   const char *kernel;
 } tw_launch_info;
 
+/// What architectures are called, by e_machine of the ELF header.
+#define TW_ARCHITECTURES(X) X(62, "x86_64") X(183, "aarch64")
+
 /// What an artifact needs of a processor, tw_descriptor::cpu_features: its architecture in the upper byte,
 /// which is also what the ELF header says, and below it features of that architecture.
 #define TW_CPU_ARCHITECTURE(features) ((features) >> 56)
 #define TW_CPU_X86_64 (UINT64_C(0) << 56)
+#define TW_CPU_AARCH64 (UINT64_C(1) << 56) /* NEON included */
 
 /// Features of TW_CPU_X86_64.
 enum {
@@ -191,6 +195,11 @@ enum {
   TW_X86_AVX_VNNI = 1u << 5,
   TW_X86_AMX_INT8 = 1u << 6,
   TW_X86_AMX_BF16 = 1u << 7
+};
+
+/// Features of TW_CPU_AARCH64.
+enum {
+  TW_AARCH64_DOTPROD = 1u << 0 ///< SDOT, UDOT
 };
 
 typedef struct tw_descriptor {
