@@ -22,8 +22,9 @@ build_packages=(
   libprotozero-dev libfmt-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libzstd-dev
   libgtest-dev libgmock-dev python3-venv
 )
-# To run the tests: formatting, peers of the benchmarks, the list of files under version control.
-test_packages=(clang-format-22 libbenchmark-dev libdnnl-dev git)
+# To run the tests: formatting, peers of the benchmarks, the list of files under version control, programs for AArch64 and what
+# executes them here.
+test_packages=(clang-format-22 libbenchmark-dev libdnnl-dev git g++-aarch64-linux-gnu qemu-user)
 
 heading() { printf '\n== %s\n' "$*"; }
 say() { printf '   %s\n' "$*"; }

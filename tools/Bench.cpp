@@ -2,6 +2,7 @@
 #include "Commands.h"
 #include "Inputs.h"
 #include "Model.h"
+#include "Runner.h"
 #include "support/Json.h"
 #include "support/Table.h"
 
@@ -176,8 +177,36 @@ static Json figures(std::vector<double> times, const LoadedModel &loaded) {
           {"peak_rss_mb", peakMegabytes()}};
 }
 
+/// The runner's figures, with what it cannot know: how long the model took to compile.
+static ExitCode benchElsewhere(const Runner &runner, const MadeArtifact &made, const BenchOptions &options) {
+  std::vector<std::string> arguments = runner.arguments("bench", made, options.common);
+  addInputArguments(options.inputs, arguments);
+  arguments.insert(arguments.end(), {"--seconds", fmt::format("{}", options.seconds)});
+  if (options.profile)
+    arguments.push_back("--profile");
+  if (options.json)
+    arguments.push_back("--json");
+  std::string printed;
+  if (ExitCode code = runner.execute(arguments, &printed); code != ExitCode::Ok)
+    return code;
+  auto result = parseJson(printed);
+  if (!result || !result->is_object())
+    return report(runner.noAnswer(printed));
+  (*result)["compile_s"] = rounded(made.compileSeconds);
+  fmt::print("{}\n", jsonText(*result));
+  return ExitCode::Ok;
+}
+
 ExitCode benchCommand(const BenchOptions &options) {
-  LoadOutcome outcome = loadModel(options.common);
+  MadeArtifact made = makeArtifact(options.common);
+  if (made.exit != ExitCode::Ok)
+    return made.exit;
+  auto runner = Runner::find(made.path, options.common.runner);
+  if (!runner)
+    return report(runner.problem());
+  if (*runner)
+    return benchElsewhere(**runner, made, options);
+  LoadOutcome outcome = loadModel(made, options.common);
   if (outcome.exit != ExitCode::Ok)
     return outcome.exit;
   tw_model *model = outcome.loaded.model.get();

@@ -72,7 +72,7 @@ private:
   CLI::App *add(const std::string &name, const std::string &description, const std::string &examples,
                 std::function<ExitCode()> action);
   void addModel(CLI::App *app, CommonOptions &common, const char *description);
-  void addCommon(CLI::App *app, CommonOptions &common, bool artifacts = false);
+  void addCommon(CLI::App *app, CommonOptions &common, bool artifacts = false, bool runs = false);
   void addInputs(CLI::App *app, InputOptions &inputs);
   void addCheck();
   void addCompile();
@@ -140,9 +140,10 @@ void CommandLine::addModel(CLI::App *sub, CommonOptions &common, const char *des
   sub->add_option("MODEL", common.model, description)->required()->type_name("");
 }
 
-void CommandLine::addCommon(CLI::App *sub, CommonOptions &common, bool artifacts) {
+void CommandLine::addCommon(CLI::App *sub, CommonOptions &common, bool artifacts, bool runs) {
   sub->add_option("--target", common.target,
-                  "cpu (this machine), cpu:haswell, cpu:skylake-avx512, ...; "
+                  "cpu (this machine), cpu:haswell, cpu:skylake-avx512, ...; another architecture's "
+                  "ARCHITECTURE-linux-gnu[:CPU]; "
                   "cuda:sm_80, ... (PTX only) [cpu]")
       ->type_name("TARGET");
   sub->add_option("--threads", common.threads, "threads to compile and to run with; 0: all cores [0]")
@@ -152,6 +153,11 @@ void CommandLine::addCommon(CLI::App *sub, CommonOptions &common, bool artifacts
                   "how much rounding may differ from the reference [default]")
       ->check(oneOf({"default", "strict"}))
       ->type_name("POLICY");
+  if (runs)
+    sub->add_option("--runner", common.runner,
+                    "the command that executes the artifact: tilewright-runner, by a shell; where it is for "
+                    "another processor than this program, QEMU with the one beside it is the default")
+        ->type_name("CMD");
   if (artifacts)
     sub->add_flag("--verify", common.verify,
                   "compare an artifact's weights with their digests also above 64 MB");
@@ -241,7 +247,7 @@ void CommandLine::addRun() {
                       "  tilewright run model.onnx --seed 7 --dim batch=4",
                       [this] { return runCommand(runOptions); });
   addModel(sub, runOptions.common, eitherModel);
-  addCommon(sub, runOptions.common, true);
+  addCommon(sub, runOptions.common, true, true);
   addInputs(sub, runOptions.inputs);
   sub->add_option("--outputs", runOptions.outputs,
                   "write the outputs as a .npz file, instead of printing a summary")
@@ -255,7 +261,7 @@ void CommandLine::addBench() {
                       "  tilewright bench model.onnx --inputs in.npz --seconds 5 --profile",
                       [this] { return benchCommand(bench); });
   addModel(sub, bench.common, eitherModel);
-  addCommon(sub, bench.common, true);
+  addCommon(sub, bench.common, true, true);
   addInputs(sub, bench.inputs);
   sub->add_option("--seconds", bench.seconds,
                   "how long to measure, after warming up; at least three runs [1]")
@@ -274,7 +280,9 @@ void CommandLine::addTest() {
       "  tilewright test conformance --json --timeout 20 > report.json",
       [this] { return testCommand(test); });
   sub->add_option("DIR", test.folders, "folders to search")->required()->type_name("");
-  addCommon(sub, test.common);
+  addCommon(sub, test.common, false, true);
+  sub->add_option("--artifact", test.artifact, "the model of the only case, compiled already")
+      ->type_name("FILE");
   sub->add_option("--timeout", test.timeout, "seconds for one case [60]")
       ->check(CLI::Range(0.01, 86400.0))
       ->check(aNumber)

@@ -29,6 +29,7 @@ struct CommonOptions {
   bool verify = false;    ///< compare an artifact's weights with their digests, whatever their size
   uint64_t maxMemory = 0; ///< bytes; 0: the compiler's default
   double maxSeconds = 0;  ///< to compile; 0: the compiler's default
+  std::string runner;     ///< a command that executes artifacts; empty: this process, where it can (Runner.h)
 };
 
 struct CheckOptions {
@@ -68,8 +69,9 @@ struct BenchOptions {
 struct TestOptions {
   CommonOptions common; ///< `model` is not used
   std::vector<std::string> folders;
-  double timeout = 60; ///< seconds for one case
-  unsigned jobs = 0;   ///< cases at once; 0: one per core
+  std::string artifact; ///< of the only case, compiled already; empty: compile them
+  double timeout = 60;  ///< seconds for one case
+  unsigned jobs = 0;    ///< cases at once; 0: one per core
   bool json = false;
   bool verbose = false; ///< list unsupported cases too
 };

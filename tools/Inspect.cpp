@@ -5,6 +5,7 @@
 #include "Inputs.h"
 #include "Model.h"
 #include "support/EditDistance.h"
+#include "support/ForeignArtifact.h"
 #include "support/Json.h"
 #include "support/Table.h"
 
@@ -57,8 +58,24 @@ static void addArena(tw_model *model, const std::vector<DimensionRange> &dims, J
   memory["arena_sizes"] = sizesOf(model, *inputs);
 }
 
+/// Of an artifact for another processor: what its file says.
+static Report reportOfForeign(const std::string &path) {
+  auto read = readForeignReport(path);
+  if (!read)
+    return failed(read.problem());
+  Report report = parsed(read->report, path);
+  report.json["code_bytes"] = read->codeBytes;
+  report.json["weight_bytes"] = read->weightBytes;
+  return report;
+}
+
 static Report reportOfArtifact(const CommonOptions &options) {
   const std::string &path = options.model;
+  auto foreign = foreignArchitecture(path);
+  if (!foreign)
+    return failed(foreign.problem());
+  if (!foreign->empty())
+    return reportOfForeign(path);
   auto model = loadArtifact(path, options.verify ? TW_LOAD_CHECK_WEIGHTS : 0);
   if (!model)
     return failed(model.problem());

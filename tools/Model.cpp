@@ -95,30 +95,32 @@ static ExitCode compileInChild(const CommonOptions &options, const PrivateFile &
   return static_cast<ExitCode>(exit);
 }
 
-static LoadOutcome failed(const Diagnostic &problem) { return {{}, report(problem)}; }
+static MadeArtifact notMade(ExitCode exit) { return {"", std::nullopt, 0, exit}; }
 
-static LoadOutcome finishLoad(const std::string &artifact, uint32_t flags, double compileSeconds) {
-  double start = monotonicSeconds();
-  auto model = loadArtifact(artifact, flags);
-  if (!model)
-    return failed(model.problem());
-  return {{std::move(*model), compileSeconds, monotonicSeconds() - start}, ExitCode::Ok};
-}
-
-LoadOutcome loadModel(const CommonOptions &options, const std::string &result) {
+MadeArtifact makeArtifact(const CommonOptions &options, const std::string &result) {
   auto artifact = isArtifact(options.model);
   if (!artifact)
-    return failed(artifact.problem());
+    return notMade(report(artifact.problem()));
   if (*artifact)
-    return finishLoad(options.model, options.verify ? TW_LOAD_CHECK_WEIGHTS : 0, 0);
+    return {options.model, std::nullopt, 0, ExitCode::Ok};
   auto file = PrivateFile::create();
   if (!file)
-    return failed(file.problem());
+    return notMade(report(file.problem()));
   double start = monotonicSeconds();
   ExitCode code = compileInChild(options, *file, result);
   if (code != ExitCode::Ok)
-    return {{}, code};
-  return finishLoad(file->path(), TW_LOAD_TRUST_WEIGHTS, monotonicSeconds() - start);
+    return notMade(code);
+  std::string path = file->path();
+  return {path, std::move(*file), monotonicSeconds() - start, ExitCode::Ok};
+}
+
+LoadOutcome loadModel(const MadeArtifact &artifact, const CommonOptions &options) {
+  double start = monotonicSeconds();
+  const uint32_t flags = artifact.file ? TW_LOAD_TRUST_WEIGHTS : options.verify ? TW_LOAD_CHECK_WEIGHTS : 0;
+  auto model = loadArtifact(artifact.path, flags);
+  if (!model)
+    return {{}, report(model.problem())};
+  return {{std::move(*model), artifact.compileSeconds, monotonicSeconds() - start}, ExitCode::Ok};
 }
 
 Result<SessionHandle> createSession(tw_model *model, int32_t threads) {

@@ -2,8 +2,10 @@
 #pragma once
 
 #include "Commands.h"
+#include "support/File.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,15 +32,25 @@ Result<bool> isArtifact(const std::string &path);
 /// `flags`: TW_LOAD_*.
 Result<ModelHandle> loadArtifact(const std::string &path, uint32_t flags = 0);
 
-/// Load an artifact; or compile an ONNX model, in a process of its own so that this one stays small, into a
-/// private file without a name, and load that. When the compiler fails it has printed why: the result is its
-/// exit code. `result`, a file that the caller is going to write, is refused when the model is read from it;
-/// may be empty. Must be called before this process has threads.
+/// An artifact that was given, or made of an ONNX model.
+struct MadeArtifact {
+  std::string path;
+  std::optional<PrivateFile> file; ///< of one that was made: it is there as long as this is
+  double compileSeconds = 0;
+  ExitCode exit = ExitCode::Ok; ///< `path` leads nowhere unless Ok
+};
+
+/// The artifact that `options.model` is; or compile it, an ONNX model, in a process of its own so that this
+/// one stays small, into a private file without a name. When the compiler fails it has printed why: the
+/// result has its exit code. `result`, a file that the caller is going to write, is refused when the model is
+/// read from it; may be empty. Must be called before this process has threads.
+MadeArtifact makeArtifact(const CommonOptions &options, const std::string &result = "");
+
 struct LoadOutcome {
   LoadedModel loaded;
-  ExitCode exit = ExitCode::Ok; ///< loaded.model is null unless Ok
+  ExitCode exit = ExitCode::Ok; ///< loaded.model is null unless Ok, and why has been printed
 };
-LoadOutcome loadModel(const CommonOptions &options, const std::string &result = "");
+LoadOutcome loadModel(const MadeArtifact &artifact, const CommonOptions &options);
 
 Result<SessionHandle> createSession(tw_model *model, int32_t threads);
 

@@ -2,6 +2,7 @@
 #include "Commands.h"
 #include "Inputs.h"
 #include "Model.h"
+#include "Runner.h"
 #include "support/Json.h"
 #include "support/Npy.h"
 
@@ -87,8 +88,26 @@ static void printSummary(const std::vector<NamedTensor> &outputs, bool asJson) {
     fmt::print("{}\n", jsonText({{"outputs", std::move(list)}}, 2));
 }
 
+static ExitCode runElsewhere(const Runner &runner, const MadeArtifact &made, const RunOptions &options) {
+  std::vector<std::string> arguments = runner.arguments("run", made, options.common);
+  addInputArguments(options.inputs, arguments);
+  if (!options.outputs.empty())
+    arguments.insert(arguments.end(), {"--outputs", options.outputs});
+  if (options.json)
+    arguments.push_back("--json");
+  return runner.execute(arguments);
+}
+
 ExitCode runCommand(const RunOptions &options) {
-  LoadOutcome outcome = loadModel(options.common, options.outputs);
+  MadeArtifact made = makeArtifact(options.common, options.outputs);
+  if (made.exit != ExitCode::Ok)
+    return made.exit;
+  auto runner = Runner::find(made.path, options.common.runner);
+  if (!runner)
+    return report(runner.problem());
+  if (*runner)
+    return runElsewhere(**runner, made, options);
+  LoadOutcome outcome = loadModel(made, options.common);
   if (outcome.exit != ExitCode::Ok)
     return outcome.exit;
   tw_model *model = outcome.loaded.model.get();

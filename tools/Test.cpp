@@ -26,21 +26,6 @@ struct Counts {
 
 } // namespace
 
-static const char *nameOf(CaseStatus status) {
-  switch (status) {
-  case CaseStatus::Passed:
-    return "passed";
-  case CaseStatus::Failed:
-  case CaseStatus::Lacking:
-    return "failed";
-  case CaseStatus::Unsupported:
-    return "unsupported";
-  case CaseStatus::Crashed:
-    return "crashed";
-  }
-  return "crashed";
-}
-
 static unsigned availableCores() {
   cpu_set_t cores;
   CPU_ZERO(&cores);
@@ -78,6 +63,30 @@ static void printCases(const std::vector<std::string> &cases, const std::vector<
       fmt::print("{} {}: {}\n", nameOf(results[i].status), cases[i], results[i].message);
 }
 
+static ExitCode finish(const std::vector<std::string> &cases, const std::vector<CaseResult> &results,
+                       const Counts &counts, const TestOptions &options) {
+  if (options.json)
+    fmt::print("{}\n", jsonText(toJson(cases, results, counts), 1));
+  else
+    printCases(cases, results, options.verbose);
+  fmt::print(options.json ? stderr : stdout, "{}\n", summary(counts));
+  return verdict(counts);
+}
+
+/// The one case whose model somebody has compiled.
+static ExitCode testArtifact(const std::vector<std::string> &cases, const TestOptions &options) {
+  if (cases.size() != 1)
+    return report(usageProblem("TW5008",
+                               fmt::format("--artifact is the model of one case, not of {}", cases.size()),
+                               "name the folder of that case"));
+  CommonOptions common = options.common;
+  common.threads = common.threads ? common.threads : 1;
+  const std::vector<CaseResult> results = {runCompiledCase(options.artifact, cases.front(), common)};
+  Counts counts;
+  counts.add(results.front().status);
+  return finish(cases, results, counts, options);
+}
+
 ExitCode testCommand(const TestOptions &options) {
   auto cases = findCases(options.folders);
   if (!cases)
@@ -85,6 +94,8 @@ ExitCode testCommand(const TestOptions &options) {
   if (cases->empty())
     return report(usageProblem("TW5007", "no test cases found",
                                "a case is a folder with model.onnx and test_data_set_0/"));
+  if (!options.artifact.empty())
+    return testArtifact(*cases, options);
 
   auto compiler = Compiler::open();
   if (!compiler)
@@ -105,12 +116,7 @@ ExitCode testCommand(const TestOptions &options) {
   progress.clear();
   if (!results)
     return report(results.problem());
-  if (options.json)
-    fmt::print("{}\n", jsonText(toJson(*cases, *results, counts), 1));
-  else
-    printCases(*cases, *results, options.verbose);
-  fmt::print(options.json ? stderr : stdout, "{}\n", summary(counts));
-  return verdict(counts);
+  return finish(*cases, *results, counts, options);
 }
 
 } // namespace tilewright::tools

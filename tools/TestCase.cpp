@@ -2,6 +2,7 @@
 
 #include "Inputs.h"
 #include "Model.h"
+#include "Runner.h"
 #include "support/Compare.h"
 #include "support/Json.h"
 #include "support/Onnx.h"
@@ -52,6 +53,28 @@ struct CaseContext {
 };
 
 } // namespace
+
+const char *nameOf(CaseStatus status) {
+  switch (status) {
+  case CaseStatus::Passed:
+    return "passed";
+  case CaseStatus::Failed:
+  case CaseStatus::Lacking:
+    return "failed";
+  case CaseStatus::Unsupported:
+    return "unsupported";
+  case CaseStatus::Crashed:
+    return "crashed";
+  }
+  return "crashed";
+}
+
+CaseStatus statusNamed(const std::string &name) {
+  for (CaseStatus status : {CaseStatus::Passed, CaseStatus::Failed, CaseStatus::Unsupported})
+    if (name == nameOf(status))
+      return status;
+  return CaseStatus::Crashed;
+}
 
 static CaseResult failed(std::string message) { return {CaseStatus::Failed, std::move(message)}; }
 
@@ -195,29 +218,24 @@ static std::vector<fs::path> dataSetsOf(const fs::path &folder) {
   return sets;
 }
 
-/// Compile, load and make a session. The result is a pass when `context` is ready.
-static CaseResult prepare(const Compiler &compiler, const std::string &model, const CommonOptions &common,
-                          CaseContext &context) {
+/// Compile the model. The result is a pass when `artifact` is there.
+static CaseResult compileInto(MadeArtifact &artifact, const Compiler &compiler, const std::string &model,
+                              const CommonOptions &common) {
   CompilerCall call(common, /*quiet=*/true);
-  auto artifact = PrivateFile::create();
-  if (!artifact)
-    return fromProblem(artifact.problem());
-  call.options().out_descriptor = artifact->descriptor();
+  auto file = PrivateFile::create();
+  if (!file)
+    return fromProblem(file.problem());
+  call.options().out_descriptor = file->descriptor();
   ExitCode exit = call.finish(compiler.compile(model.c_str(), "the compiled model", &call.options()));
   if (exit != ExitCode::Ok)
     return fromCompiler(exit, call.diagnostics());
-  auto loaded = loadArtifact(artifact->path(), TW_LOAD_TRUST_WEIGHTS);
-  if (!loaded)
-    return fromProblem(loaded.problem());
-  context.model = std::move(*loaded);
-  auto session = createSession(context.model.get(), common.threads);
-  if (!session)
-    return fromProblem(session.problem());
-  context.session = std::move(*session);
+  artifact.path = file->path();
+  artifact.file = std::move(*file);
   return {};
 }
 
-CaseResult runCase(const Compiler &compiler, const std::string &folder, const CommonOptions &common) {
+/// What the case says of itself. The result is a pass when `context` knows it.
+static CaseResult readCase(const std::string &folder, CaseContext &context) {
   std::string model = folder + "/model.onnx";
   auto file = readFile(model);
   if (!file)
@@ -227,19 +245,70 @@ CaseResult runCase(const Compiler &compiler, const std::string &folder, const Co
     return fromProblem(signature.problem());
   if (auto other = findOtherKind(*signature))
     return {CaseStatus::Unsupported, *other};
-  CaseContext context;
   context.signature = std::move(*signature);
   context.tolerance = readTolerance(folder);
-  CaseResult result = prepare(compiler, model, common, context);
+  return {};
+}
+
+static CaseResult runDataSets(const CaseContext &context, const std::string &folder) {
   auto sets = dataSetsOf(folder);
-  if (sets.empty() && result.status == CaseStatus::Passed)
+  if (sets.empty())
     return failed("the case has no test_data_set_0");
-  for (size_t i = 0; i < sets.size() && result.status == CaseStatus::Passed; ++i) {
-    result = runDataSet(context, sets[i]);
-    if (result.status != CaseStatus::Passed && sets.size() > 1)
-      result.message = fmt::format("{}: {}", sets[i].filename().string(), result.message);
+  for (const fs::path &set : sets) {
+    CaseResult result = runDataSet(context, set);
+    if (result.status == CaseStatus::Passed)
+      continue;
+    if (sets.size() > 1)
+      result.message = fmt::format("{}: {}", set.filename().string(), result.message);
+    return result;
   }
-  return result;
+  return {};
+}
+
+CaseResult runCompiledCase(const std::string &artifact, const std::string &folder,
+                           const CommonOptions &common) {
+  CaseContext context;
+  if (CaseResult result = readCase(folder, context); result.status != CaseStatus::Passed)
+    return result;
+  auto loaded = loadArtifact(artifact, TW_LOAD_TRUST_WEIGHTS);
+  if (!loaded)
+    return fromProblem(loaded.problem());
+  context.model = std::move(*loaded);
+  auto session = createSession(context.model.get(), common.threads);
+  if (!session)
+    return fromProblem(session.problem());
+  context.session = std::move(*session);
+  return runDataSets(context, folder);
+}
+
+/// The runner judges: it has the data, and numbers keep their types.
+static CaseResult runElsewhere(const Runner &runner, const MadeArtifact &made, const std::string &folder,
+                               const CommonOptions &common) {
+  std::vector<std::string> arguments = runner.arguments("test", made, common);
+  arguments.insert(arguments.begin() + 1, {folder, "--json", "--artifact"});
+  std::string printed;
+  auto exit = runner.tryExecute(arguments, &printed);
+  if (!exit)
+    return {CaseStatus::Crashed, oneLine(exit.problem())};
+  auto answer = parseJson(printed);
+  const Json &cases = answer ? member(*answer, "cases") : Json();
+  if (!cases.is_array() || cases.size() != 1)
+    return fromProblem(runner.noAnswer(printed));
+  return {statusNamed(plainText(member(cases[0], "status"))), plainText(member(cases[0], "message"))};
+}
+
+CaseResult runCase(const Compiler &compiler, const std::string &folder, const CommonOptions &common) {
+  CaseContext context;
+  if (CaseResult result = readCase(folder, context); result.status != CaseStatus::Passed)
+    return result;
+  MadeArtifact made;
+  if (CaseResult result = compileInto(made, compiler, folder + "/model.onnx", common);
+      result.status != CaseStatus::Passed)
+    return result;
+  auto runner = Runner::find(made.path, common.runner);
+  if (!runner)
+    return fromProblem(runner.problem());
+  return *runner ? runElsewhere(**runner, made, folder, common) : runCompiledCase(made.path, folder, common);
 }
 
 } // namespace tilewright::tools

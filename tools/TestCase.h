@@ -29,4 +29,12 @@ Result<std::vector<std::string>> findCases(const std::vector<std::string> &roots
 /// Compile the case's model and run all its data sets, in this process.
 CaseResult runCase(const Compiler &compiler, const std::string &folder, const CommonOptions &common);
 
+/// Run all data sets of a case whose model was compiled to `artifact`.
+CaseResult runCompiledCase(const std::string &artifact, const std::string &folder,
+                           const CommonOptions &common);
+
+/// "passed" and the like; and back, where somebody else judged.
+const char *nameOf(CaseStatus status);
+CaseStatus statusNamed(const std::string &name);
+
 } // namespace tilewright::tools

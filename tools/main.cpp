@@ -60,8 +60,12 @@ static void endUnexpectedly() {
 /// Whether an access near the stack pointer failed, and the stack may not grow to what is usual.
 static bool isSmallStack(const siginfo_t *info, const void *context) {
   constexpr rlim_t usual = 1 << 20;
-  const auto pointer =
-      static_cast<uintptr_t>(static_cast<const ucontext_t *>(context)->uc_mcontext.gregs[REG_RSP]);
+  const mcontext_t &state = static_cast<const ucontext_t *>(context)->uc_mcontext;
+#if defined(__x86_64__)
+  const auto pointer = static_cast<uintptr_t>(state.gregs[REG_RSP]);
+#else
+  const auto pointer = static_cast<uintptr_t>(state.sp);
+#endif
   const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
   struct rlimit limit{};
   return getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < usual && address < pointer + usual &&

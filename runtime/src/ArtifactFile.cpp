@@ -1,5 +1,7 @@
 #include "ArtifactFile.h"
 
+#include "Cpu.h"
+
 #include "Array.h"
 #include "Region.h"
 #include "tilewright/digest.hpp"
@@ -53,13 +55,14 @@ bool InputFile::read(uint64_t offset, void *destination, uint64_t wanted) const 
 
 namespace {
 
-#if defined(__x86_64__)
-constexpr uint16_t ownMachine = EM_X86_64;
-#elif defined(__aarch64__)
-constexpr uint16_t ownMachine = EM_AARCH64;
-#else
-constexpr uint16_t ownMachine = EM_NONE;
-#endif
+const char *architectureName(uint16_t machine) {
+#define TILEWRIGHT_NAME(number, name)                                                                        \
+  if (machine == number)                                                                                     \
+    return name;
+  TW_ARCHITECTURES(TILEWRIGHT_NAME)
+#undef TILEWRIGHT_NAME
+  return "unknown";
+}
 
 /// The reader of one object's headers. Every number in them is hostile until compared with the file's size.
 class ElfReader {
@@ -99,8 +102,9 @@ private:
     if (header.e_machine != ownMachine)
       return reportError(
           error, TW_UNSUPPORTED, 4003,
-          "artifact '%s' is for another kind of processor (ELF machine %u); compile it for this one", path,
-          header.e_machine);
+          "artifact '%s' is for processors of architecture %s (ELF machine %u), this program for %s: compile "
+          "the model for it",
+          path, architectureName(header.e_machine), header.e_machine, architectureName(ownMachine));
     return TW_OK;
   }
 

@@ -7,6 +7,8 @@
 #include <unistd.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 namespace tilewright::runtime {
@@ -19,6 +21,9 @@ struct FeatureName {
 };
 
 constexpr FeatureName featureNames[] = {
+#if defined(__aarch64__)
+    {TW_AARCH64_DOTPROD, "dot product (SDOT, UDOT)"},
+#else
     {TW_X86_AVX2, "AVX2 (with FMA, F16C, BMI2)"},
     {TW_X86_AVX512, "AVX-512 (F, BW, CD, DQ, VL)"},
     {TW_X86_AVX512_VNNI, "AVX512-VNNI"},
@@ -27,6 +32,7 @@ constexpr FeatureName featureNames[] = {
     {TW_X86_AVX_VNNI, "AVX-VNNI"},
     {TW_X86_AMX_INT8, "AMX-INT8"},
     {TW_X86_AMX_BF16, "AMX-BF16"},
+#endif
 };
 
 #if defined(__x86_64__)
@@ -88,6 +94,9 @@ uint64_t detectX86() {
 uint64_t detectCpuFeatures() {
 #if defined(__x86_64__)
   return detectX86();
+#elif defined(__aarch64__)
+  constexpr unsigned long dotProduct = 1ul << 20; // HWCAP_ASIMDDP
+  return TW_CPU_AARCH64 | (getauxval(AT_HWCAP) & dotProduct ? uint64_t(TW_AARCH64_DOTPROD) : 0);
 #else
   return 0;
 #endif

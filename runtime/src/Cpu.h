@@ -6,12 +6,25 @@
 
 #include <cstdint>
 #include <ctime>
+#include <elf.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #include <x86intrin.h>
 #endif
 
 namespace tilewright::runtime {
+
+/// What the ELF header of an artifact for this architecture says, and a target that all processors of it run.
+#if defined(__x86_64__)
+constexpr uint16_t ownMachine = EM_X86_64;
+constexpr const char *baselineTarget = "cpu:haswell for any since 2013";
+#elif defined(__aarch64__)
+constexpr uint16_t ownMachine = EM_AARCH64;
+constexpr const char *baselineTarget = "aarch64-linux-gnu for any";
+#else
+constexpr uint16_t ownMachine = EM_NONE;
+constexpr const char *baselineTarget = "one for any";
+#endif
 
 /// TW_CPU_* bits of what both the processor and the operating system (saved register state) offer.
 uint64_t detectCpuFeatures();
@@ -64,6 +77,15 @@ public:
 private:
   static constexpr unsigned masked = 0x1f80;
   unsigned former;
+#elif defined(__aarch64__)
+  FloatMode() {
+    asm volatile("mrs %0, fpcr\n\tmrs %1, fpsr" : "=r"(control), "=r"(status));
+    asm volatile("msr fpcr, %0" : : "r"(uint64_t(0)));
+  }
+  ~FloatMode() { asm volatile("msr fpcr, %0\n\tmsr fpsr, %1" : : "r"(control), "r"(status)); }
+
+private:
+  uint64_t control, status;
 #else
   FloatMode() {}
   ~FloatMode() {}

@@ -61,8 +61,8 @@ tw_status checkIdentity(const tw_descriptor *descriptor, const char *path, tw_er
     return reportError(
         error, TW_UNSUPPORTED, 4009,
         "artifact '%s' needs CPU features this machine (or its operating system) does not offer: %s; compile "
-        "it for this machine, or with --target cpu:haswell for any since 2013",
-        path, names.c_str());
+        "it for this machine, or with --target %s",
+        path, names.c_str(), baselineTarget);
   }
   return TW_OK;
 }
