@@ -16,8 +16,8 @@ public:
   /// where many threads share a sum and f64 is dear.
   bool isLong(std::optional<int64_t> steps, int64_t limit = run) const;
 
-  /// What a loop carries: a scalar or one lane in f64, or two vectors of half the lanes of `like` (the type of a
-  /// run).
+  /// What a loop carries: a scalar or one lane in f64, or two vectors of half the lanes of `like` (the type
+  /// of a run).
   llvm::SmallVector<mlir::Value> start(mlir::Type like) const;
   llvm::SmallVector<mlir::Value> add(mlir::ValueRange totals, mlir::Value run) const;
   /// The totals in the type of a run, each lane by itself.

@@ -151,14 +151,13 @@ Value MicroKernel::multiplyAdd(Value x, Value y, Value sum) const {
 }
 
 bool MicroKernel::canLookUp16() const {
-  return e.kernel.target.hasAvx512() && vector.getElementType().isF32() && lanes() == 16;
+  return e.kernel.target.lookup16 && vector.getElementType().isF32() && lanes() == 16;
 }
 
 Value MicroKernel::lookUp16(Value table, Value indices) const {
   if (!canLookUp16())
     return {};
-  return LLVM::CallIntrinsicOp::create(e.b, e.loc, vector,
-                                       e.b.getStringAttr("llvm.x86.avx512.permvar.sf.512"),
+  return LLVM::CallIntrinsicOp::create(e.b, e.loc, vector, e.b.getStringAttr(e.kernel.target.lookup16),
                                        ValueRange{table, indices})
       .getResult(0);
 }

@@ -165,6 +165,7 @@ std::string canonicalText(const TargetInfo &target) {
          << "\nl1Bytes=" << target.l1Bytes << "\nl2Bytes=" << target.l2Bytes
          << "\ncacheLine=" << target.cacheLine
          << "\ntail=" << (target.tail == Tail::Masked ? "masked" : "laneByLane")
+         << "\nlookup16=" << (target.lookup16 ? target.lookup16 : "")
          << "\nfloatSteps=" << target.hasFloatSteps << "\ngathersWords=" << target.gathersWords
          << "\nflushesSubnormals=" << target.flushesSubnormals
          << "\nrequiredCpuFeatures=" << target.requiredCpuFeatures << "\ntileRows=";

@@ -61,6 +61,9 @@ struct TargetInfo {
   Tail tail = Tail::Masked;
   /// Of these, a product takes the first that reads its right operand as it is.
   llvm::SmallVector<IntegerProduct, 2> integerProducts;
+  /// The instruction that picks, for each lane of 16, one of 16 floats by an index in another vector, as LLVM
+  /// calls it; null: there is none.
+  const char *lookup16 = nullptr;
   /// Instructions for native vectors of f32 that scale by powers of two and take floats apart, with every
   /// special case (codegen/emit/X86.cpp).
   bool hasFloatSteps = false;

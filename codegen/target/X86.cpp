@@ -97,6 +97,7 @@ TargetInfo makeTarget(const Row &row, unsigned has) {
     target.integerProducts.push_back(avx512 ? bytes512 : bytes256);
   target.integerProducts.push_back(avx512 ? pairs512 : pairs256);
   target.hasFloatSteps = target.gathersWords = avx512;
+  target.lookup16 = avx512 ? "llvm.x86.avx512.permvar.sf.512" : nullptr;
   target.flushesSubnormals = true;
   target.requiredCpuFeatures = TW_CPU_X86_64 | TW_X86_AVX2 | (avx512 ? TW_X86_AVX512 : 0);
   addExtensions(target, has, extensions);
