@@ -61,9 +61,8 @@ Digits linear(ArrayRef<Placed> parts, ArrayRef<int64_t> shape) {
   return digits;
 }
 
-bool startsAtZero(SliceOp slice) {
-  return llvm::all_of(slice.getStarts().getResults(), [](AffineExpr e) { return constantOf(e) == 0; }) &&
-         llvm::all_of(slice.getSteps(), [](int64_t step) { return step == 1; });
+bool keepsIndex(SliceOp slice, int64_t dim) {
+  return constantOf(slice.getStarts().getResult(dim)) == 0 && slice.getSteps()[dim] == 1;
 }
 
 } // namespace
@@ -76,8 +75,9 @@ std::optional<Digits> throughMovement(Operation *op, const Digits &digits) {
     return std::nullopt;
   const ArrayRef<int64_t> operand = shapeOf(op->getOperand(0));
   if (auto slice = dyn_cast<SliceOp>(op)) {
-    if (!startsAtZero(slice))
-      return std::nullopt;
+    for (Placed &part : *parts)
+      if (!keepsIndex(slice, part.dim))
+        part.digit.source = Digit::unknown;
   } else if (auto transpose = dyn_cast<TransposeOp>(op)) {
     for (Placed &part : *parts)
       part.dim = transpose.getPerm()[part.dim];

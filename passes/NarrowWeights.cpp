@@ -264,7 +264,9 @@ bool Matcher::matchBlocks() {
   if (weight.block < weight.k && padded - weight.block > weight.block / 8)
     return false;
   auto fits = [&](const Reached &of) { // without digits of the depth, there is one for all of it
-    return isConstantExpression(inProgram(of.leaf)) && fills(of) &&
+    const bool known =
+        llvm::none_of(of.digits, [](const Digit &digit) { return digit.source == Digit::unknown; });
+    return known && isConstantExpression(inProgram(of.leaf)) && fills(of) &&
            countsUp(of.digits, depth, weight.block, weight.k) && countsUp(of.digits, column, 1, weight.n);
   };
   return isConstantExpression(inProgram(weight.q)) && fits(weight.scale) &&

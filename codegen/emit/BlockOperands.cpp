@@ -29,7 +29,7 @@ void BlockOperands::reserve(AffineExpr panelsPerBlock, AffineExpr rowLength) {
         e.mul(e.dim(*strideOf(*leftView, dims.left.contracted)), kernel.leftBytes() * kernel.group())};
   }
   AffineExpr panelDepth = steps;
-  if (!panelArgument && constantOf(panelsPerBlock) != 0) {
+  if (!panelArgument && panelsPerBlock) {
     panelDepth =
         canonical((AffineExpr(dims.k) + (kernel.lanes() - 1)).floorDiv(kernel.lanes()) * kernel.lanes());
     rightScratch = e.reserveScratch(canonical(panelsPerBlock * panelDepth * (schedule.columns * bytes)));

@@ -19,7 +19,7 @@ public:
   BlockOperands(ValueEmitter &e, const MicroKernel &kernel, RowTiles &tiles, const ContractDims &dims,
                 const ProductSchedule &schedule);
 
-  /// Scratch for a block's panels, if there are any, and rows. Staged rows have room for `rowLength`
+  /// Scratch for a block's panels (null: none are packed) and rows. Staged rows have room for `rowLength`
   /// elements, at least k.
   void reserve(mlir::AffineExpr panelsPerBlock, mlir::AffineExpr rowLength);
 

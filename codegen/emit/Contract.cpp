@@ -178,7 +178,7 @@ void ContractEmitter::emit() {
           : constantDim(context, 1);
   if (narrow)
     weights = e.reserveScratch(constantDim(context, narrow->mostChunk() * output.pitch()));
-  operands.reserve(narrow ? constantDim(context, 0) : panelsPerBlock, scores ? scores->rowLength() : dims.k);
+  operands.reserve(narrow ? AffineExpr() : panelsPerBlock, scores ? scores->rowLength() : dims.k);
   if (scores)
     scores->reserve();
   if (schedule.depthBlock || narrow)

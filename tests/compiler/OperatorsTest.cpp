@@ -375,6 +375,17 @@ void narrowDequantized(Network &n) {
   n.graph.node("Gemm", {"x", "f"}, {"y"}, {attributeInt("transB", transposed)}).node("Tanh", {"y"}, {"t"});
   n.graph.output("y").output("t");
 }
+/// A transposed convolution whose windows do not overlap is a product with reversed taps.
+void narrowTaps(Network &n) {
+  const int64_t depth = n.pick({8, 33}), width = n.pick({4, 20});
+  const bool each = n.chance(50);
+  n.input("x", ElementType::Float32, {1, depth, "H", 5});
+  n.integers<int8_t>("w", {depth, width, 2, 2});
+  n.weight("s", each ? std::vector<int64_t>{width} : std::vector<int64_t>{}, depth * 128 * 128);
+  n.graph.node("DequantizeLinear", {"w", "s"}, {"f"}, {attributeInt("axis", 1)});
+  n.graph.node("ConvTranspose", {"x", "f"}, {"y"}, {attributeInts("strides", {2, 2})}).output("y");
+  n.sizes = {{{"H", 1}}, {{"H", 7}}};
+}
 /// Rows of a table of few bits, with a scale for each row or for blocks of it.
 void narrowTable(Network &n) {
   const int64_t bits = n.pick({2, 4, 4, 8}), rows = n.pick({70, 333}), width = n.pick({61, 96}),
@@ -444,6 +455,7 @@ const Family families[] = {{"Product", product, 15},
                            {"DequantizedConvolution", dequantizedConvolution, 14},
                            {"NarrowBlocks", narrowBlocks, 16},
                            {"NarrowDequantized", narrowDequantized, 24},
+                           {"NarrowTaps", narrowTaps, 8},
                            {"NarrowTable", narrowTable, 12},
                            {"DynamicQuantization", dynamicQuantization, 3},
                            {"Branches", branches, 1}};
