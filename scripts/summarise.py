@@ -19,6 +19,7 @@ FILES = {
     "sanitizers": ["asan.xml", "asan-conformance.json", "tsan.xml"],
     "models": ["models.json"],
     "conformance": ["conformance.json", "unfolded.json", "oracle.xml"],
+    "emulated": ["emulated.json"],
     "fresh": ["fresh.json"],
 }
 SHOWN_LINES = 30

@@ -14,14 +14,17 @@
 namespace tilewright::codegen {
 namespace {
 
+/// Switches of LLVM that it has for the whole process only.
+///
 /// Loop strength reduction took more than half of the time of code generation, quadratic in the addresses of
 /// unrolled tiles, and the code is as fast without it (5 % slower in depthwise convolutions, a little faster
-/// in products): addresses are written as base plus offset already. LLVM has no other switch for it than this
-/// one of the process.
-void disableLoopStrengthReduction() {
+/// in products): addresses are written as base plus offset already. Combining interleaved loads, which
+/// AArch64's back end does, crashes in LLVM 22 on loads of some small kernels.
+void switchPassesOff() {
   auto &options = llvm::cl::getRegisteredOptions();
-  if (auto option = options.find("disable-lsr"); option != options.end())
-    option->second->addOccurrence(1, "disable-lsr", "true");
+  for (llvm::StringRef name : {"disable-lsr", "disable-interleaved-load-combine"})
+    if (auto option = options.find(name); option != options.end())
+      option->second->addOccurrence(1, name, "true");
 }
 
 const llvm::Target &backEndOf(const Architecture &architecture) {
@@ -32,7 +35,8 @@ const llvm::Target &backEndOf(const Architecture &architecture) {
   const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, ignored);
   if (!target || !target->hasTargetMachine() || !target->hasMCAsmBackend()) {
     architecture.registerBackEnd();
-    disableLoopStrengthReduction();
+    static const bool once = (switchPassesOff(), true);
+    (void)once;
     target = llvm::TargetRegistry::lookupTarget(triple, ignored);
   }
   return *target;
