@@ -49,7 +49,10 @@ DotKind dotKindFor(Type left, Type right, Type accumulator, const TargetInfo &ta
   if (!isByte(left) || !isByte(right) || !accumulator.isInteger(32))
     return DotKind::Plain;
   const IntegerProduct *product = productFor(right, target);
-  return !product ? DotKind::Plain : product->group == 4 ? DotKind::Quads : DotKind::Pairs;
+  if (!product || product->group == 2)
+    return product ? DotKind::Pairs : DotKind::Plain;
+  // Signed operands can be shifted to unsigned ones (needsCorrection), not the other way.
+  return product->leftSigned && !left.isSignedInteger() ? DotKind::Plain : DotKind::Quads;
 }
 
 MicroKernel::MicroKernel(ValueEmitter &e, Type accumulator, Type panelElement, DotKind kind)
