@@ -108,6 +108,7 @@ compiler::Options translate(Reporter &reporter) {
     to.dims.push_back({from->dims[i].name, from->dims[i].lo, from->dims[i].hi});
   if (from->cache_dir)
     to.cacheDir = from->cache_dir;
+  to.schedules = text(from->schedules, "");
   if (from->result_path)
     to.resultPath = from->result_path;
   if (from->out_descriptor > 0) {

@@ -3,9 +3,11 @@
 #include "codegen/lower/Lowering.h"
 #include "codegen/machine/Compile.h"
 #include "compiler/DimNames.h"
+#include "compiler/Schedules.h"
 #include "passes/Passes.h"
 #include "tilewright/artifact.h"
 #include "tilewright_compiler.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/Path.h"
 
 using namespace mlir;
@@ -164,6 +166,18 @@ bool Compilation::import(const std::string &modelPath) {
   return true;
 }
 
+void Compilation::warnOfUnusedSchedules(const passes::ScheduleOverrides &schedules) {
+  llvm::StringSet<> hashes;
+  for (auto kernel : module->getOps<kernel::FuncOp>())
+    if (auto hash = kernel.getHash())
+      hashes.insert(*hash);
+  for (auto &entry : schedules)
+    if (!hashes.contains(entry.getKey()))
+      fail(Problem::Warning, "TW3603",
+           "the model has no kernel " + entry.getKey() + ": its schedule is not used",
+           "the hash changes with the model, its sizes, the target and the version of the compiler");
+}
+
 bool Compilation::lower(bool graphOnly) {
   std::string complaint;
   ScopedDiagnosticHandler collect(&context, [&](mlir::Diagnostic &d) {
@@ -179,11 +193,26 @@ bool Compilation::lower(bool graphOnly) {
   how.verify = options.verify;
   how.fold = options.fold;
   how.budget = budget.get();
+  passes::ScheduleOverrides schedules;
+  if (!options.schedules.empty()) {
+    auto parsed = parseSchedules(options.schedules);
+    if (!parsed)
+      return fail(parsed.takeError());
+    schedules = std::move(*parsed);
+  }
+  std::string scheduleProblem;
+  how.schedules = &schedules;
+  how.scheduleProblem = &scheduleProblem;
   const bool lowered = succeeded(passes::runPipeline(*module, target, how));
   if (budget->exhausted())
     return fail(codegen::makeError(3502, codegen::Fault::Unsupported, budget->reason(), budgetHint));
+  if (!scheduleProblem.empty())
+    return fail(Problem::Invalid, "TW3602", scheduleProblem,
+                "'tilewright inspect --json' prints the schedules that are taken without --schedules");
   if (!lowered)
     return fail(Problem::Internal, "TW9101", "a pass failed: " + complaint, "please report this model");
+  if (!graphOnly)
+    warnOfUnusedSchedules(schedules);
   main = module->lookupSymbol<func::FuncOp>("main");
   if (!graphOnly) {
     if (!convert())

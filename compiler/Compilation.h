@@ -6,6 +6,7 @@
 #include "codegen/target/Target.h"
 #include "frontend/Importer.h"
 #include "mlir/IR/MLIRContext.h"
+#include "passes/Passes.h"
 #include "llvm/Support/ThreadPool.h"
 
 namespace tilewright::compiler {
@@ -22,6 +23,7 @@ struct Options {
   uint64_t maxMemory = 0; ///< of a run, bytes; 0: no limit
   double maxSeconds = 0;  ///< 0: the default
   std::vector<frontend::DimRange> dims;
+  std::string schedules; ///< JSON (Schedules.h); empty: the default ones
   std::optional<std::string> cacheDir;
   std::function<void(const frontend::Diagnostic &)> diagnostic;
   std::function<void(llvm::StringRef stage, unsigned done, unsigned total)> progress;
@@ -65,6 +67,7 @@ public:
 private:
   using Binding = codegen::KernelBinding;
   bool resolveTarget();
+  void warnOfUnusedSchedules(const passes::ScheduleOverrides &schedules);
   bool sparesInputs(); ///< whether no output is a file that the model is read from
   /// What the compilation may take, from the options and from what was read.
   void setBudget();

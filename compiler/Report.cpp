@@ -1,5 +1,8 @@
 // The JSON report: what the artifact holds, for `inspect` and for tools.
 #include "compiler/Compilation.h"
+#include "compiler/Schedules.h"
+#include "ir/Layouts.h"
+#include "ir/OpFacts.h"
 #include "llvm/Support/JSON.h"
 
 using namespace mlir;
@@ -65,30 +68,24 @@ json::Object kernelObject(kernel::FuncOp kernel, unsigned launches) {
   MLIRContext *context = kernel.getContext();
   AffineExpr operations = getAffineConstantExpr(0, context), bytes = operations;
   json::Array ops;
-  std::string root = "loops";
   Block &body = kernel.getBody().front();
   for (Operation &op : body) {
     if (isa<kernel::YieldOp>(op))
       continue;
     operations = operations + operationsOf(&op);
     ops.push_back(op.getName().stripDialect());
-    if (isa<ContractOp, ConvOp, SortOp, ScanOp, ScatterElementsOp, ScatterNDOp, CompactOp>(op))
-      root = op.getName().stripDialect().str();
-    else if (isa<ReduceOp>(op) && root == "loops")
-      root = "rows";
   }
-  for (Value argument : body.getArguments())
-    bytes = bytes + bytesOf(argument.getType());
+  for (unsigned i = 0; i < body.getNumArguments(); ++i)
+    bytes = bytes + bytesOf(kernel::storedType(kernel, i));
   for (Value result : body.getTerminator()->getOperands())
     bytes = bytes + bytesOf(result.getType());
-  std::string schedule = "{}";
-  if (auto attribute = kernel.getSchedule()) {
-    schedule.clear();
-    llvm::raw_string_ostream(schedule) << *attribute;
-  }
+  std::string schedule;
+  if (auto attribute = kernel.getScheduleAttr())
+    llvm::raw_string_ostream(schedule) << attribute;
   operations = canonical(operations), bytes = canonical(bytes);
   return json::Object{{"name", kernel.getSymName()},
-                      {"root", root},
+                      {"root", kernel::nameOf(kernel::familyOf(kernel))},
+                      {"hash", kernel.getHash().value_or("")},
                       {"ops", std::move(ops)},
                       {"launches", launches},
                       {"flops", dimValue(operations, {})},
@@ -130,13 +127,18 @@ std::string kernelReport(ModuleOp module, program::FuncOp program, const SymbolT
                                    {"why_not_more", launch->getAttrOfType<StringAttr>("reason").getValue()}});
     }
   }
-  for (auto kernel : module.getOps<kernel::FuncOp>())
+  json::Object schedules;
+  for (auto kernel : module.getOps<kernel::FuncOp>()) {
     kernels.push_back(kernelObject(kernel, launches.lookup(kernel.getSymName())));
+    if (auto schedule = kernel.getScheduleAttr())
+      schedules[*kernel.getHash()] = toJson(schedule);
+  }
   json::Object report{{"target", target.name},
                       {"inputs", std::move(inputs)},
                       {"outputs", std::move(outputs)},
                       {"nodes", std::move(nodes)},
                       {"kernels", std::move(kernels)},
+                      {"schedules", std::move(schedules)},
                       {"memory", json::Object{{"weights_bytes", int64_t(weightBytes)},
                                               {"live_bytes", int64_t(leastRunMemory(program, symbols, 0))},
                                               {"buffers", int64_t(program::buffersOf(program).size())},

@@ -62,6 +62,9 @@ typedef struct twc_options {
   /// Seconds after which a compilation or a check is stopped (TW_UNSUPPORTED); 0: 60, and more for what large
   /// models need: 0.1 for each node and one for each 10 MB of the model's files.
   double max_seconds;
+  /// Null, or JSON: how single kernels are computed, in place of the default choice, as twc_inspect prints it
+  /// ("schedules"). What is not legal for its kernel is refused (TW3601, TW3602).
+  const char *schedules;
 } twc_options;
 
 /// Compile `model_path` into `out_path`, which appears when it is whole; with weights "side", also its

@@ -1,4 +1,4 @@
-// Registration of the graph and kernel dialects, and small queries on their ops.
+// Registration of the graph dialect, and small queries on its ops.
 #include "ir/Graph.h"
 #include "ir/WeightFiles.h"
 #include "mlir/IR/Builders.h"
@@ -7,7 +7,6 @@
 
 #include "ir/GraphDialect.cpp.inc"
 #include "ir/GraphEnums.cpp.inc"
-#include "ir/KernelDialect.cpp.inc"
 #define GET_ATTRDEF_CLASSES
 #include "ir/GraphAttrs.cpp.inc"
 
@@ -21,8 +20,6 @@ static void printInlineMap(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir:
 
 #define GET_OP_CLASSES
 #include "ir/GraphOps.cpp.inc"
-#define GET_OP_CLASSES
-#include "ir/KernelOps.cpp.inc"
 
 using namespace mlir;
 
@@ -70,14 +67,3 @@ bool isConstantExpression(Value value) {
 unsigned byteWidth(Type elementType) { return llvm::divideCeil(elementType.getIntOrFloatBitWidth(), 8); }
 
 } // namespace tilewright::graph
-
-namespace tilewright::kernel {
-
-void KernelDialect::initialize() {
-  addOperations<
-#define GET_OP_LIST
-#include "ir/KernelOps.cpp.inc"
-      >();
-}
-
-} // namespace tilewright::kernel

@@ -16,6 +16,8 @@
 #include "ir/KernelDialect.h.inc"
 #define GET_ATTRDEF_CLASSES
 #include "ir/GraphAttrs.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "ir/KernelAttrs.h.inc"
 #define GET_OP_CLASSES
 #include "ir/GraphOps.h.inc"
 #define GET_OP_CLASSES

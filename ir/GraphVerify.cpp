@@ -1,4 +1,4 @@
-// Verifiers: the numbered constraints of GraphOps.td and KernelOps.td.
+// Verifiers: the numbered constraints of GraphOps.td.
 #include "ir/Constraints.h"
 
 using namespace mlir;
@@ -408,13 +408,3 @@ bool LoopOp::isSliceSize(int64_t symbol) {
 }
 
 } // namespace tilewright::graph
-
-namespace tilewright::kernel {
-
-LogicalResult FuncOp::verify() {
-  if (!isa<YieldOp>(getBody().front().getTerminator()))
-    return emitOpError("must end in kernel.yield");
-  return success();
-}
-
-} // namespace tilewright::kernel

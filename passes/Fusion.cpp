@@ -9,7 +9,7 @@
 //   exactly the shape the kernel runs over
 //   - nothing dear is computed again for every element of a larger result it is repeated over
 #include "passes/Fusion.h"
-#include "codegen/emit/Marks.h"
+#include "codegen/schedule/Marks.h"
 #include "ir/interpreter/Work.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
@@ -31,26 +31,6 @@ constexpr double largestWork = 1 << 24; ///< elements computed for a constant, h
 constexpr double workPerByte = 64;      ///< the same, for each byte of it and its sources
 constexpr int64_t tinyElements =
     4096; ///< cheap work on tensors up to this size is repeated rather than stored
-
-bool isMovement(Operation *op) {
-  return isa<BroadcastOp, ReshapeOp, TransposeOp, SliceOp, PadOp, IotaOp, DimsOp>(op);
-}
-bool isGather(Operation *op) { return isa<GatherOp, GatherElementsOp, GatherNDOp>(op); }
-bool isSerial(Operation *op) { return isa<ScanOp, SortOp, ScatterElementsOp, ScatterNDOp, CompactOp>(op); }
-bool isHero(Operation *op) { return isa<ContractOp, ConvOp>(op); }
-
-/// Elementary functions, divisions and gathers: not to be repeated for nothing.
-bool isDear(Operation *op) {
-  if (auto unary = dyn_cast<UnaryOp>(op))
-    return !llvm::is_contained({UnaryKind::neg, UnaryKind::abs, UnaryKind::bitnot, UnaryKind::floor,
-                                UnaryKind::ceil, UnaryKind::round, UnaryKind::trunc},
-                               unary.getKind());
-  if (auto binary = dyn_cast<BinaryOp>(op))
-    return llvm::is_contained(
-        {BinaryKind::div, BinaryKind::rem, BinaryKind::mod, BinaryKind::pow, BinaryKind::atan2},
-        binary.getKind());
-  return isGather(op) || isa<WindowOp>(op);
-}
 
 /// Computes a weight from few bits: where it is multiplied, once for all rows.
 bool isNarrowWeight(Operation *op) { return op && op->hasAttr(codegen::narrowWeight); }
@@ -244,7 +224,7 @@ StringRef FusionPlanner::heroObstacle(Operation *op, FusionGroup &group) const {
         if (movesInnermost(transpose))
           return "its rows would be stored element by element";
         auto run = constantOf(withoutOnes(dimsOf(transpose.getOperand())).back());
-        if (run && *run % 16 != 0)
+        if (run && *run % target.lanes(32) != 0)
           return "its rows would be cut into pieces shorter than a vector";
       }
       if (moves && !current->hasOneUse())
@@ -319,7 +299,7 @@ StringRef FusionPlanner::whyNotFused(Operation *op, FusionGroup &group) const {
     return "";
   if (group.ops.size() >= maxOps)
     return "the consumer's kernel is full";
-  if (isHero(op))
+  if (isProduct(op))
     return heroObstacle(op, group);
   if (isQuantizing(op) && (group.rowRank || group.ops.size() >= maxOps / 2))
     return group.rowRank ? "its bytes are read again for every pass over the rows"
@@ -352,7 +332,7 @@ void FusionPlanner::join(Operation *op, FusionGroup &group) {
   groupsOf[op].push_back(&group);
   if (inChain)
     return;
-  if (isHero(op)) {
+  if (isProduct(op)) {
     group.hero = op;
     if (auto contract = dyn_cast<ContractOp>(op);
         contract && !isConstant(contract.getRhs()) && !isNarrowWeight(contract.getRhs().getDefiningOp()))

@@ -1,6 +1,7 @@
 /// Fusion.h - which ops share a kernel.
 #pragma once
-#include "ir/Graph.h"
+#include "codegen/target/Target.h"
+#include "ir/OpFacts.h"
 #include "ir/Symbols.h"
 #include "passes/RowChains.h"
 #include "llvm/ADT/DenseMap.h"
@@ -26,7 +27,8 @@ struct FusionGroup {
 class FusionPlanner {
 public:
   /// `fold`: what follows from constants alone is computed when the artifact is written.
-  FusionPlanner(mlir::Block &block, bool fold) : block(block), fold(fold) {}
+  FusionPlanner(mlir::Block &block, const codegen::TargetInfo &target, bool fold)
+      : block(block), target(target), fold(fold) {}
   /// Groups in program order of their roots.
   std::vector<std::unique_ptr<FusionGroup>> plan();
   /// Why an op got a kernel of its own rather than joining its consumers ("" where it joined).
@@ -56,6 +58,7 @@ private:
   Constness computeConstness(mlir::Value value) const;
 
   mlir::Block &block;
+  const codegen::TargetInfo &target;
   bool fold;
   std::vector<std::unique_ptr<FusionGroup>> groups;
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<FusionGroup *, 2>> groupsOf;

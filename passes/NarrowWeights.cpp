@@ -2,9 +2,9 @@
 //
 // The integers are stored without sign: q + 2^(bits-1) for signed ones, and zero points with them.
 #include "passes/NarrowWeights.h"
-#include "codegen/emit/Contract.h"
-#include "codegen/emit/Marks.h"
-#include "codegen/emit/NarrowPanels.h"
+#include "codegen/schedule/Marks.h"
+#include "codegen/schedule/NarrowLayout.h"
+#include "codegen/schedule/Products.h"
 #include "mlir/IR/IRMapping.h"
 #include "passes/Dequantized.h"
 #include "passes/Digits.h"
@@ -571,8 +571,8 @@ void packNarrowWeights(ModuleOp module, const codegen::TargetInfo &target) {
     kernels[kernel.getSymName()] = kernel;
   module.walk([&](kernel::LaunchOp launch) {
     kernel::FuncOp kernel = kernels.lookup(launch.getKernel());
-    auto op = dyn_cast_or_null<ContractOp>(codegen::rootOf(kernel));
-    if (!op || !codegen::canEmitContract(op) || isa<BlockArgument>(op.getRhs()))
+    auto op = dyn_cast_or_null<ContractOp>(kernel::rootOf(kernel));
+    if (!op || !codegen::canTile(op) || isa<BlockArgument>(op.getRhs()))
       return;
     if (auto weight = Matcher(op, launch).match())
       Packer(kernel, launch, *weight, target).pack();

@@ -71,7 +71,8 @@ private:
 
 class Outliner {
 public:
-  Outliner(ModuleOp module, bool fold) : module(module), fold(fold), b(module.getContext()) {}
+  Outliner(ModuleOp module, const codegen::TargetInfo &target, bool fold)
+      : module(module), target(target), fold(fold), b(module.getContext()) {}
 
   LogicalResult run() {
     SmallVector<Block *> blocks;
@@ -92,7 +93,7 @@ public:
 private:
   void outlineBlock(Block &block) {
     storeOutputs(block);
-    FusionPlanner planner(block, fold);
+    FusionPlanner planner(block, target, fold);
     auto groups = planner.plan();
     for (auto &group : groups)
       outline(block, *group, planner);
@@ -160,8 +161,8 @@ private:
     MLIRContext *context = module.getContext();
     SymbolNumbering numbering(context);
     b.setInsertionPointToStart(module.getBody());
-    auto kernel =
-        kernel::FuncOp::create(b, group.root->getLoc(), b.getStringAttr("kernel"), DictionaryAttr());
+    auto kernel = kernel::FuncOp::create(b, group.root->getLoc(), b.getStringAttr("kernel"), nullptr, nullptr,
+                                         nullptr, nullptr);
     Block *body = b.createBlock(&kernel.getBody());
     IRMapping mapping;
     for (Value operand : operands)
@@ -221,6 +222,7 @@ private:
   }
 
   ModuleOp module;
+  const codegen::TargetInfo &target;
   bool fold; ///< see FusionPlanner
   OpBuilder b;
   unsigned count = 0;
@@ -228,7 +230,9 @@ private:
 
 } // namespace
 
-LogicalResult fuse(ModuleOp module, bool fold) { return Outliner(module, fold).run(); }
+LogicalResult fuse(ModuleOp module, const codegen::TargetInfo &target, bool fold) {
+  return Outliner(module, target, fold).run();
+}
 
 std::string kernelText(kernel::FuncOp kernel) {
   std::string name = kernel.getSymName().str(), text;

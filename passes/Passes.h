@@ -6,6 +6,7 @@
 #include "ir/Graph.h"
 #include "ir/Symbols.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/StringMap.h"
 
 namespace tilewright::passes {
 
@@ -60,7 +61,15 @@ mlir::LogicalResult foldScales(mlir::ModuleOp module, Budget *budget = nullptr);
 ///   example   relu(conv x)  ->  transpose(relu(conv.last(transpose x)))
 mlir::LogicalResult channelsLast(mlir::ModuleOp module, Budget *budget = nullptr);
 
-/// markHiddenQuotients: marks divisions of floats whose last bit nobody can tell (codegen/emit/Marks.h).
+/// pointwiseToProducts: convolutions of one tap that touch nothing but their pixel are matrix products, on
+/// every target.
+///   requires  channelsLast
+///   ensures   no conv has one tap, one group, stride 1 and no border
+///   example   conv(x: 1x7x7x64, w: 1x1x64x8)  ->  contract(x, reshape w) [3] [0]
+///   limits    weights of static shape
+void pointwiseToProducts(mlir::ModuleOp module);
+
+/// markHiddenQuotients: marks divisions of floats whose last bit nobody can tell (codegen/schedule/Marks.h).
 ///   requires  nothing; last before fuse, as rewrites drop marks
 ///   ensures   every marked quotient ends, by way of element-wise ops that are no steps and of movement, in
 ///             sums over many elements only: no output, step, control flow or sort reads it
@@ -74,7 +83,35 @@ void markHiddenQuotients(mlir::ModuleOp module);
 ///   b))  ->  kernel.launch @k(x, w, b), with conv, add and relu in @k limits    one contract or conv a
 ///   kernel; reduces join their consumer only along whole rows; at most 48 ops a kernel
 /// With `fold` false, only what the model stores counts as constant.
-mlir::LogicalResult fuse(mlir::ModuleOp module, bool fold = true);
+mlir::LogicalResult fuse(mlir::ModuleOp module, const codegen::TargetInfo &target, bool fold = true);
+
+/// What a caller wants of one kernel: numbers that are not given are the default ones of the algorithm.
+struct ScheduleOverride {
+  std::string family, algorithm; ///< empty: the kernel's own, and the default one
+  std::vector<std::pair<std::string, int64_t>> parameters;
+};
+/// By the hash of the kernel.
+using ScheduleOverrides = llvm::StringMap<ScheduleOverride>;
+
+/// schedule: every kernel says how it is computed (codegen/space chooses).
+///   requires  fuse; every kernel has one launch
+///   ensures   each kernel.func has a legal `schedule`, `constants` and a `hash`; packed products that read
+///   one weight
+///             agree on the width of their panels
+///   returns   "", or what is wrong with an override
+///   example   kernel.func @contract_0  ->  ... {schedule = #kernel.schedule<product tiles, rows = 14, ...>}
+std::string schedule(mlir::ModuleOp module, const codegen::TargetInfo &target,
+                     const ScheduleOverrides &overrides = {});
+
+/// packConstants: constant right operands lie in the order in which micro-kernels stream them.
+///   requires  schedule; every kernel has one launch
+///   ensures   what a schedule calls packed has a `#kernel.layout`, the launch gives it by that recipe, and
+///   the body reads
+///             the logical weight where its argument is, with no movement between
+///   example   launch @k(%x, %w: tensor<768x100xf32>)  ->  launch @k(%x, %p: tensor<4x768x32xf32>), and @k
+///   has
+///             layouts = [unit, #kernel.layout<pad [0, 0, 0, 28], reshape [1, 768, 1, 4, 32], ...>]
+void packConstants(mlir::ModuleOp module);
 
 /// mergeEqualKernels: one kernel.func for all launches that do the same.
 ///   requires  fuse (and packConstants, which rewrites kernels one by one)
@@ -86,6 +123,8 @@ std::string kernelText(kernel::FuncOp kernel);
 /// The whole way from an imported graph to kernels and a program, in order (Pipeline.cpp). `stopAfterGraph`
 /// leaves graph ops (for --emit=graph).
 struct PipelineOptions {
+  const ScheduleOverrides *schedules = nullptr;
+  std::string *scheduleProblem = nullptr; ///< what is wrong with them; the pipeline fails then
   bool stopAfterGraph = false;
   bool strict = false; ///< no pass may change rounding
   bool verify = true;  ///< after every pass

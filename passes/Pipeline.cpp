@@ -2,7 +2,6 @@
 #include "mlir/IR/Verifier.h"
 #include "passes/NarrowWeights.h"
 #include "passes/PackBits.h"
-#include "passes/PackConstants.h"
 #include "passes/Passes.h"
 
 using namespace mlir;
@@ -33,6 +32,8 @@ LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target,
   // Before fusion, so that the transposes it needs fuse or cancel.
   if (failed(checked(channelsLast(module, options.budget))))
     return failure();
+  // Before fusion, so that it sees one kind of product, on every target.
+  pointwiseToProducts(module);
   // Again: the transposes of constants and of each other have met.
   if (failed(checked(simplify(module, options.budget, foldLimit))))
     return failure();
@@ -44,15 +45,23 @@ LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target,
   // Which weights are multiplied as narrow as they are stored: fusion leaves them so.
   markNarrowWeights(module, target, options.strict);
   // Kernels and launches. After this no pass looks at whole-graph ops.
-  if (failed(checked(fuse(module, options.fold))))
+  if (failed(checked(fuse(module, target, options.fold))))
     return failure();
   // Weights of few bits first: what is left of them is nothing that others would pack.
   packNarrowWeights(module, target);
   if (failed(checked(success())))
     return failure();
+  // How each kernel is computed: from here on emitters obey.
+  const std::string problem =
+      schedule(module, target, options.schedules ? *options.schedules : ScheduleOverrides());
+  if (!problem.empty()) {
+    if (options.scheduleProblem)
+      *options.scheduleProblem = problem;
+    return failure();
+  }
   // Weights in the order kernels read them: while every kernel has one launch, before equal kernels become
   // one.
-  packConstants(module, target);
+  packConstants(module);
   if (failed(checked(success())))
     return failure();
   // What is still below a byte then is read element by element.

@@ -1,6 +1,6 @@
 // Which values reach which ops (Reach.h), and the one thing that divisions take from it.
 #include "passes/Reach.h"
-#include "codegen/emit/Marks.h"
+#include "codegen/schedule/Marks.h"
 #include "passes/Passes.h"
 
 using namespace mlir;

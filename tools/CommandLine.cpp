@@ -2,6 +2,7 @@
 
 #include "Compiler.h"
 #include "support/EditDistance.h"
+#include "support/File.h"
 
 #include <CLI/CLI.hpp>
 #include <charconv>
@@ -191,6 +192,18 @@ void CommandLine::addCommon(CLI::App *sub, CommonOptions &common, bool artifacts
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->allow_extra_args(false)
       ->type_name("NAME=N|LO..HI");
+  auto readSchedules = [&common](const std::string &path) {
+    auto bytes = readFile(path);
+    if (!bytes)
+      throw RefusedValue{bytes.problem()};
+    common.schedules = std::string(reinterpret_cast<const char *>(bytes->view.data()), bytes->view.size());
+    if (common.schedules.empty())
+      throw RefusedValue{usageProblem("TW5009", fmt::format("'{}' is empty", path), "it should hold JSON")};
+  };
+  sub->add_option_function<std::string>(
+         "--schedules", readSchedules,
+         "how single kernels are computed, by their hash: JSON as 'inspect --json' prints it (\"schedules\")")
+      ->type_name("FILE.json");
   sub->add_flag("--no-folding", common.noFolding,
                 "let kernels compute what the compiler could: shows which of them is wrong");
 }

@@ -28,6 +28,7 @@ struct CommonOptions {
   bool noFolding = false;
   bool verify = false;    ///< compare an artifact's weights with their digests, whatever their size
   uint64_t maxMemory = 0; ///< bytes; 0: the compiler's default
+  std::string schedules;  ///< JSON, as read from a file; empty: the default ones
   double maxSeconds = 0;  ///< to compile; 0: the compiler's default
   std::string runner;     ///< a command that executes artifacts; empty: this process, where it can (Runner.h)
 };

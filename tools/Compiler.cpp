@@ -73,6 +73,7 @@ CompilerCall::CompilerCall(const CommonOptions &common, bool quiet)
   settings.dims = dims.data();
   settings.dim_count = static_cast<uint32_t>(dims.size());
   settings.flags = common.noFolding ? TWC_NO_FOLDING : 0;
+  settings.schedules = common.schedules.empty() ? nullptr : common.schedules.c_str();
   settings.user = this;
   settings.diagnostic = onDiagnostic;
   settings.text = onText;

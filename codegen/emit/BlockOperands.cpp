@@ -8,9 +8,6 @@ namespace tilewright::codegen {
 BlockOperands::BlockOperands(ValueEmitter &e, const MicroKernel &kernel, RowTiles &tiles,
                              const ContractDims &dims, const ProductSchedule &schedule)
     : e(e), kernel(kernel), tiles(tiles), dims(dims), schedule(schedule) {
-  auto function = e.kernel.kernel;
-  if (auto argument = scheduleInteger(function.getScheduleAttr(), "panel_argument"))
-    panelArgument = argument;
   steps = canonical((AffineExpr(dims.k) + (kernel.group() - 1)).floorDiv(kernel.group()));
   k = e.dim(steps);
   panelCount = canonical((AffineExpr(dims.n) + (schedule.columns - 1)).floorDiv(schedule.columns));
@@ -29,7 +26,7 @@ void BlockOperands::reserve(AffineExpr panelsPerBlock, AffineExpr rowLength) {
         e.mul(e.dim(*strideOf(*leftView, dims.left.contracted)), kernel.leftBytes() * kernel.group())};
   }
   AffineExpr panelDepth = steps;
-  if (!panelArgument && panelsPerBlock) {
+  if (!schedule.packed && panelsPerBlock) {
     panelDepth =
         canonical((AffineExpr(dims.k) + (kernel.lanes() - 1)).floorDiv(kernel.lanes()) * kernel.lanes());
     rightScratch = e.reserveScratch(canonical(panelsPerBlock * panelDepth * (schedule.columns * bytes)));
@@ -55,8 +52,8 @@ void BlockOperands::prepareLeft(const Block &block) {
 }
 
 void BlockOperands::prepareRight(const Block &block) {
-  if (panelArgument) {
-    Value pointer = e.kernel.pointers.lookup(e.kernel.kernel.getBody().getArgument(*panelArgument));
+  if (schedule.packed) {
+    Value pointer = e.kernel.pointers.lookup(dims.right.value);
     Value panel = e.add(e.mul(block.batch, e.dim(panelCount)), block.firstPanel);
     rightBase = e.address(pointer, e.mul(panel, panelPitch), 1);
     return;
@@ -86,12 +83,11 @@ MicroKernel::Run BlockOperands::runOf(const Block &block, Value panel, int64_t r
   return run;
 }
 
-/// Of the two operands, the one that comes from beyond the core's own cache.
 void BlockOperands::fetchAhead(const Block &block, MicroKernel::Run &run, Value panel, int64_t rows,
                                Value row, Value firstDepth) {
-  const auto panelBytes = e.constantOf(e.mul(e.dim(panelCount), panelPitch));
-  const bool panelsFit = !panelBytes || *panelBytes <= int64_t(e.kernel.target.l2Bytes / 2);
-  if (rows > 1 && panelArgument && !panelsFit && schedule.tilesPerBlock > 1) {
+  if (rows == 1)
+    return;
+  if (schedule.fetch == Fetch::panel && schedule.tilesPerBlock > 1) {
     // Every tile of the block fetches its share of the next panel; behind the last, of the first one's next
     // depth.
     Value next = e.address(run.panel, panelPitch, 1),
@@ -100,14 +96,10 @@ void BlockOperands::fetchAhead(const Block &block, MicroKernel::Run &run, Value 
     next = e.select(e.less(e.add(panel, 1), block.endPanel), next, first);
     run.aheadStride = llvm::divideCeil(run.panelStride, schedule.tilesPerBlock);
     run.ahead = e.address(next, e.mul(e.mul(tile, run.depth), run.aheadStride), 1);
-    return;
-  }
-  // Rows behind each other: over its k, a tile fetches as many bytes of the next one.
-  const auto rowStride = e.constantOf(leftLayout.rowStride), unit = e.constantOf(leftLayout.depthStride),
-             whole = e.constantOf(k);
-  if (leftView && rowStride && unit && whole && rows > 1 && *rowStride == *unit * *whole) {
-    run.ahead = e.address(run.left, e.constant(rows * *rowStride), 1);
-    run.aheadStride = rows * *unit;
+  } else if (schedule.fetch == Fetch::rows) {
+    // Rows behind each other: over its k, a tile fetches as many bytes of the next one.
+    run.ahead = e.address(run.left, e.mul(leftLayout.rowStride, rows), 1);
+    run.aheadStride = rows * *e.constantOf(leftLayout.depthStride);
   }
 }
 

@@ -2,7 +2,7 @@
 #ifndef TILEWRIGHT_CODEGEN_EMIT_BLOCKOPERANDS_H
 #define TILEWRIGHT_CODEGEN_EMIT_BLOCKOPERANDS_H
 
-#include "codegen/emit/Contract.h"
+#include "codegen/emit/Packing.h"
 #include "codegen/emit/RowTiles.h"
 
 namespace tilewright::codegen {
@@ -11,6 +11,8 @@ namespace tilewright::codegen {
 struct Block {
   mlir::Value batch, firstTile, endTile, firstPanel, endPanel;
 };
+
+MicroKernel microKernelOf(ValueEmitter &e, graph::ContractOp op, const ProductSchedule &schedule);
 
 /// Where a work item finds its operands: rows of the left one in place or staged in scratch, panels of the
 /// right one packed in scratch or as an argument of the kernel.
@@ -49,7 +51,6 @@ private:
   RowTiles &tiles;
   const ContractDims &dims;
   const ProductSchedule &schedule;
-  std::optional<int64_t> panelArgument;
   mlir::AffineExpr steps;
   mlir::Value k;
   // The left operand: element (row, k) at leftBase + (row - leftFirstRow) * row stride + k * depth stride.

@@ -256,7 +256,7 @@ int64_t Builder::divisorOf(Value value) const {
     return std::gcd(divisorOf(sum.getLhs()), divisorOf(sum.getRhs()));
   if (auto difference = value.getDefiningOp<arith::SubIOp>())
     return std::gcd(divisorOf(difference.getLhs()), divisorOf(difference.getRhs()));
-  if (value.getDefiningOp<arith::MinSIOp>() || value.getDefiningOp<arith::RemUIOp>())
+  if (isa_and_present<arith::MinSIOp, arith::MaxSIOp, arith::RemUIOp>(value.getDefiningOp()))
     return std::gcd(divisorOf(value.getDefiningOp()->getOperand(0)),
                     divisorOf(value.getDefiningOp()->getOperand(1)));
   if (auto product = value.getDefiningOp<arith::MulIOp>())

@@ -5,9 +5,9 @@
 // make a work item. Work items are numbered so that consecutive ones share what is costly to bring near the
 // core (staged rows, packed panels), whatever share of them a thread gets.
 //===----------------------------------------------------------------------===//
-#include "codegen/emit/Contract.h"
 #include "codegen/emit/BlockOperands.h"
 #include "codegen/emit/NarrowPanels.h"
+#include "codegen/emit/Roots.h"
 #include "codegen/emit/ScoreRows.h"
 #include "codegen/emit/TileOutput.h"
 
@@ -17,102 +17,11 @@ using llvm::ArrayRef;
 using llvm::SmallVector;
 
 namespace tilewright::codegen {
-namespace {
-
-Type elementOf(Value value) { return llvm::cast<RankedTensorType>(value.getType()).getElementType(); }
-
-} // namespace
-
-//===- What is multiplied -------------------------------------------------------------===//
-
-ContractDims::ContractDims(ContractOp op) {
-  SmallVector<std::pair<int64_t, int64_t>> pairs;
-  for (auto [l, r] : llvm::zip(op.getLhsContract(), op.getRhsContract()))
-    pairs.push_back({l, r});
-  llvm::sort(pairs); // in the left operand's order: there it is read as it lies
-  SmallVector<int64_t> leftContract, rightContract;
-  for (auto [l, r] : pairs) {
-    leftContract.push_back(l);
-    rightContract.push_back(r);
-  }
-  auto free = [](Value value, ArrayRef<int64_t> batch, ArrayRef<int64_t> contract) {
-    SmallVector<int64_t> dims;
-    for (int64_t d = 0, rank = llvm::cast<RankedTensorType>(value.getType()).getRank(); d < rank; ++d)
-      if (!llvm::is_contained(batch, d) && !llvm::is_contained(contract, d))
-        dims.push_back(d);
-    return dims;
-  };
-  left = {op.getLhs(), DimGroup(op.getLhs(), op.getLhsBatch()),
-          DimGroup(op.getLhs(), free(op.getLhs(), op.getLhsBatch(), leftContract)),
-          DimGroup(op.getLhs(), leftContract)};
-  right = {op.getRhs(), DimGroup(op.getRhs(), op.getRhsBatch()),
-           DimGroup(op.getRhs(), free(op.getRhs(), op.getRhsBatch(), rightContract)),
-           DimGroup(op.getRhs(), rightContract)};
-  const int64_t batches = left.batch.dims.size(), rows = left.free.dims.size(),
-                columns = right.free.dims.size();
-  auto positions = [&](int64_t from, int64_t count) {
-    return llvm::to_vector(llvm::seq(from, from + count));
-  };
-  Value result = op.getResult();
-  resultBatch = DimGroup(result, positions(0, batches));
-  resultRows = DimGroup(result, positions(batches, rows));
-  resultColumns = DimGroup(result, positions(batches + rows, columns));
-  MLIRContext *context = op.getContext();
-  batch = left.batch.total(context);
-  m = left.free.total(context);
-  n = right.free.total(context);
-  k = left.contracted.total(context);
-}
-
-bool ContractDims::canReadInPlace(const StridedView &view, const ProductOperand &operand) {
-  return strideOf(view, operand.free) && strideOf(view, operand.contracted);
-}
-
-/// Rows at a multiple of a page from each other fall into one set of the first-level cache.
-static bool aliases(AffineExpr stride, int64_t bytes) {
-  auto known = constantOf(stride);
-  return known && *known * bytes % 4096 == 0;
-}
-
-bool ContractDims::mustStageLeft(DotKind kind) const {
-  auto view = viewOf(left.value);
-  Type element = elementOf(left.value);
-  const bool quads = kind == DotKind::Quads && element.isUnsignedInteger(8);
-  if (!view || !(quads || (kind == DotKind::Plain && (element.isF32() || element.isF64()))) ||
-      !canReadInPlace(*view, left))
-    return true;
-  AffineExpr row = *strideOf(*view, left.free), depth = *strideOf(*view, left.contracted);
-  const bool together = constantOf(depth) == std::optional<int64_t>(1);
-  auto rows = constantOf(m), size = constantOf(k);
-  if (quads && !(together && size && *size % 4 == 0)) // steps read four bytes
-    return true;
-  if (rows && *rows < 8)
-    return false;
-  return aliases(together ? row : depth, byteWidth(element));
-}
-
-ProductShape ContractDims::shape(Type accumulator, DotKind kind) const {
-  ProductShape shape;
-  shape.batch = constantOf(batch);
-  shape.m = constantOf(m);
-  shape.n = constantOf(n);
-  if (auto size = constantOf(k))
-    shape.k = llvm::divideCeil(*size, groupOf(kind));
-  shape.bits = accumulator.getIntOrFloatBitWidth();
-  shape.stagedLeft = mustStageLeft(kind);
-  return shape;
-}
-
-DotKind dotKindOf(Operation *root) {
-  auto function = root->getParentOfType<kernel::FuncOp>();
-  const int64_t group =
-      scheduleInteger(function ? function.getScheduleAttr() : DictionaryAttr(), "group").value_or(1);
-  return group == 4 ? DotKind::Quads : group == 2 ? DotKind::Pairs : DotKind::Plain;
-}
-
 //===- The emitter ------------------------------------------------------------------------===//
 
 namespace {
+
+Type elementOf(Value value) { return llvm::cast<RankedTensorType>(value.getType()).getElementType(); }
 
 class ContractEmitter {
 public:
@@ -150,17 +59,16 @@ private:
 };
 
 ContractEmitter::ContractEmitter(ValueEmitter &e, ContractOp op, EmittedKernel &result)
-    : e(e), op(op), result(result), dims(op), schedule(contractSchedule(op, e.kernel.target)),
-      kernel(microKernelOf(e, op)), tiles(e, dims.m, schedule.rows),
-      operands(e, kernel, tiles, dims, schedule),
-      output(e, kernel, op, schedule.rows, schedule.columns, tiles.isFixed()) {
+    : e(e), op(op), result(result), dims(op), schedule(e.kernel.schedule()),
+      kernel(microKernelOf(e, op, schedule)), tiles(e, dims.m, schedule.rows),
+      operands(e, kernel, tiles, dims, schedule), output(e, kernel, op, schedule) {
   n = e.dim(dims.n);
   k = operands.depth();
   vectors = schedule.columns / kernel.lanes();
   if (ContractOp inner = scoresOf(op))
-    scores.emplace(e, inner, tiles, schedule);
+    scores.emplace(e, inner, tiles, scoreSchedule(e.kernel.schedule()));
   if (auto layout = NarrowLayout::of(e.kernel.kernel)) {
-    narrow.emplace(e, kernel, *layout, *constantOf(dims.k));
+    narrow.emplace(e, kernel, *layout, *constantOf(dims.k), schedule);
   }
 }
 
@@ -364,32 +272,9 @@ void ContractEmitter::emitBlockedDepth(const Block &block) {
 
 } // namespace
 
-ProductSchedule contractSchedule(ContractOp op, const TargetInfo &target) {
-  const ContractDims dims(op);
-  auto function = op->getParentOfType<kernel::FuncOp>();
-  DictionaryAttr attribute = function ? function.getScheduleAttr() : DictionaryAttr();
-  ProductShape shape = dims.shape(accumulatorType(elementOf(op.getResult())), dotKindOf(op));
-  shape.packedRight = scheduleInteger(attribute, "panel_argument").has_value();
-  shape.columns = scheduleInteger(attribute, "nr");
-  if (auto narrow = NarrowLayout::of(function)) {
-    shape.columns = narrow->columns;
-    return chooseNarrow(shape, target);
-  }
-  if (ContractOp scores = scoresOf(op))
-    return chooseRowChain(shape, constantOf(ContractDims(scores).k), target);
-  return overridden(chooseProduct(shape, target), attribute);
-}
-
-MicroKernel microKernelOf(ValueEmitter &e, ContractOp op) {
-  const auto panels = scheduleInteger(e.kernel.kernel.getScheduleAttr(), "panel_argument");
+MicroKernel microKernelOf(ValueEmitter &e, ContractOp op, const ProductSchedule &schedule) {
   Type sums = accumulatorType(elementOf(op.getResult()));
-  return MicroKernel(e, sums, panels ? elementOf(e.kernel.kernel.getBody().getArgument(*panels)) : sums,
-                     dotKindOf(op));
-}
-
-bool canEmitContract(ContractOp op) {
-  Type type = accumulatorType(elementOf(op.getResult()));
-  return Epilogue::supports(op) && (type.isF32() || type.isF64() || type.isInteger(32) || type.isInteger(64));
+  return MicroKernel(e, sums, schedule.packed ? elementOf(op.getRhs()) : sums, schedule, schedule.kind);
 }
 
 LogicalResult emitContract(ValueEmitter &e, Operation *root, EmittedKernel &result) {

@@ -9,9 +9,8 @@
 // Operands that are computed, spread out (transposed convolutions), or have few channels are copied row by
 // row into scratch, with their border as zeros; then all tiles are alike.
 //===----------------------------------------------------------------------===//
-#include "codegen/emit/Conv.h"
-#include "codegen/emit/Contract.h"
 #include "codegen/emit/ConvStage.h"
+#include "codegen/emit/Roots.h"
 #include "codegen/emit/TileOutput.h"
 
 using namespace mlir;
@@ -63,8 +62,7 @@ private:
   EmittedKernel &result;
   MLIRContext *context;
   ConvGeometry g;
-  ConvSchedule schedule;
-  std::optional<int64_t> panelArgument;
+  ConvTileSchedule schedule;
   MicroKernel kernel;
   ConvTiles tiles;
   TileOutput output;
@@ -81,15 +79,11 @@ private:
 };
 
 ConvEmitter::ConvEmitter(ValueEmitter &e, ConvOp op, EmittedKernel &result)
-    : e(e), op(op), result(result), context(op.getContext()), g(op),
-      schedule(convSchedule(op, dotKindOf(op), e.kernel.target)),
-      panelArgument(scheduleInteger(e.kernel.kernel.getScheduleAttr(), "panel_argument")),
+    : e(e), op(op), result(result), context(op.getContext()), g(op), schedule(e.kernel.schedule()),
       kernel(e, accumulatorType(elementOf(op.getResult())),
-             panelArgument ? elementOf(e.kernel.kernel.getBody().getArgument(*panelArgument))
-                           : accumulatorType(elementOf(op.getResult())),
-             dotKindOf(op)),
-      tiles(e, g, schedule.rows, schedule.staged),
-      output(e, kernel, op, schedule.rows, schedule.columns, tiles.isFixed()),
+             schedule.packed ? elementOf(op.getRhs()) : accumulatorType(elementOf(op.getResult())), schedule,
+             schedule.kind),
+      tiles(e, g, schedule.rows, schedule.staged), output(e, kernel, op, schedule),
       vectors(schedule.columns / kernel.lanes()),
       groupPanels(llvm::divideCeil(g.groupOutputs, schedule.columns)),
       channelSteps(llvm::divideCeil(g.groupChannels, kernel.group())),
@@ -99,14 +93,14 @@ ConvEmitter::ConvEmitter(ValueEmitter &e, ConvOp op, EmittedKernel &result)
 void ConvEmitter::emit() {
   e.lanes = {kernel.lanes(), {}};
   if (schedule.staged)
-    stage.emplace(e, kernel, g, schedule.rowsPerItem);
+    stage.emplace(e, kernel, g, schedule.itemRows);
   else
     view = viewOf(op.getLhs());
-  if (!panelArgument)
+  if (!schedule.packed)
     panelScratch = e.reserveScratch(
         constantDim(context, llvm::alignTo(g.tapCount() * g.groupChannels, kernel.lanes()) * panelStride));
   if (schedule.channelBlock)
-    partial = e.reserveScratch(canonical(g.out.back() * (schedule.rowsPerItem * output.pitch())));
+    partial = e.reserveScratch(canonical(g.out.back() * (schedule.itemRows * output.pitch())));
   else if (g.rank > 1 && kernel.isLong(g.tapCount() * channelSteps / 2))
     waiting = e.reserveScratch(constantDim(context, schedule.rows * output.pitch()));
   emitItems();
@@ -121,8 +115,8 @@ void ConvEmitter::forEachTile(const Item &item, TileBody body) {
 
 void ConvEmitter::emitItems() {
   const int64_t panels = g.groups * groupPanels;
-  AffineExpr blocks = RowBlock::count(g, schedule.rowsPerItem);
-  const bool rowsOuter = schedule.rowsOuter && panelArgument;
+  AffineExpr blocks = RowBlock::count(g, schedule.itemRows);
+  const bool rowsOuter = schedule.rowsOuter && schedule.packed;
   result.extent = canonical(blocks * panels);
   Value inner = rowsOuter ? e.constant(panels) : e.dim(blocks), begin = e.kernel.begin, end = e.kernel.end;
   Value lastOuter = e.divide(e.add(end, e.add(inner, -1)), inner);
@@ -141,7 +135,7 @@ void ConvEmitter::emitItems() {
 }
 
 void ConvEmitter::enterRows(Item &item, Value index) {
-  item.rows = RowBlock::decode(e, g, schedule.rowsPerItem, index);
+  item.rows = RowBlock::decode(e, g, schedule.itemRows, index);
   if (!stage) {
     pixels = pixelsOf(e, g, *view, item.rows.image, kernel.leftBytes());
     return;
@@ -154,8 +148,8 @@ void ConvEmitter::enterPanel(Item &item, Value index) {
   item.group = e.divide(index, e.constant(groupPanels));
   item.panel = e.remainder(index, e.constant(groupPanels));
   const int64_t depth = g.tapCount() * channelSteps;
-  if (panelArgument) {
-    Value pointer = e.kernel.pointers.lookup(e.kernel.kernel.getBody().getArgument(*panelArgument));
+  if (schedule.packed) {
+    Value pointer = e.kernel.pointers.lookup(op.getRhs());
     panelBase = e.address(pointer, index, depth * panelStride);
     return;
   }
@@ -368,19 +362,8 @@ Indices ConvEmitter::indicesAt(const Item &item, Value y, Value pixel, const Ind
 } // namespace
 
 LogicalResult emitConv(ValueEmitter &e, Operation *root, EmittedKernel &result) {
-  auto op = cast<ConvOp>(root);
-  if (ConvGeometry(op).lanewise(e.kernel.target))
-    return emitDepthwise(e, op, result);
-  ConvEmitter(e, op, result).emit();
+  ConvEmitter(e, cast<ConvOp>(root), result).emit();
   return success();
-}
-
-bool canEmitFast(Operation *root) {
-  if (auto contract = dyn_cast<ContractOp>(root))
-    return canEmitContract(contract);
-  auto conv = dyn_cast<ConvOp>(root);
-  auto function = root->getParentOfType<kernel::FuncOp>();
-  return conv && canEmitConv(conv, scheduleInteger(function.getScheduleAttr(), "panel_argument").has_value());
 }
 
 } // namespace tilewright::codegen

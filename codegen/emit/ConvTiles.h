@@ -2,8 +2,8 @@
 #ifndef TILEWRIGHT_CODEGEN_EMIT_CONVTILES_H
 #define TILEWRIGHT_CODEGEN_EMIT_CONVTILES_H
 
-#include "codegen/emit/Conv.h"
 #include "codegen/emit/RowTiles.h"
+#include "codegen/schedule/Products.h"
 
 namespace tilewright::codegen {
 

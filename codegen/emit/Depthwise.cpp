@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/emit/ConvStage.h"
 #include "codegen/emit/Ops.h"
+#include "codegen/emit/Roots.h"
 #include "codegen/emit/TileOutput.h"
 
 using namespace mlir;
@@ -42,8 +43,7 @@ private:
   ConvOp op;
   EmittedKernel &result;
   ConvGeometry g;
-  ConvSchedule schedule;
-  std::optional<int64_t> panelArgument;
+  ConvLaneSchedule schedule;
   MicroKernel kernel;
   ConvTiles tiles;
   TileOutput output;
@@ -56,38 +56,29 @@ private:
 };
 
 DepthwiseEmitter::DepthwiseEmitter(ValueEmitter &e, ConvOp op, EmittedKernel &result)
-    : e(e), op(op), result(result), g(op), schedule(convSchedule(op, DotKind::Plain, e.kernel.target)),
-      panelArgument(scheduleInteger(e.kernel.kernel.getScheduleAttr(), "panel_argument")),
-      kernel(e, accumulatorType(elementOf(op.getResult())), elementOf(op.getResult())),
-      tiles(e, g, schedule.rows, schedule.staged),
-      output(e, kernel, op, schedule.rows, kernel.lanes(), tiles.isFixed() || !schedule.staged),
-      channels(g.groups * g.groupOutputs), bytes(kernel.accumulatorBytes()), weightPitch(channels) {
-  Value argument =
-      panelArgument ? e.kernel.kernel.getBody().getArgument(*panelArgument) : viewOf(op.getRhs())->argument;
-  weights = e.kernel.pointers.lookup(argument);
-  if (panelArgument)
+    : e(e), op(op), result(result), g(op), schedule(e.kernel.schedule()),
+      kernel(e, accumulatorType(elementOf(op.getResult())), elementOf(op.getResult()), schedule),
+      tiles(e, g, schedule.rows, schedule.staged), output(e, kernel, op, schedule), channels(g.channels()),
+      bytes(kernel.accumulatorBytes()), weightPitch(channels) {
+  weights = e.kernel.pointers.lookup(schedule.packed ? op.getRhs() : viewOf(op.getRhs())->argument);
+  if (schedule.packed)
     weightPitch = llvm::alignTo(channels, kernel.lanes());
 }
 
 void DepthwiseEmitter::emit() {
   e.lanes = {kernel.lanes(), {}};
   if (schedule.staged)
-    stage.emplace(e, kernel, g, schedule.rowsPerItem);
+    stage.emplace(e, kernel, g, schedule.itemRows);
   else
     view = viewOf(op.getLhs());
-  // Channels are split only where there are too few rows for many threads; a group stays long enough to
-  // stream.
   const int64_t vectors = llvm::divideCeil(channels, kernel.lanes());
-  const int64_t blocks = constantOf(RowBlock::count(g, schedule.rowsPerItem)).value_or(8);
-  const int64_t groups = stage ? 1
-                               : std::clamp<int64_t>(llvm::divideCeil(64, std::max<int64_t>(blocks, 1)), 1,
-                                                     llvm::divideCeil(vectors, 4));
-  const int64_t perGroup = llvm::divideCeil(vectors, groups), count = llvm::divideCeil(vectors, perGroup);
-  result.extent = canonical(RowBlock::count(g, schedule.rowsPerItem) * count);
+  const int64_t perPart = llvm::divideCeil(vectors, schedule.channelParts),
+                count = llvm::divideCeil(vectors, perPart);
+  result.extent = canonical(RowBlock::count(g, schedule.itemRows) * count);
   e.loop(e.kernel.begin, e.kernel.end, 1, [&](Value item) {
     enterRows(e.divide(item, e.constant(count)));
-    Value first = e.mul(e.remainder(item, e.constant(count)), perGroup * kernel.lanes());
-    Value end = e.minimum(e.add(first, perGroup * kernel.lanes()), e.constant(channels));
+    Value first = e.mul(e.remainder(item, e.constant(count)), perPart * kernel.lanes());
+    Value end = e.minimum(e.add(first, perPart * kernel.lanes()), e.constant(channels));
     e.loop(rows.first, rows.end, 1, [&](Value y) {
       tiles.forEach([&](const TileClass &some, Value pixel) {
         e.loop(first, end, kernel.lanes(), [&](Value channel) { emitTile(y, channel, some, pixel); });
@@ -97,7 +88,7 @@ void DepthwiseEmitter::emit() {
 }
 
 void DepthwiseEmitter::enterRows(Value index) {
-  rows = RowBlock::decode(e, g, schedule.rowsPerItem, index);
+  rows = RowBlock::decode(e, g, schedule.itemRows, index);
   if (stage) {
     stage->fill(rows);
     pixels = stage->pixels();
@@ -151,7 +142,7 @@ Value DepthwiseEmitter::loadWeights(Value tap, int64_t groupChannel) {
   const int64_t elementBytes = graph::byteWidth(element);
   Value row = e.add(e.mul(tap, g.groupChannels), groupChannel);
   Value stored = loadLanes(e.address(weights, e.add(e.mul(row, weightPitch), channel), elementBytes),
-                           storageType(element), elementBytes, panelArgument.has_value());
+                           storageType(element), elementBytes, schedule.packed);
   return widen(e, fromStorage(e, stored, element), element, kernel.vectorType().getElementType());
 }
 
@@ -201,8 +192,8 @@ Accumulators DepthwiseEmitter::borderTaps(std::pair<Value, Value> bounds, Value 
 
 } // namespace
 
-LogicalResult emitDepthwise(ValueEmitter &e, ConvOp op, EmittedKernel &result) {
-  DepthwiseEmitter(e, op, result).emit();
+LogicalResult emitConvLanes(ValueEmitter &e, Operation *root, EmittedKernel &result) {
+  DepthwiseEmitter(e, cast<ConvOp>(root), result).emit();
   return success();
 }
 

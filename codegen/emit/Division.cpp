@@ -11,8 +11,8 @@
 // The argument needs a remainder that is not subnormal, and numbers that do not overflow: divisors and
 // dividends outside of ranges that are wide enough for everything usual go to the divider. Signs of zeros are
 // right for positive divisors.
-#include "codegen/emit/Marks.h"
 #include "codegen/emit/Ops.h"
+#include "codegen/schedule/Marks.h"
 
 using namespace mlir;
 using namespace tilewright::graph;

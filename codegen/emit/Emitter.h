@@ -12,6 +12,7 @@
 /// Float types narrower than f32 compute in f32 and round when stored. bool is i1 in registers and one byte
 /// in memory.
 #pragma once
+#include "codegen/schedule/Schedule.h"
 #include "codegen/target/Target.h"
 #include "ir/Graph.h"
 #include "ir/Symbols.h"
@@ -133,10 +134,14 @@ enum class Precision {
 /// What one kernel's emission knows: the function's parameters and the facts it was emitted under.
 struct KernelContext {
   KernelContext(kernel::FuncOp kernel, const TargetInfo &target, Precision precision)
-      : kernel(kernel), target(target), precision(precision) {}
-  kernel::FuncOp kernel;
+      : kernel(kernel), target(target), precision(precision), reduce(kernel.getScheduleAttr()),
+        window(kernel.getScheduleAttr()) {}
+  kernel::ScheduleAttr schedule() const { return kernel::FuncOp(kernel).getScheduleAttr(); }
+  kernel::FuncOp kernel; ///< has a schedule, which root loops read as one of the structs of Schedule.h
   const TargetInfo &target;
   Precision precision;
+  ReduceSchedule reduce;
+  WindowSchedule window;
   llvm::DenseMap<mlir::Value, mlir::Value> pointers; ///< kernel argument -> !llvm.ptr
   llvm::SmallVector<mlir::Value> results;            ///< !llvm.ptr of each yielded value
   llvm::SmallVector<mlir::Value> symbols;            ///< i64 value of each kernel symbol
@@ -298,24 +303,5 @@ struct EmittedKernel {
 /// computing work items [begin, end) of its extent.
 llvm::FailureOr<EmittedKernel> emitKernel(kernel::FuncOp kernel, mlir::ModuleOp module,
                                           const TargetInfo &target, Precision precision = Precision::Default);
-
-/// The op that decides how a kernel is emitted (contract, conv, scan, sort, scatter, compact), or null: loops
-/// over the yielded values.
-mlir::Operation *rootOf(kernel::FuncOp kernel);
-
-/// The root loops, one for each kind of root op. Each sets the extent. (emit/Loops.cpp, Contract.cpp,
-/// Conv.cpp, ...)
-using RootEmitter = llvm::LogicalResult (*)(ValueEmitter &, mlir::Operation *root, EmittedKernel &);
-/// Whether emitContract or emitConv take this op; else it is given to plain loops.
-bool canEmitFast(mlir::Operation *root);
-llvm::LogicalResult emitLoops(ValueEmitter &e, mlir::Operation *root,
-                              EmittedKernel &result); ///< no root: loops over the yielded values
-llvm::LogicalResult emitContract(ValueEmitter &e, mlir::Operation *root,
-                                 EmittedKernel &result); ///< blocked, packed, register-tiled
-llvm::LogicalResult emitConv(ValueEmitter &e, mlir::Operation *root,
-                             EmittedKernel &result); ///< implicit GEMM, depthwise
-llvm::LogicalResult
-emitSerial(ValueEmitter &e, mlir::Operation *root,
-           EmittedKernel &result); ///< scan, sort, scatter, compact, arg_reduce, window argmax
 
 } // namespace tilewright::codegen

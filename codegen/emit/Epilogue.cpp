@@ -1,5 +1,6 @@
 //===- Epilogue.cpp - from a root's sums to what the kernel yields --------===//
 #include "codegen/emit/Epilogue.h"
+#include "codegen/schedule/Products.h"
 
 using namespace mlir;
 using namespace tilewright::graph;
@@ -7,59 +8,10 @@ using llvm::ArrayRef;
 using llvm::SmallVector;
 
 namespace tilewright::codegen {
-namespace {
-
-/// The ops from `root` (excluded) to the one that makes `value`; false when there is no such path or an op on
-/// it does not map an element to an element.
-bool findPath(Operation *root, Value value, llvm::SmallPtrSetImpl<Operation *> &seen,
-              SmallVectorImpl<Operation *> &path) {
-  Operation *op = value.getDefiningOp();
-  if (op == root)
-    return true;
-  if (!op || !seen.insert(op).second || !(isElementwise(op) || isa<ReshapeOp, TransposeOp>(op)))
-    return false;
-  for (Value operand : op->getOperands())
-    if (findPath(root, operand, seen, path)) {
-      path.push_back(op);
-      return true;
-    }
-  return false;
-}
-
-/// Rough instructions per vector of results.
-int64_t weightOf(Operation *op) {
-  if (auto unary = dyn_cast<UnaryOp>(op))
-    return llvm::is_contained({UnaryKind::neg, UnaryKind::abs, UnaryKind::sqrt, UnaryKind::floor,
-                               UnaryKind::ceil, UnaryKind::round},
-                              unary.getKind())
-               ? 1
-               : 12;
-  if (auto binary = dyn_cast<BinaryOp>(op))
-    return binary.getKind() == BinaryKind::pow ? 20 : 1;
-  return isElementwise(op) ? 1 : 0;
-}
-
-} // namespace
-
-bool Epilogue::supports(Operation *root) {
-  Operation *yield = root->getBlock()->getTerminator();
-  return root->getNumResults() == 1 && yield->getNumOperands() > 0 &&
-         llvm::all_of(yield->getOperands(), [&](Value value) {
-           SmallVector<Operation *> path;
-           llvm::SmallPtrSet<Operation *, 16> seen;
-           return findPath(root, value, seen, path);
-         });
-}
-
 Epilogue::Epilogue(ValueEmitter &e, Operation *root) : e(e), root(root) {
   for (Value value : root->getBlock()->getTerminator()->getOperands()) {
-    Output output{value, {}};
-    llvm::SmallPtrSet<Operation *, 16> seen;
-    findPath(root, value, seen, output.path);
-    outputs.push_back(std::move(output));
+    outputs.push_back({value, *epiloguePath(root, value)});
   }
-  for (Operation *op = root->getNextNode(); op; op = op->getNextNode())
-    weightOfOps += weightOf(op);
 }
 
 Indices Epilogue::forward(Operation *op, const Indices &indices) {

@@ -6,7 +6,7 @@
 #ifndef TILEWRIGHT_CODEGEN_EMIT_EPILOGUE_H
 #define TILEWRIGHT_CODEGEN_EMIT_EPILOGUE_H
 
-#include "codegen/emit/Views.h"
+#include "codegen/emit/Spread.h"
 
 namespace tilewright::codegen {
 
@@ -18,13 +18,6 @@ public:
   /// Finish and store the elements of the root's result at `indices`, `value` (e.lanes, compute type).
   void emit(const Indices &indices, mlir::Value value);
 
-  /// Ops that compute something between root and results: what one more unrolled copy costs.
-  int64_t weight() const { return weightOfOps; }
-
-  /// Whether some path from a root of this kind to the yielded values can be followed; nothing else is
-  /// emitted fast.
-  static bool supports(mlir::Operation *root);
-
 private:
   Indices forward(mlir::Operation *op, const Indices &indices);
 
@@ -35,7 +28,6 @@ private:
     llvm::SmallVector<mlir::Operation *> path; ///< from the root, which is not in it
   };
   llvm::SmallVector<Output, 1> outputs;
-  int64_t weightOfOps = 0;
 };
 
 } // namespace tilewright::codegen

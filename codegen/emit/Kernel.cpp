@@ -1,5 +1,6 @@
-// One kernel.func to one function of loop IR: the parameters, and the choice of root loop.
+// One kernel.func to one function of loop IR: the parameters, and the root loop of its schedule.
 #include "codegen/emit/Ops.h"
+#include "codegen/emit/Roots.h"
 #include "codegen/emit/Subnormals.h"
 
 using namespace mlir;
@@ -27,28 +28,12 @@ unsigned symbolCount(kernel::FuncOp kernel) {
   return count;
 }
 
-RootEmitter emitterOf(Operation *root) {
-  if (isa_and_present<ScanOp, SortOp, ScatterElementsOp, ScatterNDOp, CompactOp>(root))
-    return emitSerial;
-  if (isa_and_present<ContractOp>(root) && canEmitFast(root))
-    return emitContract;
-  if (isa_and_present<ConvOp>(root) && canEmitFast(root))
-    return emitConv;
-  return emitLoops;
-}
-
 } // namespace
-
-Operation *rootOf(kernel::FuncOp kernel) {
-  Operation *root = nullptr;
-  for (Operation &op : kernel.getBody().front())
-    if (isa<ContractOp, ConvOp, ScanOp, SortOp, ScatterElementsOp, ScatterNDOp, CompactOp>(op))
-      root = &op; // the last: one before it computes its left operand
-  return root;
-}
 
 FailureOr<EmittedKernel> emitKernel(kernel::FuncOp kernel, ModuleOp module, const TargetInfo &target,
                                     Precision precision) {
+  if (!kernel.getScheduleAttr())
+    return kernel.emitError("has no schedule");
   MLIRContext *context = kernel.getContext();
   OpBuilder b(context);
   Location loc = kernel.getLoc();
@@ -84,11 +69,11 @@ FailureOr<EmittedKernel> emitKernel(kernel::FuncOp kernel, ModuleOp module, cons
   ValueEmitter e(b, loc, knowledge);
   e.enterFunction();
   EmittedKernel result;
-  Operation *root = rootOf(kernel);
   const bool flush = flushesSubnormals(kernel, target);
   if (flush)
     emitFlushMode(e, true);
-  if (failed(emitterOf(root)(e, root, result)))
+  const RootEmitter emit = rootEmitterOf(kernel.getScheduleAttr());
+  if (!emit || failed(emit(e, kernel::rootOf(kernel), result)))
     return failure();
   if (flush)
     emitFlushMode(e, false);

@@ -1,6 +1,7 @@
 // Kernels without a tiled root: loops over the yielded values, the innermost dimension in lanes, rows and
 // blocks of rows split over threads.
 #include "codegen/emit/Ops.h"
+#include "codegen/emit/Roots.h"
 #include "codegen/emit/Transposing.h"
 
 using namespace mlir;
@@ -10,58 +11,6 @@ using llvm::SmallVector;
 
 namespace tilewright::codegen {
 namespace {
-
-constexpr int64_t blockElements = 2048; ///< of a long row: one work item
-
-constexpr int64_t shortRow = 512;   ///< rows up to this length are taken together
-constexpr int64_t enoughItems = 16; ///< for the threads to share
-
-/// Rows are indivisible where something is computed once a row.
-bool computesPerRow(kernel::FuncOp kernel) {
-  return llvm::any_of(kernel.getBody().front(), [](Operation &op) { return isa<ReduceOp, ArgReduceOp>(op); });
-}
-
-/// Reductions that run with their lanes along a kept dimension read one vector of each row at a time: wider
-/// lanes use more of each cache line.
-int64_t laneWidth(ValueEmitter &e, std::optional<int64_t> innerSize) {
-  int64_t width = e.nativeLanes();
-  bool across = llvm::any_of(e.kernel.kernel.getBody().front(), [](Operation &op) {
-    auto reduce = dyn_cast<ReduceOp>(op);
-    return reduce && !llvm::is_contained(reduce.getDims(), int64_t(dimsOf(reduce.getOperand()).size()) - 1);
-  });
-  if (across && innerSize)
-    while (width * 2 <= *innerSize && width < 4 * e.nativeLanes())
-      width *= 2;
-  return width;
-}
-
-/// Whether every result is what one row that lies together was reduced to, with something done to it: lanes
-/// that read along the row beat lanes that gather from many rows, unless rows are very short.
-bool reducesWholeRows(kernel::FuncOp kernel, ArrayRef<AffineExpr> results) {
-  auto withoutOnes = [](ArrayRef<AffineExpr> dims) {
-    return llvm::to_vector(
-        llvm::make_filter_range(dims, [](AffineExpr size) { return tilewright::constantOf(size) != 1; }));
-  };
-  bool any = false;
-  for (Operation &op : kernel.getBody().front()) {
-    if (isa<TransposeOp, GatherOp, ContractOp, ConvOp, WindowOp>(op))
-      return false;
-    auto reduce = dyn_cast<ReduceOp>(op);
-    if (!reduce)
-      continue;
-    Dims shape = dimsOf(reduce.getOperand()), row;
-    size_t first = shape.size();
-    for (; first > 0 && llvm::is_contained(reduce.getDims(), int64_t(first) - 1); --first)
-      row.push_back(shape[first - 1]);
-    auto length = tilewright::constantOf(productOf(row, kernel.getContext()));
-    bool whole = withoutOnes(dimsOf(reduce.getResult())) == withoutOnes(results);
-    const bool extreme = reduce.getKind() == ReduceKind::rmax || reduce.getKind() == ReduceKind::rmin;
-    if (row.empty() || (length && *length < (extreme ? 64 : 16)) || !whole) // as measured
-      return false;
-    any = true;
-  }
-  return any;
-}
 
 /// Piece by piece along the innermost dimension: nothing is chosen by lane.
 void storeConcat(ValueEmitter &e, ConcatOp concat, Indices indices, int64_t width) {
@@ -78,36 +27,21 @@ void storeConcat(ValueEmitter &e, ConcatOp concat, Indices indices, int64_t widt
   }
 }
 
-/// What is stored next to each other along the innermost dimension: one value, or the pieces of a
-/// concatenation.
-SmallVector<Value> piecesOf(Value yielded) {
-  auto concat = yielded.getDefiningOp<ConcatOp>();
-  if (concat && concat.getAxis() + 1 == dimsOf(yielded).size())
-    return llvm::to_vector(concat.getOperands());
-  return {yielded};
-}
+} // namespace
 
-/// Square tiles where most pieces lie the other way; false where they do not.
-bool emitTransposed(ValueEmitter &e, Value yielded, EmittedKernel &result) {
+LogicalResult emitTransposed(ValueEmitter &e, Operation *, EmittedKernel &result) {
+  Value yielded = e.kernel.kernel.getBody().front().getTerminator()->getOperand(0);
   const auto pieces = piecesOf(yielded);
-  SmallVector<std::optional<TransposedTiles>> tiles;
-  int64_t across = -1;
-  for (Value piece : pieces) {
-    tiles.push_back(TransposedTiles::find(e, piece));
-    if (!tiles.back() || (across >= 0 && tiles.back()->across() != across))
-      return false;
-    across = tiles.back()->across();
-  }
+  SmallVector<TransposedTiles> tiles;
+  for (Value piece : pieces)
+    tiles.emplace_back(e, piece);
   Dims dims = dimsOf(yielded);
-  // A piece of one column lies along another dimension than its neighbours.
-  const size_t inner = tiles.front()->inner();
-  if (llvm::any_of(tiles, [&](const auto &tile) { return tile->inner() != int64_t(inner); }) ||
-      (pieces.size() > 1 && inner + 1 != dims.size()))
-    return false;
+  const int64_t across = tiles.front().across();
+  const size_t inner = tiles.front().inner();
   const int64_t width = e.nativeLanes();
   // An item is the tiles along the innermost dimension; a part of them where there is one piece and many
   // tiles.
-  const int64_t part = blockElements / width * width;
+  const int64_t part = TransposeSchedule(e.kernel.schedule()).rowBlock;
   const bool split = pieces.size() == 1;
   SmallVector<Value> counts;
   AffineExpr extent = constantDim(yielded.getContext(), 1);
@@ -123,11 +57,13 @@ bool emitTransposed(ValueEmitter &e, Value yielded, EmittedKernel &result) {
   e.loop(e.kernel.begin, e.kernel.end, 1, [&](Value item) {
     Indices indices = e.delinearize(counts, e.uniform(item));
     Value row = e.mul(indices[across].base, width), start = e.constant(0);
-    for (auto [piece, tile] : llvm::zip(pieces, tiles)) {
+    for (auto [of, made] : llvm::zip(pieces, tiles)) {
+      Value piece = of;
+      TransposedTiles &tile = made;
       Value size = e.dims(piece)[inner], lo = split ? e.mul(indices[inner].base, part) : e.constant(0),
             hi = split ? e.minimum(e.add(lo, part), size) : size;
       auto at = [&](Value column, bool exact) {
-        tile->emit(indices, row, column, exact, [&](ArrayRef<Index> here) {
+        tile.emit(indices, row, column, exact, [&](ArrayRef<Index> here) {
           Value value = e.at(piece, here);
           Indices to(here);
           to[inner] = e.lane(e.add(start, column));
@@ -140,25 +76,11 @@ bool emitTransposed(ValueEmitter &e, Value yielded, EmittedKernel &result) {
       start = e.add(start, size);
     }
   });
-  return true;
+  return success();
 }
-
-/// Only index arithmetic and element-wise work on values in memory.
-bool movesOnly(kernel::FuncOp kernel) {
-  return llvm::all_of(kernel.getBody().front(), [](Operation &op) {
-    return isElementwise(&op) ||
-           isa<ConstantOp, BroadcastOp, ReshapeOp, TransposeOp, SliceOp, ConcatOp, DimsOp, kernel::YieldOp>(
-               op);
-  });
-}
-
-} // namespace
 
 LogicalResult emitLoops(ValueEmitter &e, Operation *, EmittedKernel &result) {
   auto yield = cast<kernel::YieldOp>(e.kernel.kernel.getBody().front().getTerminator());
-  if (yield.getNumOperands() == 1 && movesOnly(e.kernel.kernel) &&
-      emitTransposed(e, yield.getOperand(0), result))
-    return success();
   Value shapeOf = yield.getOperand(0);
   Dims dims = dimsOf(shapeOf);
   MLIRContext *context = shapeOf.getContext();
@@ -178,36 +100,32 @@ LogicalResult emitLoops(ValueEmitter &e, Operation *, EmittedKernel &result) {
     e.loop(e.kernel.begin, e.kernel.end, 1, [&](Value) { storeAll({}); });
     return success();
   }
-  const bool onePerRow = reducesWholeRows(e.kernel.kernel, dims);
-  if (onePerRow) // each result is a row of one element, which all lanes share
+  const LoopSchedule schedule(e.kernel.schedule());
+  if (schedule.lanesReduce) // each result is a row of one element, which all lanes share
     dims.push_back(constantDim(context, 1));
-  // An item is a row, a block of a long row, or, where rows are short, all rows along the next dimension.
+  // An item is a row, a block of one, or all rows along the next dimension.
   AffineExpr inner = dims.back();
-  auto innerSize = tilewright::constantOf(inner);
   auto concat = shapeOf.getDefiningOp<ConcatOp>();
   if (concat && (concat.getAxis() + 1 != rank || dims.size() != rank || yield.getNumOperands() != 1))
     concat = {};
-  bool split = !concat && !computesPerRow(e.kernel.kernel) && (!innerSize || *innerSize > blockElements);
-  size_t outer = dims.size() - 1;
-  if (!split && outer >= 2 && innerSize && *innerSize <= shortRow) {
-    auto left = tilewright::constantOf(productOf(ArrayRef(dims).take_front(outer - 1), context));
-    outer -= !left || *left >= enoughItems;
-  }
+  const int64_t blockSize = schedule.rowBlock;
+  const bool split = blockSize > 0;
+  const size_t outer = dims.size() - 1 - schedule.rowsTogether;
   AffineExpr rows = productOf(ArrayRef(dims).take_front(outer), context);
   AffineExpr blocks =
-      split ? canonical((inner + (blockElements - 1)).floorDiv(blockElements)) : constantDim(context, 1);
+      split ? canonical((inner + (blockSize - 1)).floorDiv(blockSize)) : constantDim(context, 1);
   result.extent = canonical(rows * blocks);
   SmallVector<Value> sizes = e.dims(shapeOf);
   sizes.resize(dims.size(), e.constant(1));
-  int64_t width = laneWidth(e, innerSize);
+  const int64_t width = schedule.vectors * e.nativeLanes();
   auto row = [&](Indices indices, Value block) {
     indices.push_back(e.uniform(e.constant(0)));
-    if (onePerRow)
+    if (schedule.lanesReduce)
       return storeAll(indices);
     if (concat)
       return storeConcat(e, concat, indices, width);
-    Value lo = split ? e.mul(block, blockElements) : e.constant(0);
-    Value hi = split ? e.minimum(e.add(lo, blockElements), sizes.back()) : sizes.back();
+    Value lo = split ? e.mul(block, blockSize) : e.constant(0);
+    Value hi = split ? e.minimum(e.add(lo, blockSize), sizes.back()) : sizes.back();
     e.laneLoop(lo, hi, width, [&](Value base) {
       indices.back() = e.lane(base);
       storeAll(indices);

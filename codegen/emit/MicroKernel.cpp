@@ -9,18 +9,12 @@ using llvm::SmallVector;
 namespace tilewright::codegen {
 namespace {
 
-/// Panel rows that are prefetched ahead of their use.
-constexpr int64_t prefetchDistance = 16;
-/// Independent sums that keep two FMA ports busy over a latency of four cycles.
-constexpr int64_t independentSums = 8;
 /// Depths that are not worth a loop.
 constexpr int64_t straightDepth = 4;
 /// Rows up to which runs of unknown depth are cut: for more, the many sums that a branch must keep cost 15 %.
 constexpr int64_t mostRowsOfAnyDepth = 2;
 
 } // namespace
-
-Type accumulatorType(Type result) { return ValueEmitter::computeType(result); }
 
 Value widen(ValueEmitter &e, Value value, Type from, Type accumulator) {
   auto integer = llvm::dyn_cast_or_null<IntegerType>(from);
@@ -32,34 +26,12 @@ Value widen(ValueEmitter &e, Value value, Type from, Type accumulator) {
   return arith::ExtSIOp::create(e.b, e.loc, to, value);
 }
 
-/// The first instruction of the target for a right operand of this type; null: none.
-static const IntegerProduct *productFor(Type right, const TargetInfo &target) {
-  auto reads = [&](const IntegerProduct &product) {
-    return product.group == 2 || product.rightSigned == right.isSignedInteger(); // pairs are widened first
-  };
-  auto found = llvm::find_if(target.integerProducts, reads);
-  return found == target.integerProducts.end() ? nullptr : &*found;
-}
-
-DotKind dotKindFor(Type left, Type right, Type accumulator, const TargetInfo &target) {
-  auto isByte = [](Type type) {
-    auto integer = llvm::dyn_cast<IntegerType>(type);
-    return integer && integer.getWidth() == 8;
-  };
-  if (!isByte(left) || !isByte(right) || !accumulator.isInteger(32))
-    return DotKind::Plain;
-  const IntegerProduct *product = productFor(right, target);
-  if (!product || product->group == 2)
-    return product ? DotKind::Pairs : DotKind::Plain;
-  // Signed operands can be shifted to unsigned ones (needsCorrection), not the other way.
-  return product->leftSigned && !left.isSignedInteger() ? DotKind::Plain : DotKind::Quads;
-}
-
-MicroKernel::MicroKernel(ValueEmitter &e, Type accumulator, Type panelElement, DotKind kind)
+MicroKernel::MicroKernel(ValueEmitter &e, Type accumulator, Type panelElement, const TileSchedule &schedule,
+                         DotKind kind)
     : e(e),
       vector(VectorType::get({e.kernel.target.lanes(accumulator.getIntOrFloatBitWidth())}, accumulator)),
-      panelElement(panelElement), dotKind(kind),
-      product(kind == DotKind::Plain ? nullptr : productFor(panelElement, e.kernel.target)) {}
+      panelElement(panelElement), wantedSums(schedule.sums), prefetchDistance(schedule.prefetch),
+      dotKind(kind), product(integerProductFor(kind, panelElement, e.kernel.target)) {}
 
 int64_t MicroKernel::panelStride(int64_t columns) const {
   return columns * group() * graph::byteWidth(panelElement);
@@ -220,7 +192,8 @@ Accumulators MicroKernel::steps(Tile tile, const Run &run, Value k, int64_t coun
     cursor.panelStride = run.panelStride;
     if (run.ahead)
       cursor.ahead = e.address(run.ahead, e.mul(e.add(k, u), run.aheadStride), 1);
-    cursor.prefetch = tile.rows > 1; // one row: the panel streams, which the hardware sees by itself
+    cursor.prefetch =
+        tile.rows > 1 && prefetchDistance; // one row: the panel streams, which the hardware sees by itself
     for (int64_t row = 0; row < tile.rows; ++row)
       cursor.rows.push_back(e.address(left, e.add(e.mul(run.rowStride, row), e.mul(run.depthStride, u)), 1));
     step(tile, cursor, llvm::MutableArrayRef<Value>(sums).slice((u % sets) * perSet, perSet));
@@ -273,7 +246,7 @@ Accumulators MicroKernel::inRegisters(Tile tile, const Run &run, ValueRange give
   if (depth && *depth <= straightDepth)
     return steps(tile, run, e.constant(0), *depth, 1, given);
   int64_t sets = 1;
-  while (sets * perSet < independentSums && sets < 4)
+  while (sets * perSet < wantedSums && sets < 4)
     sets *= 2;
   Accumulators sums(given);
   for (int64_t set = 1; set < sets; ++set)

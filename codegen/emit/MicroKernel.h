@@ -9,19 +9,9 @@
 #define TILEWRIGHT_CODEGEN_EMIT_MICROKERNEL_H
 
 #include "codegen/emit/Emitter.h"
+#include "codegen/schedule/Schedule.h"
 
 namespace tilewright::codegen {
-
-/// How products are summed: the instruction decides how many k one step takes and what lies in memory for it.
-enum class DotKind {
-  Plain, ///< one k: operands of the sums' type
-  Pairs, ///< two k of 16-bit integers: panels of 8-bit ones [k / 2][column][2], rows widened to 16
-  Quads, ///< four k of 8-bit integers: panels [k / 4][column][4]
-};
-/// k of one step.
-inline int64_t groupOf(DotKind kind) { return kind == DotKind::Quads ? 4 : kind == DotKind::Pairs ? 2 : 1; }
-/// What the target has for products of these graph types summed as `accumulator`, the right one being packed.
-DotKind dotKindFor(mlir::Type left, mlir::Type right, mlir::Type accumulator, const TargetInfo &target);
 
 /// Sums of a tile, row by row, `vectors` values each.
 using Accumulators = llvm::SmallVector<mlir::Value>;
@@ -30,7 +20,7 @@ class MicroKernel {
 public:
   /// C += A * B of elements of type `accumulator` (f32, f64, i32, i64). Panels hold elements of the graph
   /// type `panelElement`, converted as they are loaded.
-  MicroKernel(ValueEmitter &e, mlir::Type accumulator, mlir::Type panelElement,
+  MicroKernel(ValueEmitter &e, mlir::Type accumulator, mlir::Type panelElement, const TileSchedule &schedule,
               DotKind kind = DotKind::Plain);
 
   struct Tile {
@@ -109,6 +99,7 @@ private:
   ValueEmitter &e;
   mlir::VectorType vector;
   mlir::Type panelElement;
+  int64_t wantedSums, prefetchDistance; ///< see TileSchedule
   DotKind dotKind;
   const IntegerProduct *product; ///< null: plain
   mutable mlir::Value scratch;
@@ -118,9 +109,6 @@ private:
 /// `value` of graph element type `from`, as computed with (ValueEmitter::computeType), in the wider type that
 /// sums have. Null `from`: already so.
 mlir::Value widen(ValueEmitter &e, mlir::Value value, mlir::Type from, mlir::Type accumulator);
-
-/// The type in which products of `operand` elements are summed for a result of type `result`.
-mlir::Type accumulatorType(mlir::Type result);
 
 } // namespace tilewright::codegen
 

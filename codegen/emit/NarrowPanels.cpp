@@ -9,11 +9,6 @@ using llvm::SmallVector;
 namespace tilewright::codegen {
 namespace {
 
-constexpr llvm::StringLiteral attributeName = "kernel.narrow_weight";
-/// Rows for which unpacking once to scratch does not pay.
-constexpr int64_t fewRows = 4;
-/// Elements of a chunk: 32 KiB of panels two vectors of AVX-512 wide.
-constexpr int64_t wantedChunk = 256;
 /// Steps of a block that are not worth a loop.
 constexpr int64_t straightSteps = 2;
 /// 2^23: where the last bit of a float is one.
@@ -21,25 +16,6 @@ constexpr int64_t exponentBits = 0x4B000000;
 constexpr double exponent = 8388608;
 
 } // namespace
-
-void NarrowLayout::setOn(kernel::FuncOp kernel) const {
-  const std::pair<StringRef, int64_t> fields[] = {{"bits", bits},  {"block", block},   {"columns", columns},
-                                                  {"zero", zero},  {"panels", panels}, {"scales", scales},
-                                                  {"zeros", zeros}};
-  NamedAttrList list;
-  for (auto [name, value] : fields)
-    list.set(name, mlir::Builder(kernel.getContext()).getI64IntegerAttr(value));
-  kernel->setAttr(attributeName, list.getDictionary(kernel.getContext()));
-}
-
-std::optional<NarrowLayout> NarrowLayout::of(kernel::FuncOp kernel) {
-  auto list = kernel ? kernel->getAttrOfType<DictionaryAttr>(attributeName) : DictionaryAttr();
-  if (!list)
-    return std::nullopt;
-  auto field = [&](StringRef name) { return list.getAs<IntegerAttr>(name).getInt(); };
-  return NarrowLayout{field("bits"),   field("block"),  field("columns"), field("zero"),
-                      field("panels"), field("scales"), field("zeros")};
-}
 
 /// `depth` elements of the summed index, from `first` on, in one panel.
 struct NarrowPanels::Block {
@@ -50,10 +26,11 @@ struct NarrowPanels::Block {
 };
 
 NarrowPanels::NarrowPanels(ValueEmitter &e, const MicroKernel &kernel, const NarrowLayout &layout,
-                           int64_t depth)
-    : e(e), kernel(kernel), layout(layout), depth(depth), vectors(layout.columns / kernel.lanes()) {}
+                           int64_t depth, const ProductSchedule &schedule)
+    : e(e), kernel(kernel), layout(layout), depth(depth), rowsAsStored(schedule.narrowRows),
+      wantedChunk(schedule.narrowChunk), vectors(layout.columns / kernel.lanes()) {}
 
-int64_t NarrowPanels::mostRows() const { return e.kernel.precision == Precision::Strict ? 0 : fewRows; }
+int64_t NarrowPanels::mostRows() const { return e.kernel.precision == Precision::Strict ? 0 : rowsAsStored; }
 
 /// Row `row` of [panel and block][column], as floats.
 Accumulators NarrowPanels::loadParameters(int64_t argument, Value row) const {

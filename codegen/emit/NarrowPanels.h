@@ -14,31 +14,18 @@
 #define TILEWRIGHT_CODEGEN_EMIT_NARROWPANELS_H
 
 #include "codegen/emit/MicroKernel.h"
+#include "codegen/schedule/NarrowLayout.h"
 
 namespace tilewright::codegen {
-
-/// How a kernel's weight is stored; an attribute of the kernel.
-struct NarrowLayout {
-  int64_t bits = 0;
-  int64_t block = 0;                            ///< of the summed index
-  int64_t columns = 0;                          ///< of a panel
-  int64_t zero = 0;                             ///< where there are no zero points: the one of all
-  int64_t panels = -1, scales = -1, zeros = -1; ///< arguments: [panel][step][column * 4] bytes,
-                                                ///< [panel][block][column] of floats and of bytes; -1: none
-
-  int64_t group() const { return 32 / bits; } ///< of the summed index in one step
-  int64_t stepsPerBlock() const { return int64_t(llvm::divideCeil(block, group())); }
-  void setOn(kernel::FuncOp kernel) const;
-  static std::optional<NarrowLayout> of(kernel::FuncOp kernel);
-};
 
 class NarrowPanels {
 public:
   /// For sums over `depth` elements.
-  NarrowPanels(ValueEmitter &e, const MicroKernel &kernel, const NarrowLayout &layout, int64_t depth);
+  NarrowPanels(ValueEmitter &e, const MicroKernel &kernel, const NarrowLayout &layout, int64_t depth,
+               const ProductSchedule &schedule);
 
-  /// Rows up to which sums are taken from the integers; 0 where precision is strict, as scaling sums rounds
-  /// differently.
+  /// Rows up to which sums are taken from the integers, as scheduled; 0 where precision is strict, as scaling
+  /// sums rounds differently.
   int64_t mostRows() const;
 
   /// The summed index in chunks of whole blocks, whose weights as floats stay in the first-level cache:
@@ -72,7 +59,7 @@ private:
   ValueEmitter &e;
   const MicroKernel &kernel;
   NarrowLayout layout;
-  int64_t depth, vectors;
+  int64_t depth, rowsAsStored, wantedChunk, vectors;
 };
 
 } // namespace tilewright::codegen

@@ -31,7 +31,8 @@ void packAlongColumns(ValueEmitter &e, const MicroKernel &kernel, const ProductO
     Value base = e.add(e.mul(panel, columns), x * width);
     e.lanes = {width, exact ? Value() : e.laneMask(base, n, width)};
     e.loop(e.constant(0), depth, 1, [&](Value k) {
-      Value lanes = lanesAt(e, kernel, right, right.at(e, e.uniform(batch), e.lane(base), e.uniform(k)));
+      Value lanes =
+          lanesAt(e, kernel, right, indicesAt(e, right, e.uniform(batch), e.lane(base), e.uniform(k)));
       storeLanes(e, kernel, lanes,
                  e.address(e.address(pointer, k, columns * bytes), e.constant(x * width * bytes), 1));
     });
@@ -49,7 +50,7 @@ void packAlongDepth(ValueEmitter &e, const MicroKernel &kernel, const ProductOpe
       for (int64_t i = 0; i < width; ++i) {
         Value column = e.minimum(e.add(e.add(e.mul(panel, columns), x), i), last);
         rows.push_back(
-            lanesAt(e, kernel, right, right.at(e, e.uniform(batch), e.uniform(column), e.lane(k))));
+            lanesAt(e, kernel, right, indicesAt(e, right, e.uniform(batch), e.uniform(column), e.lane(k))));
       }
       rows = transposeRegisters(e, std::move(rows));
       Value to = e.address(e.address(pointer, k, columns * bytes), x, bytes);
@@ -61,18 +62,13 @@ void packAlongDepth(ValueEmitter &e, const MicroKernel &kernel, const ProductOpe
 
 } // namespace
 
-Indices ProductOperand::at(ValueEmitter &e, const Index &batchIndex, const Index &freeIndex,
-                           const Index &contractedIndex) const {
-  Indices indices(llvm::cast<RankedTensorType>(value.getType()).getRank(), e.uniform(e.constant(0)));
-  spreadOver(e, batch, batchIndex, indices);
-  spreadOver(e, free, freeIndex, indices);
-  spreadOver(e, contracted, contractedIndex, indices);
+Indices indicesAt(ValueEmitter &e, const ProductOperand &operand, const Index &batchIndex,
+                  const Index &freeIndex, const Index &contractedIndex) {
+  Indices indices(llvm::cast<RankedTensorType>(operand.value.getType()).getRank(), e.uniform(e.constant(0)));
+  spreadOver(e, operand.batch, batchIndex, indices);
+  spreadOver(e, operand.free, freeIndex, indices);
+  spreadOver(e, operand.contracted, contractedIndex, indices);
   return indices;
-}
-
-bool ProductOperand::contractedFastest() const {
-  const int64_t rank = llvm::cast<RankedTensorType>(value.getType()).getRank();
-  return llvm::is_contained(contracted.dims, rank - 1);
 }
 
 /// Whether staged rows keep k together: as in the operand, or because a step takes several k.
@@ -103,7 +99,7 @@ void stageRows(ValueEmitter &e, const MicroKernel &kernel, const ProductOperand 
       Value row = e.add(first, depthTogether ? slow : fast);
       const Index rowIndex = depthTogether ? e.uniform(row) : e.lane(row);
       const Index depthIndex = depthTogether ? e.lane(fast) : e.uniform(slow);
-      Value lanes = e.spread(e.at(left.value, left.at(e, e.uniform(batch), rowIndex, depthIndex)));
+      Value lanes = e.spread(e.at(left.value, indicesAt(e, left, e.uniform(batch), rowIndex, depthIndex)));
       storeLanes(e, kernel, kernel.toLeft(lanes, elementOf(left.value)),
                  e.address(to, fast, kernel.leftBytes()));
     });

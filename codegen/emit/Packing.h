@@ -7,21 +7,13 @@
 #define TILEWRIGHT_CODEGEN_EMIT_PACKING_H
 
 #include "codegen/emit/MicroKernel.h"
-#include "codegen/emit/Views.h"
+#include "codegen/emit/Spread.h"
 
 namespace tilewright::codegen {
 
-/// An operand of a product: which of its dimensions are what, in the order in which they are walked.
-struct ProductOperand {
-  mlir::Value value;
-  DimGroup batch, free, contracted;
-
-  /// Its indices at (batch index, free index, contracted index), all linear.
-  Indices at(ValueEmitter &e, const Index &batchIndex, const Index &freeIndex,
-             const Index &contractedIndex) const;
-  /// Whether the fastest dimension of the value is a contracted one.
-  bool contractedFastest() const;
-};
+/// The indices of `operand` at (batch index, free index, contracted index), all linear.
+Indices indicesAt(ValueEmitter &e, const ProductOperand &operand, const Index &batchIndex,
+                  const Index &freeIndex, const Index &contractedIndex);
 
 /// A left operand in memory: (row, step of k) at row * rowStride + step * depthStride bytes. In scratch,
 /// lanes are written whole, along whichever dimension is faster in the operand: the other stride covers a

@@ -13,42 +13,15 @@ using llvm::SmallVector;
 namespace tilewright::codegen {
 namespace {
 
-constexpr int64_t accumulators = 4; ///< covers FMA latency on two ports with rows that lie in L1
-constexpr unsigned expensive =
-    8; ///< from here on a value is kept for a second use rather than computed again
-
 Type elementOf(Value v) { return llvm::cast<RankedTensorType>(v.getType()).getElementType(); }
 bool allUniform(ArrayRef<Index> indices) {
   return llvm::all_of(indices, [](const Index &i) { return i.uniform(); });
 }
 
-/// A rough count of instructions to compute a value again from memory.
-unsigned costOf(ValueEmitter &e, Value v, unsigned depth = 0) {
-  if (e.kernel.pointers.count(v) || depth > 16)
-    return 1;
-  Operation *op = v.getDefiningOp();
-  if (!op || isa<ConstantOp, ReduceOp, DimsOp, IotaOp>(op))
-    return 0;
-  unsigned own = 1;
-  if (auto unary = dyn_cast<UnaryOp>(op))
-    own = unary.getKind() == UnaryKind::neg || unary.getKind() == UnaryKind::abs ? 1 : 10;
-  if (auto binary = dyn_cast<BinaryOp>(op))
-    own = binary.getKind() == BinaryKind::div ? 5 : binary.getKind() == BinaryKind::pow ? 20 : 1;
-  if (isa<BroadcastOp, ReshapeOp, TransposeOp>(op))
-    own = 0;
-  if (isa<GatherOp, ContractOp, ConvOp, WindowOp>(op))
-    own = 20;
-  for (Value operand : op->getOperands())
-    own += costOf(e, operand, depth + 1);
-  return own;
-}
-
-bool usedAgain(Value v) { return !v.hasOneUse(); }
-
 class Reducer {
 public:
   Reducer(ValueEmitter &e, ReduceOp op, ArrayRef<Index> indices)
-      : e(e), op(op), element(elementOf(op.getOperand())) {
+      : e(e), op(op), element(elementOf(op.getOperand())), accumulators(e.kernel.reduce.accumulators) {
     size_t next = 0, rank = llvm::cast<RankedTensorType>(op.getOperand().getType()).getRank();
     for (size_t i = 0; i < rank; ++i)
       inner.push_back(llvm::is_contained(op.getDims(), int64_t(i)) ? e.uniform(e.constant(0))
@@ -201,7 +174,7 @@ private:
     Lanes saved = e.lanes;
     int64_t width = e.nativeLanes();
     e.lanes = {width, {}};
-    if (e.kernel.scratch && usedAgain(op.getOperand()) && costOf(e, op.getOperand()) >= expensive)
+    if (e.kernel.scratch && isKept())
       kept = reserveRow();
     Value neutralLanes = e.spread(neutral(e, op.getKind(), element));
     SmallVector<Value> init(accumulators, neutralLanes);
@@ -230,7 +203,13 @@ private:
                     [&](Value base, ValueRange now) { return accumulate(now, load(base)); });
       return tail(full, hi, next, init.front());
     };
-    auto whole = [&](ValueRange sums) { return step(step(sums[0], sums[1]), step(sums[2], sums[3])); };
+    auto whole = [&](ValueRange sums) {
+      SmallVector<Value> left(sums.take_front(accumulators));
+      for (; left.size() > 1; left.resize(left.size() / 2))
+        for (size_t i = 0; i < left.size() / 2; ++i)
+          left[i] = step(left[2 * i], left[2 * i + 1]);
+      return left[0];
+    };
     const LongSum sum(e, op.getKind(), element);
     const int64_t run = width * accumulators * LongSum::run;
     if (!e.constantOf(sizes[reduced.back()]) && sum.isLong(std::nullopt))
@@ -243,9 +222,12 @@ private:
     }
     SmallVector<Value> sums = nest(0, e.constant(0), sizeOf(0), init, leaf);
     Value total = halve(whole(sums));
-    if (isExtreme())
-      total = orNaN(total, arith::OrIOp::create(e.b, e.loc, sums[accumulators], sums[accumulators + 1]));
-    return total;
+    if (!isExtreme())
+      return total;
+    Value seen = sums[accumulators];
+    for (Value more : ArrayRef(sums).drop_front(accumulators + 1))
+      seen = arith::OrIOp::create(e.b, e.loc, seen, more);
+    return orNaN(total, seen);
   }
 
   /// A row of unknown length, most likely a short one: only rows of several runs come to f64.
@@ -383,9 +365,22 @@ private:
     return e.reserveScratch(canonical(bytes));
   }
 
+  /// Whether the schedule keeps the row for later uses.
+  bool isKept() {
+    int64_t number = 0;
+    for (ReduceOp other : e.kernel.kernel.getBody().front().getOps<ReduceOp>()) {
+      if (other == op)
+        return e.kernel.reduce.keptRows >> number & 1;
+      if (++number == 63)
+        break;
+    }
+    return false;
+  }
+
   ValueEmitter &e;
   ReduceOp op;
   Type element;
+  int64_t accumulators; ///< a power of two
   Indices inner;
   SmallVector<int64_t> reduced;
   SmallVector<Value> sizes;
@@ -474,10 +469,8 @@ private:
                          e.uniform(e.sub(e.constant(0), e.dim(op.getLow().getResult(dim)))));
     Value size = sizes[axis], kernel = e.constant(op.getKernel()[dim]);
     Value lo = e.constant(0), hi = kernel;
-    // Taps t with 0 <= origin + t * dilation < size, for any lane. Lanes select their own, so this pays where
-    // windows are long.
-    constexpr int64_t longWindow = 64;
-    if (origin.uniform() || (!origin.lanes && op.getKernel()[dim] > longWindow)) {
+    // Taps t with 0 <= origin + t * dilation < size, for any lane; lanes select their own.
+    if (origin.uniform() || (!origin.lanes && op.getKernel()[dim] > e.kernel.window.boundedTaps)) {
       Value last = e.add(origin.base, e.constant(origin.stride * (e.lanes.width - 1)));
       Value before = e.maximum(e.sub(e.constant(0), last), e.constant(0));
       lo = e.ceilDivide(before, dilation);

@@ -7,23 +7,8 @@ using llvm::ArrayRef;
 
 namespace tilewright::codegen {
 
-ContractOp scoresOf(ContractOp values) {
-  for (Operation *op = values->getPrevNode(); op; op = op->getPrevNode())
-    if (auto contract = dyn_cast<ContractOp>(op))
-      return contract;
-  return {};
-}
-
-static ProductSchedule innerSchedule(const ProductSchedule &outer, const ContractDims &dims) {
-  ProductSchedule schedule = outer;
-  schedule.panelsPerBlock = 0;
-  schedule.depthBlock = 0;
-  schedule.staged = dims.mustStageLeft(DotKind::Plain);
-  return schedule;
-}
-
-ScoreRows::ScoreRows(ValueEmitter &e, ContractOp scores, RowTiles &tiles, const ProductSchedule &outer)
-    : e(e), op(scores), dims(scores), schedule(innerSchedule(outer, dims)), kernel(microKernelOf(e, scores)),
+ScoreRows::ScoreRows(ValueEmitter &e, ContractOp scores, RowTiles &tiles, const ProductSchedule &schedule)
+    : e(e), op(scores), dims(scores), schedule(schedule), kernel(microKernelOf(e, scores, schedule)),
       tiles(tiles), operands(e, kernel, tiles, dims, schedule) {}
 
 AffineExpr ScoreRows::rowLength() const { return AffineExpr(operands.panelCount) * schedule.columns; }

@@ -12,14 +12,10 @@
 
 namespace tilewright::codegen {
 
-/// The contraction from whose rows the left operand of `values` is computed; null when it is another
-/// kernel's.
-graph::ContractOp scoresOf(graph::ContractOp values);
-
 class ScoreRows {
 public:
-  /// `outer`: the schedule of the outer product, whose row tiles and panel width serve both.
-  ScoreRows(ValueEmitter &e, graph::ContractOp scores, RowTiles &tiles, const ProductSchedule &outer);
+  /// Row tiles and panel width are those of the outer product, too.
+  ScoreRows(ValueEmitter &e, graph::ContractOp scores, RowTiles &tiles, const ProductSchedule &schedule);
 
   /// Elements that a row of scratch needs: whole panels.
   mlir::AffineExpr rowLength() const;

@@ -58,7 +58,7 @@ bool tellsFromZero(Operation *op) {
 bool flushesSubnormals(kernel::FuncOp kernel, const TargetInfo &target) {
   if (!target.flushesSubnormals)
     return false;
-  Operation *root = rootOf(kernel);
+  Operation *root = kernel::rootOf(kernel);
   return isa_and_present<ContractOp, ConvOp>(root) && isFloatValue(root->getResult(0)) &&
          llvm::none_of(kernel.getBody().front().without_terminator(),
                        [](Operation &op) { return tellsFromZero(&op); });

@@ -5,14 +5,10 @@ using namespace mlir;
 
 namespace tilewright::codegen {
 
-/// Instructions of an epilogue, as Epilogue::weight() counts, up to which every vector of a tile gets a copy.
-static constexpr int64_t registerEpilogueWeight = 6;
-
-TileOutput::TileOutput(ValueEmitter &e, MicroKernel &kernel, Operation *root, int64_t rows, int64_t columns,
-                       bool unrolled)
-    : e(e), kernel(kernel), epilogue(e, root), columns(columns) {
-  if (!unrolled || epilogue.weight() > registerEpilogueWeight)
-    scratch = e.reserveScratch(constantDim(e.b.getContext(), rows * pitch()));
+TileOutput::TileOutput(ValueEmitter &e, MicroKernel &kernel, Operation *root, const TileSchedule &schedule)
+    : e(e), kernel(kernel), epilogue(e, root), columns(schedule.columns) {
+  if (!schedule.epilogueInRegisters)
+    scratch = e.reserveScratch(constantDim(e.b.getContext(), schedule.rows * pitch()));
 }
 
 void TileOutput::enterPanel(Value first, Value end, bool exact) {

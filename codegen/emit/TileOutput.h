@@ -7,13 +7,11 @@
 
 namespace tilewright::codegen {
 
-/// Hands the sums of register tiles to the epilogue: from registers, one copy of its code for each, where it
-/// is short; else through scratch, in a loop over rows.
+/// Hands the sums of register tiles to the epilogue: from registers, one copy of its code for each, or
+/// through scratch, in a loop over rows.
 class TileOutput {
 public:
-  /// For tiles of up to `rows` rows of panels of `columns` columns. `unrolled` false: always through scratch.
-  TileOutput(ValueEmitter &e, MicroKernel &kernel, mlir::Operation *root, int64_t rows, int64_t columns,
-             bool unrolled);
+  TileOutput(ValueEmitter &e, MicroKernel &kernel, mlir::Operation *root, const TileSchedule &schedule);
 
   /// Columns [first, first + panel width) come next, of which those below `end` exist. `exact`: all do.
   void enterPanel(mlir::Value first, mlir::Value end, bool exact);

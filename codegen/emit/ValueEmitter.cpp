@@ -16,29 +16,9 @@ ValueEmitter::ValueEmitter(OpBuilder &builder, Location location, KernelContext 
   lanes.width = nativeLanes();
 }
 
-Type ValueEmitter::computeType(Type element) {
-  if (llvm::isa<Float64Type>(element))
-    return element;
-  if (llvm::isa<FloatType>(element))
-    return Float32Type::get(element.getContext());
-  auto integer = llvm::cast<IntegerType>(element);
-  unsigned width = integer.getWidth() == 1 ? 1 : std::max(8u, integer.getWidth());
-  return IntegerType::get(element.getContext(), width);
-}
+Type ValueEmitter::computeType(Type element) { return computeTypeOf(element); }
 
-int64_t ValueEmitter::nativeLanes() const {
-  unsigned widest = 32;
-  auto note = [&](Value v) {
-    if (auto type = llvm::dyn_cast<RankedTensorType>(v.getType()))
-      if (llvm::isa<Float64Type>(type.getElementType()))
-        widest = 64;
-  };
-  for (Operation &op : kernel.kernel.getBody().front()) {
-    llvm::for_each(op.getOperands(), note);
-    llvm::for_each(op.getResults(), note);
-  }
-  return kernel.target.lanes(widest);
-}
+int64_t ValueEmitter::nativeLanes() const { return nativeLanesOf(kernel.kernel, kernel.target); }
 
 Type withElement(Type like, Type element) {
   if (auto vector = llvm::dyn_cast<VectorType>(like))

@@ -4,7 +4,7 @@
 #include "Support.h"
 #include "codegen/artifact/Link.h"
 #include "codegen/lower/MiddleEnd.h"
-#include "passes/PackConstants.h"
+#include "passes/Passes.h"
 
 #include "mlir/IR/Verifier.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"

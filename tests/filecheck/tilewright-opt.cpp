@@ -7,7 +7,6 @@
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "passes/NarrowWeights.h"
 #include "passes/PackBits.h"
-#include "passes/PackConstants.h"
 #include "passes/Passes.h"
 
 using namespace mlir;
@@ -50,9 +49,11 @@ void add(llvm::StringRef name, llvm::StringRef purpose, Run run) {
 
 /// For a program that has not merged its kernels yet.
 LogicalResult packAll(ModuleOp module) {
-  passes::packConstants(module, target());
+  passes::packConstants(module);
   return success();
 }
+
+LogicalResult scheduleAll(ModuleOp module) { return success(passes::schedule(module, target()).empty()); }
 
 LogicalResult pipeline(ModuleOp module, bool graphOnly) {
   passes::PipelineOptions options;
@@ -74,6 +75,10 @@ int main(int count, char **arguments) {
       [](ModuleOp m) { return passes::foldScales(m); });
   add("channels-last", "convolutions and windows in [N, spatial..., C]",
       [](ModuleOp m) { return passes::channelsLast(m); });
+  add("pointwise-to-products", "convolutions of single pixels are products", [](ModuleOp m) {
+    passes::pointwiseToProducts(m);
+    return success();
+  });
   add("mark-hidden-quotients", "divisions nobody can tell from products", [](ModuleOp m) {
     passes::markHiddenQuotients(m);
     return success();
@@ -86,7 +91,8 @@ int main(int count, char **arguments) {
     passes::packNarrowWeights(m, target());
     return success();
   });
-  add("fuse", "kernels and launches", [](ModuleOp m) { return passes::fuse(m); });
+  add("fuse", "kernels and launches", [](ModuleOp m) { return passes::fuse(m, target()); });
+  add("schedule", "how each kernel is computed", scheduleAll);
   add("pack-constants", "weights in the order in which kernels read them", packAll);
   add("pack-bits", "constants below a byte packed", [](ModuleOp m) {
     passes::packBits(m);

@@ -25,22 +25,24 @@ import sys
 # Which rooms a room may include from, beside itself; only rooms that stand above it, so that no arrow goes up. A path belongs to the room
 # with the longest name that it lies in. Some folders are open to every room: the runtime's public headers are the interface that
 # generated code, the compiler and the driver share.
-CODEGEN = [f"codegen/{part}" for part in ("target", "emit", "program", "lower", "machine", "cache", "artifact", "gpu")]
+CODEGEN = [f"codegen/{part}" for part in ("target", "schedule", "space", "emit", "program", "lower", "machine", "cache", "artifact", "gpu")]
 ROOMS = {
     "files": set(),
     "runtime": set(),
     "ir": set(),
     "frontend": {"ir", "files"},
     "codegen/target": set(),
-    "codegen/emit": {"ir", "codegen/target"},
+    "codegen/schedule": {"ir", "codegen/target"},
+    "codegen/space": {"ir", "codegen/target", "codegen/schedule"},
+    # Emitters obey schedules; they must not see how one is chosen.
+    "codegen/emit": {"ir", "codegen/target", "codegen/schedule"},
     "codegen/program": {"ir", "codegen/target", "codegen/emit"},
     "codegen/lower": {"codegen/target"},
     "codegen/machine": {"codegen/target", "codegen/lower"},
     "codegen/cache": {"files", "codegen/target"},
     "codegen/artifact": {"files", "codegen/target", "codegen/lower", "codegen/machine"},
-    "codegen/gpu": {"ir", "codegen/target", "codegen/emit", "codegen/lower"},
-    # Schedules are chosen by asking the emitters what they can do; emitters know nothing of passes.
-    "passes": {"ir", "codegen/target", "codegen/emit"},
+    "codegen/gpu": {"ir", "codegen/target", "codegen/schedule", "codegen/emit", "codegen/lower"},
+    "passes": {"ir", "codegen/target", "codegen/schedule", "codegen/space"},
     "compiler": {"files", "ir", "frontend", "passes", *CODEGEN},
     "tools": {"compiler", "files"},
     "examples": set(),

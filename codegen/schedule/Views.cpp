@@ -1,6 +1,5 @@
 //===- Views.cpp - tensor values as strided memory ------------------------===//
-#include "codegen/emit/Views.h"
-#include <numeric>
+#include "codegen/schedule/Views.h"
 
 using namespace mlir;
 using namespace tilewright::graph;
@@ -169,23 +168,6 @@ std::optional<StridedView> viewOf(Value value) {
   return std::nullopt;
 }
 
-int64_t divisorOf(Value value) {
-  if (auto argument = llvm::dyn_cast<BlockArgument>(value)) {
-    auto loop = dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp());
-    if (!loop || argument != loop.getInductionVar())
-      return 1;
-    return std::gcd(divisorOf(loop.getLowerBound()), divisorOf(loop.getStep()));
-  }
-  Operation *op = value.getDefiningOp();
-  if (auto constant = dyn_cast<arith::ConstantOp>(op))
-    return std::abs(llvm::cast<IntegerAttr>(constant.getValue()).getInt());
-  if (isa<arith::AddIOp, arith::SubIOp, arith::MinSIOp, arith::MaxSIOp, arith::RemUIOp>(op))
-    return std::gcd(divisorOf(op->getOperand(0)), divisorOf(op->getOperand(1)));
-  if (isa<arith::MulIOp>(op))
-    return divisorOf(op->getOperand(0)) * divisorOf(op->getOperand(1));
-  return 1;
-}
-
 DimGroup::DimGroup(Value value, ArrayRef<int64_t> dims) : dims(dims) {
   const Dims all = dimsOf(value);
   for (int64_t dim : dims)
@@ -197,35 +179,6 @@ std::optional<AffineExpr> strideOf(const StridedView &view, const DimGroup &grou
   for (int64_t dim : group.dims)
     strides.push_back(view.strides[dim]);
   return collapse(group.sizes, strides, view.argument.getContext());
-}
-
-void spreadOver(ValueEmitter &e, const DimGroup &group, const Index &linear, Indices &indices) {
-  SmallVector<size_t> wide; // dimensions of more than one element
-  for (auto [i, size] : llvm::enumerate(group.sizes)) {
-    indices[group.dims[i]] = e.uniform(e.constant(0));
-    if (!isOne(size))
-      wide.push_back(i);
-  }
-  if (wide.empty())
-    return;
-  if (wide.size() == 1) {
-    indices[group.dims[wide.front()]] = linear;
-    return;
-  }
-  Index rest = linear;
-  auto fastest = constantOf(group.sizes[wide.back()]);
-  if (!linear.lanes && linear.stride == 1 && fastest && *fastest % e.lanes.width == 0 &&
-      divisorOf(linear.base) % e.lanes.width == 0) {
-    Value size = e.constant(*fastest);
-    indices[group.dims[wide.pop_back_val()]] = e.lane(e.remainder(linear.base, size));
-    rest = e.uniform(e.divide(linear.base, size));
-  }
-  SmallVector<Value> sizes;
-  for (size_t i : wide)
-    sizes.push_back(e.dim(group.sizes[i]));
-  const Indices parts = e.delinearize(sizes, rest);
-  for (auto [i, part] : llvm::zip(wide, parts))
-    indices[group.dims[i]] = part;
 }
 
 } // namespace tilewright::codegen

@@ -3,10 +3,12 @@
 // A root loop that reads an operand in place, without copying, needs an address and strides. Reshapes,
 // transposes, slices and broadcasts between a kernel's argument and the root are resolved here.
 //===----------------------------------------------------------------------===//
-#ifndef TILEWRIGHT_CODEGEN_EMIT_VIEWS_H
-#define TILEWRIGHT_CODEGEN_EMIT_VIEWS_H
+#ifndef TILEWRIGHT_CODEGEN_SCHEDULE_VIEWS_H
+#define TILEWRIGHT_CODEGEN_SCHEDULE_VIEWS_H
 
-#include "codegen/emit/Emitter.h"
+#include "ir/Graph.h"
+#include "ir/Symbols.h"
+#include <optional>
 
 namespace tilewright::codegen {
 
@@ -34,13 +36,6 @@ struct DimGroup {
 /// The one stride by which the linear index over `group` moves through `view`; nothing when it takes several.
 std::optional<mlir::AffineExpr> strideOf(const StridedView &view, const DimGroup &group);
 
-/// Sets `indices[d]` for each dimension d of the group to what the linear index `linear` means there. Lanes
-/// stay regular where the fastest dimension and `linear.base` are provably multiples of the lane count.
-void spreadOver(ValueEmitter &e, const DimGroup &group, const Index &linear, Indices &indices);
-
-/// A number that provably divides an i64 value; 0 for zero itself.
-int64_t divisorOf(mlir::Value value);
-
 } // namespace tilewright::codegen
 
-#endif // TILEWRIGHT_CODEGEN_EMIT_VIEWS_H
+#endif // TILEWRIGHT_CODEGEN_SCHEDULE_VIEWS_H
