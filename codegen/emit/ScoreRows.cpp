@@ -7,8 +7,8 @@ using llvm::ArrayRef;
 
 namespace tilewright::codegen {
 
-ScoreRows::ScoreRows(ValueEmitter &e, ContractOp scores, RowTiles &tiles, const ProductSchedule &schedule)
-    : e(e), op(scores), dims(scores), schedule(schedule), kernel(microKernelOf(e, scores, schedule)),
+ScoreRows::ScoreRows(ValueEmitter &e, ContractOp scores, RowTiles &tiles, const ProductSchedule &given)
+    : e(e), op(scores), dims(scores), schedule(given), kernel(microKernelOf(e, scores, schedule)),
       tiles(tiles), operands(e, kernel, tiles, dims, schedule) {}
 
 AffineExpr ScoreRows::rowLength() const { return AffineExpr(operands.panelCount) * schedule.columns; }

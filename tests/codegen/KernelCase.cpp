@@ -4,6 +4,7 @@
 #include "Support.h"
 #include "codegen/artifact/Link.h"
 #include "codegen/lower/MiddleEnd.h"
+#include "codegen/space/Space.h"
 #include "passes/Passes.h"
 
 #include "mlir/IR/Verifier.h"
@@ -109,6 +110,15 @@ interpreter::Tensor KernelCase::randomTensor(Type element, ArrayRef<int64_t> sha
   return tensor;
 }
 
+void KernelCase::markConstants() {
+  SmallVector<int64_t> positions;
+  for (auto [i, operand] : llvm::enumerate(launch.getOperands()))
+    if (graph::isConstantExpression(operand))
+      positions.push_back(i);
+  if (!positions.empty())
+    kernel.setConstants(positions);
+}
+
 void KernelCase::compile(const TargetInfo &target, bool pack) {
   static const bool initialized = [] {
     llvm::InitializeNativeTarget();
@@ -117,7 +127,14 @@ void KernelCase::compile(const TargetInfo &target, bool pack) {
   }();
   (void)initialized;
   if (pack)
-    passes::packConstants(*module, target);
+    markConstants();
+  kernel::ScheduleAttr taken = schedule ? schedule : chooseSchedule(kernel, target);
+  for (auto &[name, value] : wanted)
+    taken = taken.with(name, value);
+  ASSERT_EQ(obstacleOf(kernel, taken, target), "");
+  kernel.setScheduleAttr(taken);
+  logicalOperands.assign(launch.getOperands().begin(), launch.getOperands().end());
+  passes::packConstants(*module);
   ASSERT_TRUE(succeeded(mlir::verify(*module))) << "packing broke the module";
   const double start = threadMilliseconds();
   OwningOpRef<ModuleOp> loops(ModuleOp::create(module->getLoc()));
@@ -149,11 +166,13 @@ void KernelCase::prepare(ArrayRef<int64_t> symbols) {
     interpreter::Shape shape;
     for (AffineExpr dim : dimsOf(argument))
       shape.push_back(*evaluate(dim, symbolValues));
+    // The body reads logical values; what a launch gives lies as the kernel's layout says.
+    const unsigned position = llvm::cast<BlockArgument>(argument).getArgNumber();
     const bool constant = graph::isConstantExpression(operand);
     inputs.push_back(
-        constant ? llvm::cantFail(evaluator.evaluate(operand))
+        constant ? llvm::cantFail(evaluator.evaluate(logicalOperands[position]))
                  : randomTensor(llvm::cast<RankedTensorType>(argument.getType()).getElementType(), shape));
-    inputBuffers.push_back(bytesOf(inputs.back()));
+    inputBuffers.push_back(bytesOf(constant ? llvm::cantFail(evaluator.evaluate(operand)) : inputs.back()));
   }
   for (Value value : kernel.getBody().front().getTerminator()->getOperands()) {
     int64_t count = graph::byteWidth(llvm::cast<RankedTensorType>(value.getType()).getElementType());

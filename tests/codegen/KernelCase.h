@@ -43,8 +43,14 @@ public:
   mlir::Value weight(llvm::ArrayRef<int64_t> shape) { return weight(shape, f32()); }
   void yield(mlir::ValueRange values);
 
-  /// Packs weights (unless told not to), emits and compiles.
+  /// Schedules (weights are constants that may be packed, unless told not to), packs, emits and compiles.
   void compile(const TargetInfo &target, bool pack = true);
+  /// Numbers in place of those of the default schedule.
+  std::vector<std::pair<std::string, int64_t>> wanted;
+  /// The schedule to take, whatever the default one is; null: that one, with what is `wanted`.
+  kernel::ScheduleAttr schedule;
+  /// What compile() does before it chooses: which arguments are constants.
+  void markConstants();
   /// Runs on random inputs as `threads` threads would, one after the other, and compares with the interpreter
   /// on the body before packing: at most `tolerance` times the sum of absolute products, or exact for
   /// integers.
@@ -80,7 +86,8 @@ public:
 protected:
   void makeLaunch();
   interpreter::Tensor randomTensor(mlir::Type element, llvm::ArrayRef<int64_t> shape);
-  std::vector<mlir::Value> constants; ///< by argument: the program's constant, or null
+  std::vector<mlir::Value> constants;       ///< by argument: the program's constant, or null
+  std::vector<mlir::Value> logicalOperands; ///< of the launch, before packing
   std::vector<interpreter::Tensor> inputs;
   std::vector<Buffer> inputBuffers, outputBuffers;
   Buffer scratch;
