@@ -49,17 +49,31 @@ unsigned instructionsOfBinary(BinaryKind kind) {
   }
 }
 
+/// A product with a reciprocal, and its correction.
+bool dividesByConstant(BinaryOp op) {
+  auto constant = op.getRhs().getDefiningOp<ConstantOp>();
+  if (auto broadcast = op.getRhs().getDefiningOp<BroadcastOp>())
+    constant = broadcast.getOperand().getDefiningOp<ConstantOp>();
+  return op.getKind() == BinaryKind::div && constant && constant.getType().getNumElements() == 1;
+}
+
 } // namespace
 
 unsigned instructionsOf(Operation *op) {
   return llvm::TypeSwitch<Operation *, unsigned>(op)
       .Case([](UnaryOp unary) { return instructionsOfUnary(unary.getKind()); })
-      .Case([](BinaryOp binary) { return instructionsOfBinary(binary.getKind()); })
+      .Case([](BinaryOp binary) {
+        return dividesByConstant(binary) ? 2 : instructionsOfBinary(binary.getKind());
+      })
       .Case<GatherOp, GatherElementsOp, GatherNDOp, ContractOp, ConvOp, WindowOp>([](auto) { return memory; })
       .Default([](Operation *other) { return isElementwise(other) ? 1u : 0u; });
 }
 
-bool isDear(Operation *op) { return !isProduct(op) && instructionsOf(op) >= dear; }
+bool isDear(Operation *op) {
+  if (auto binary = dyn_cast<BinaryOp>(op))
+    return instructionsOfBinary(binary.getKind()) >= dear;
+  return !isProduct(op) && instructionsOf(op) >= dear;
+}
 
 } // namespace tilewright::graph
 

@@ -5,6 +5,7 @@
 #include "codegen/schedule/Marks.h"
 #include "codegen/schedule/NarrowLayout.h"
 #include "codegen/schedule/Products.h"
+#include "ir/OpFacts.h"
 #include "mlir/IR/IRMapping.h"
 #include "passes/Dequantized.h"
 #include "passes/Digits.h"

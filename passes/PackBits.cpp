@@ -1,7 +1,7 @@
 // See PackBits.h.
 #include "passes/PackBits.h"
-#include "codegen/emit/Emitter.h"
 #include "ir/GraphBuilder.h"
+#include "ir/OpFacts.h"
 
 using namespace mlir;
 using namespace tilewright::graph;
@@ -79,7 +79,7 @@ void packBits(ModuleOp module) {
   SymbolTable symbols(module);
   module.walk([&](kernel::LaunchOp launch) {
     kernel::FuncOp kernel = kernels.lookup(launch.getKernel());
-    if (codegen::rootOf(kernel)) // reads its operands as they lie
+    if (kernel::rootOf(kernel)) // reads its operands as they lie
       return;
     for (unsigned i = 0; i < launch.getNumOperands(); ++i)
       if (Value operand = launch.getOperand(i); bitsOf(operand) && isConstantExpression(operand) &&

@@ -51,6 +51,10 @@ LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target,
   packNarrowWeights(module, target);
   if (failed(checked(success())))
     return failure();
+  // What is still below a byte, and belongs to no root, is read element by element.
+  packBits(module);
+  if (failed(checked(success())))
+    return failure();
   // How each kernel is computed: from here on emitters obey.
   const std::string problem =
       schedule(module, target, options.schedules ? *options.schedules : ScheduleOverrides());
@@ -62,10 +66,6 @@ LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target,
   // Weights in the order kernels read them: while every kernel has one launch, before equal kernels become
   // one.
   packConstants(module);
-  if (failed(checked(success())))
-    return failure();
-  // What is still below a byte then is read element by element.
-  packBits(module);
   if (failed(checked(success())))
     return failure();
   // Last: layers of a network that do the same share their code.

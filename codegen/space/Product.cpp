@@ -127,7 +127,8 @@ Algorithm tilesOf(kernel::FuncOp kernel, const Product &p, const TargetInfo &tar
   Algorithm tiles{algorithm::tiles, {}};
   addTileParameters(tiles, tile, p.bits, p.m.has_value(), p.op, target);
   tiles.parameters.append(
-      {{"depth_block", {16, 1 << 16, 1, /*orZero=*/true}, choice.depthBlock},
+      {{"depth_block", p.narrow ? Domain::only(0) : Domain{16, 1 << 16, 1, /*orZero=*/true},
+        p.narrow ? 0 : choice.depthBlock},
        {"row_tiles", {1, mostTiles}, choice.tilesPerBlock},
        {"panels", {0, mostPanels}, choice.panelsPerBlock},
        {"rows_outer", Domain::flag(), choice.rowsOuter},
@@ -181,6 +182,8 @@ std::string productObstacle(kernel::FuncOp kernel, kernel::ScheduleAttr schedule
     return "rows are fetched ahead only where they lie behind each other and are not staged";
   if (s.fetch == Fetch::panel && !s.packed)
     return "panels are fetched ahead only where 'packed' is 1";
+  if (p.narrow && s.rows * s.tilesPerBlock < s.narrowRows && !(p.m && *p.m <= s.rows * s.tilesPerBlock))
+    return "few rows are one work item: 'rows' times 'row_tiles' must be at least 'narrow_rows'";
   if (s.depthBlock && !s.panelsPerBlock)
     return "partial sums are kept for some panels, not for all: 'panels' must not be 0 where 'depth_block' "
            "is not";

@@ -129,10 +129,7 @@ TEST(Contract, HeavyEpilogueAndTwoResults) {
 TEST(Contract, DepthInBlocks) {
   KernelCase c;
   c.yield(c.g->matmul(c.argument({150, 900}), c.weight({900, 80})));
-  OpBuilder &b = c.g->b;
-  c.kernel.setScheduleAttr(b.getDictionaryAttr({b.getNamedAttr("kc", b.getI64IntegerAttr(256)),
-                                                b.getNamedAttr("panels", b.getI64IntegerAttr(2)),
-                                                b.getNamedAttr("row_tiles", b.getI64IntegerAttr(4))}));
+  c.wanted = {{"depth_block", 256}, {"panels", 2}, {"row_tiles", 4}};
   c.compile(target());
   c.check({}, 3, 1e-4);
 }
@@ -175,10 +172,7 @@ TEST(Contract, BytesInBlocks) {
   KernelCase c;
   c.yield(c.g->contract(c.argument({150, 900}, c.integer(8, true)), c.weight({900, 80}, c.integer(8, true)),
                         {}, {}, {1}, {0}));
-  OpBuilder &b = c.g->b;
-  c.kernel.setScheduleAttr(b.getDictionaryAttr({b.getNamedAttr("kc", b.getI64IntegerAttr(64)),
-                                                b.getNamedAttr("panels", b.getI64IntegerAttr(2)),
-                                                b.getNamedAttr("row_tiles", b.getI64IntegerAttr(4))}));
+  c.wanted = {{"depth_block", 64}, {"panels", 2}, {"row_tiles", 4}};
   c.compile(target());
   c.check({}, 3, 0);
 }

@@ -119,13 +119,7 @@ void KernelCase::markConstants() {
     kernel.setConstants(positions);
 }
 
-void KernelCase::compile(const TargetInfo &target, bool pack) {
-  static const bool initialized = [] {
-    llvm::InitializeNativeTarget();
-    llvm::InitializeNativeTargetAsmPrinter();
-    return true;
-  }();
-  (void)initialized;
+void KernelCase::scheduleAndPack(const TargetInfo &target, bool pack) {
   if (pack)
     markConstants();
   kernel::ScheduleAttr taken = schedule ? schedule : chooseSchedule(kernel, target);
@@ -133,9 +127,30 @@ void KernelCase::compile(const TargetInfo &target, bool pack) {
     taken = taken.with(name, value);
   ASSERT_EQ(obstacleOf(kernel, taken, target), "");
   kernel.setScheduleAttr(taken);
+  reference = ModuleOp::create(module->getLoc());
+  OpBuilder::atBlockBegin(reference->getBody()).clone(*kernel);
   logicalOperands.assign(launch.getOperands().begin(), launch.getOperands().end());
   passes::packConstants(*module);
   ASSERT_TRUE(succeeded(mlir::verify(*module))) << "packing broke the module";
+}
+
+std::string KernelCase::loops(const TargetInfo &target) {
+  scheduleAndPack(target, /*pack=*/true);
+  OwningOpRef<ModuleOp> loops(ModuleOp::create(module->getLoc()));
+  EXPECT_TRUE(succeeded(emitKernel(kernel, *loops, target)));
+  std::string text;
+  llvm::raw_string_ostream(text) << *loops;
+  return text;
+}
+
+void KernelCase::compile(const TargetInfo &target, bool pack) {
+  static const bool initialized = [] {
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+    return true;
+  }();
+  (void)initialized;
+  scheduleAndPack(target, pack);
   const double start = threadMilliseconds();
   OwningOpRef<ModuleOp> loops(ModuleOp::create(module->getLoc()));
   auto result = emitKernel(kernel, *loops, target);
@@ -162,7 +177,8 @@ void KernelCase::prepare(ArrayRef<int64_t> symbols) {
   inputBuffers.clear();
   outputBuffers.clear();
   interpreter::ConstantEvaluator evaluator;
-  for (auto [argument, operand] : llvm::zip(kernel.getBody().getArguments(), launch.getOperands())) {
+  auto before = *reference->getOps<kernel::FuncOp>().begin();
+  for (auto [argument, operand] : llvm::zip(before.getBody().getArguments(), launch.getOperands())) {
     interpreter::Shape shape;
     for (AffineExpr dim : dimsOf(argument))
       shape.push_back(*evaluate(dim, symbolValues));
@@ -221,7 +237,7 @@ void KernelCase::check(ArrayRef<int64_t> symbols, int64_t threads, double tolera
 
 void KernelCase::compare(double tolerance) {
   interpreter::Evaluator evaluator(*module);
-  auto expected = evaluator.run(kernel, inputs, symbolValues);
+  auto expected = evaluator.run(*reference->getOps<kernel::FuncOp>().begin(), inputs, symbolValues);
   ASSERT_TRUE(bool(expected)) << llvm::toString(expected.takeError());
   for (auto [tensor, bytes] : llvm::zip(*expected, outputBuffers)) {
     interpreter::Tensor actual(tensor.elementType, tensor.shape, bytes.data(), nullptr);

@@ -45,6 +45,8 @@ public:
 
   /// Schedules (weights are constants that may be packed, unless told not to), packs, emits and compiles.
   void compile(const TargetInfo &target, bool pack = true);
+  /// The same up to loop IR: its text.
+  std::string loops(const TargetInfo &target);
   /// Numbers in place of those of the default schedule.
   std::vector<std::pair<std::string, int64_t>> wanted;
   /// The schedule to take, whatever the default one is; null: that one, with what is `wanted`.
@@ -85,9 +87,11 @@ public:
 
 protected:
   void makeLaunch();
+  void scheduleAndPack(const TargetInfo &target, bool pack);
   interpreter::Tensor randomTensor(mlir::Type element, llvm::ArrayRef<int64_t> shape);
-  std::vector<mlir::Value> constants;       ///< by argument: the program's constant, or null
-  std::vector<mlir::Value> logicalOperands; ///< of the launch, before packing
+  std::vector<mlir::Value> constants;          ///< by argument: the program's constant, or null
+  std::vector<mlir::Value> logicalOperands;    ///< of the launch, before packing
+  mlir::OwningOpRef<mlir::ModuleOp> reference; ///< the kernel before packing
   std::vector<interpreter::Tensor> inputs;
   std::vector<Buffer> inputBuffers, outputBuffers;
   Buffer scratch;
