@@ -7,7 +7,7 @@
 //   computes it in the kernel that multiplies it. So does a table of such values that is looked up in, or
 //   read by element-wise ops.
 // packNarrowWeights, after fuse, while every kernel has one launch: the kernel gets panels of bytes, scales
-//   and zero points as codegen/emit/NarrowPanels.h reads them, and its body undoes this with graph ops.
+//   and zero points as codegen/schedule/NarrowLayout.h says them, and its body undoes this with graph ops.
 // Example: launch @k(%x, %q, %s) with %q: tensor<4096x4096xui4> becomes launch @k(%x, %p, %t) with
 //   %p: tensor<128x512x128xui8>, %t: tensor<128x128x32xf32>.
 // Limits: f32 and half-precision products without batch dimensions; whole zero points; blocks that are no
