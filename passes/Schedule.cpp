@@ -53,6 +53,8 @@ private:
     for (auto [i, operand] : llvm::enumerate(one.launch.getOperands()))
       if (graph::isConstantExpression(operand))
         constants.push_back(i);
+    if (one.kernel.getHash()) // scheduled before
+      return;
     if (!constants.empty())
       one.kernel.setConstants(constants);
     const std::string text = kernelText(one.kernel);

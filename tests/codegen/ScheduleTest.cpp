@@ -245,8 +245,9 @@ TEST(Schedule, EveryParameterMatters) {
       for (const Parameter &parameter : algorithm.parameters) {
         const std::string name =
             schedule.getFamily().str() + " " + algorithm.name.str() + " " + parameter.name.str();
-        for (int64_t i = 0; i < parameter.domain.size() && !matter.count(name); i = i < 16 ? i + 1 : 2 * i) {
-          auto changed = schedule.with(parameter.name, parameter.domain[i]);
+        const int64_t size = parameter.domain.size();
+        for (int64_t i = 0; i < 2 * size && !matter.count(name); i = i < 16 ? i + 1 : 2 * i) {
+          auto changed = schedule.with(parameter.name, parameter.domain[std::min(i, size - 1)]);
           if (changed == schedule || !obstacleOf(pattern->kernel, changed, target).empty())
             continue;
           all.insert(name);

@@ -213,7 +213,8 @@ TEST_F(ControlTest, DefineInLoop) {
 kernel::FuncOp makeKernel(GraphProgram &p) {
   OpBuilder::InsertionGuard guard(p.builder);
   p.builder.setInsertionPointToEnd(p.module->getBody());
-  auto function = kernel::FuncOp::create(p.builder, p.g.loc, "double", DictionaryAttr());
+  auto function = kernel::FuncOp::create(p.builder, p.g.loc, p.builder.getStringAttr("double"), nullptr,
+                                         nullptr, nullptr, nullptr);
   auto type = tensorType({getAffineSymbolExpr(0, &p.context), p.g.dim(2)}, p.type("f32"));
   Block *body = p.builder.createBlock(&function.getBody(), {}, {type}, {p.g.loc});
   Value sum = graph::BinaryOp::create(p.builder, p.g.loc, type, BinaryKind::add, body->getArgument(0),

@@ -1,11 +1,14 @@
-// Constant right operands are stored in panels; the kernel undoes it, and its schedule says so.
-// RUN: tilewright-opt %s --fuse --pack-constants --target=cpu:haswell | FileCheck %s
-// RUN: tilewright-opt %s --fuse --pack-constants --target=cpu:skylake-avx512 | FileCheck %s
+// Constant right operands are stored in panels: the argument keeps the logical type and says how it lies, the body reads it
+// as it is, and the launch applies the recipe.
+// RUN: tilewright-opt %s --fuse --schedule --pack-constants --target=cpu:haswell | FileCheck %s
+// RUN: tilewright-opt %s --fuse --schedule --pack-constants --target=cpu:skylake-avx512 | FileCheck %s
 
 // CHECK: kernel.func
-// CHECK-SAME: panel_argument = 1
-// CHECK: graph.slice
-// CHECK: graph.contract
+// CHECK-SAME: constants = array<i64: 1>
+// CHECK-SAME: layouts = [unit, #kernel.layout<
+// CHECK-SAME: packed = 1
+// CHECK-NEXT: ^bb0(%{{.*}}: tensor<64x96xf32>, %[[W:.*]]: tensor<96x100xf32>):
+// CHECK-NEXT: graph.contract %{{.*}}, %[[W]]
 // CHECK: func.func @constant_weights
 // CHECK: graph.weight
 // CHECK: graph.pad <constant>

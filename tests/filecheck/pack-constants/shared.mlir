@@ -1,8 +1,8 @@
 // Products with one weight store one packing of it, however many rows each has; a small weight may be packed for each.
-// RUN: tilewright-opt %s --fuse --pack-constants --target=cpu:skylake-avx512 | FileCheck %s
+// RUN: tilewright-opt %s --fuse --schedule --pack-constants --target=cpu:skylake-avx512 | FileCheck %s
 
-// CHECK: nr = [[WIDTH:[0-9]+]] :
-// CHECK: nr = [[WIDTH]] :
+// CHECK: columns = [[WIDTH:[0-9]+]],
+// CHECK: columns = [[WIDTH]],
 // CHECK: func.func @one_weight
 // CHECK: kernel.launch {{.*}}[[PANELS:tensor<[0-9]+x768x[0-9]+xf32>]]) ->
 // CHECK: kernel.launch {{.*}}[[PANELS]]) ->

@@ -1,9 +1,9 @@
 // Operands that are no constants keep their order, and so do kernels without products.
-// RUN: tilewright-opt %s --fuse --pack-constants | FileCheck %s
+// RUN: tilewright-opt %s --fuse --schedule --pack-constants | FileCheck %s
 
-// CHECK-NOT: panel_argument
+// CHECK-NOT: layouts
 // CHECK: func.func @both_computed
-// CHECK-NOT: panel_argument
+// CHECK-NOT: layouts
 // CHECK: func.func @no_product
 func.func @both_computed(%x: tensor<64x96xf32>, %w: tensor<96x100xf32>) -> tensor<64x100xf32> {
   %0 = graph.contract %x, %w batch [] [] contract [1] [0] : tensor<64x96xf32>, tensor<96x100xf32> -> tensor<64x100xf32>
