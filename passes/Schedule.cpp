@@ -38,7 +38,8 @@ public:
     for (Launched &one : launched)
       describe(one);
     for (Launched &one : launched)
-      one.kernel.setScheduleAttr(codegen::chooseSchedule(one.kernel, target));
+      if (auto choice = codegen::chooseSchedule(one.kernel, target))
+        one.kernel.setScheduleAttr(choice);
     sharePanels();
     for (Launched &one : launched)
       if (std::string problem = override(one.kernel); !problem.empty())
@@ -159,8 +160,6 @@ private:
 } // namespace
 
 std::string schedule(ModuleOp module, const codegen::TargetInfo &target, const ScheduleOverrides &overrides) {
-  if (target.isGpu) // its back end chooses from the kernel alone
-    return "";
   return Scheduler(module, target, overrides).run();
 }
 

@@ -1,8 +1,9 @@
 // The two shapes of a kernel: a thread for every few elements, and a team for every row. Which one, and how
-// many threads, follows from the sizes alone.
+// many threads, its schedule says.
 #include "codegen/gpu/Kernel.h"
 #include "codegen/emit/Ops.h"
 #include "codegen/gpu/ThreadEmitter.h"
+#include "codegen/schedule/Threads.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -14,29 +15,12 @@ using llvm::SmallVector;
 namespace tilewright::codegen::gpu {
 namespace {
 
-constexpr int64_t blockThreads = 256;   ///< where nothing asks for more or less
-constexpr int64_t mostRowThreads = 512; ///< leaves each thread 128 registers
-constexpr int64_t accessBytes = 16;     ///< of one thread
-
-/// What the walk answers for at single elements.
-bool isSupported(Operation &op) {
-  return isa<ConstantOp, DimsOp, IotaOp, UnaryOp, BinaryOp, CompareOp, SelectOp, CastOp, BitcastOp,
-             BroadcastOp, ReshapeOp, TransposeOp, SliceOp, ConcatOp, PadOp, ReduceOp, ArgReduceOp, WindowOp,
-             kernel::YieldOp>(op);
-}
-
 template <class... Ops> bool holds(kernel::FuncOp kernel) {
   return llvm::any_of(kernel.getBody().front(), [](Operation &op) { return isa<Ops...>(op); });
 }
 
-Dims withoutOnes(ArrayRef<AffineExpr> dims) {
-  Dims result(dims);
-  llvm::erase_if(result, [](AffineExpr dim) { return tilewright::constantOf(dim) == 1; });
-  return result;
-}
-
-/// Elements of the widest type that a thread reads or writes many of, in 16 bytes.
-int64_t mostLanes(kernel::FuncOp kernel) {
+/// Elements of the widest type that a thread reads or writes many of, in one access.
+int64_t mostLanes(kernel::FuncOp kernel, int64_t accessBytes) {
   Block &body = kernel.getBody().front();
   int64_t widest = 1;
   auto note = [&](Value v) {
@@ -46,52 +30,7 @@ int64_t mostLanes(kernel::FuncOp kernel) {
   };
   llvm::for_each(body.getArguments(), note);
   llvm::for_each(body.getTerminator()->getOperands(), note);
-  return accessBytes / widest;
-}
-
-/// A kernel whose outer dimensions count rows, each reduced as a whole.
-struct Rows {
-  size_t outer;      ///< how many of the yielded values' dimensions count rows
-  AffineExpr rows;   ///< how many there are
-  AffineExpr length; ///< elements that are reduced in each
-  bool single;       ///< a row gives one element
-};
-
-/// The rows of `reduce`, when it takes whole rows of what the kernel yields.
-std::optional<Rows> rowsOf(ReduceOp reduce, ArrayRef<AffineExpr> yielded) {
-  Dims all = dimsOf(reduce.getOperand()), kept, taken;
-  for (auto [i, dim] : llvm::enumerate(all)) {
-    if (tilewright::constantOf(dim) == 1)
-      continue;
-    const bool isTaken = llvm::is_contained(reduce.getDims(), int64_t(i));
-    if (!isTaken && !taken.empty())
-      return std::nullopt;
-    (isTaken ? taken : kept).push_back(dim);
-  }
-  MLIRContext *context = reduce.getContext();
-  for (size_t outer = 0; outer <= yielded.size(); ++outer) {
-    if (withoutOnes(yielded.take_front(outer)) != kept)
-      continue;
-    const bool single = withoutOnes(yielded.drop_front(outer)).empty();
-    return Rows{single ? yielded.size() : outer, productOf(kept, context), productOf(taken, context), single};
-  }
-  return std::nullopt;
-}
-
-std::optional<Rows> rowsOf(kernel::FuncOp kernel, const TargetInfo &target) {
-  if (!target.hasShuffles)
-    return std::nullopt;
-  // What chooses its element while it runs could keep some threads of a team from a reduction.
-  if (holds<ConcatOp, PadOp, WindowOp, ArgReduceOp>(kernel))
-    return std::nullopt;
-  auto yielded = kernel.getBody().front().getTerminator()->getOperands();
-  Dims dims = dimsOf(yielded[0]);
-  if (!llvm::all_of(yielded, [&](Value v) { return dimsOf(v) == dims; }))
-    return std::nullopt;
-  for (ReduceOp reduce : kernel.getBody().front().getOps<ReduceOp>())
-    if (auto rows = rowsOf(reduce, dims))
-      return rows;
-  return std::nullopt;
+  return std::max<int64_t>(1, accessBytes / widest);
 }
 
 /// Everything that is known while one entry is emitted.
@@ -103,9 +42,11 @@ public:
 
 private:
   void emitElements();
-  void emitRows(const Rows &rows);
+  void emitTeams();
+  using Root = void (Emission::*)();
+  static Root rootOf(kernel::ScheduleAttr schedule);
   void storeAll(ArrayRef<Index> indices, Value exists);
-  std::optional<int64_t> teamThreads(const Rows &rows, int64_t lanes);
+  std::optional<int64_t> teamThreads(const WholeRows &rows, int64_t lanes, int64_t most);
 
   kernel::FuncOp kernel;
   kernel::YieldOp yield;
@@ -150,10 +91,7 @@ Emission::Emission(kernel::FuncOp kernel, ModuleOp module, const TargetInfo &tar
 
 std::optional<Kernel> Emission::run(SmallVectorImpl<Operation *> &refused) {
   emitter->enterFunction();
-  if (auto rows = rowsOf(kernel, knowledge.target))
-    emitRows(*rows);
-  else
-    emitElements();
+  (this->*rootOf(knowledge.schedule()))();
   func::ReturnOp::create(b, kernel.getLoc());
   if (!knowledge.hostOps.empty() || knowledge.oversized) {
     refused.append(knowledge.hostOps.begin(), knowledge.hostOps.end());
@@ -172,6 +110,21 @@ std::optional<Kernel> Emission::run(SmallVectorImpl<Operation *> &refused) {
   }
   result.launch.sharedBytes = emitter->sharedBytes;
   return std::move(result);
+}
+
+/// The registry: root family x algorithm -> what a thread does.
+Emission::Root Emission::rootOf(kernel::ScheduleAttr schedule) {
+  using kernel::RootFamily;
+  static const std::tuple<RootFamily, llvm::StringLiteral, Root> roots[] = {
+      {RootFamily::loops, algorithm::elements, &Emission::emitElements},
+      {RootFamily::window, algorithm::elements, &Emission::emitElements},
+      {RootFamily::rows, algorithm::elements, &Emission::emitElements},
+      {RootFamily::rows, algorithm::teams, &Emission::emitTeams},
+  };
+  for (auto &[family, algorithm, root] : roots)
+    if (kernel::nameOf(family) == schedule.getFamily() && algorithm == schedule.getAlgorithm())
+      return root;
+  llvm_unreachable("a schedule of an algorithm that GPUs lack");
 }
 
 /// All values first, so that loads do not wait for stores; then the stores, where `exists` (null: always).
@@ -198,7 +151,9 @@ void Emission::emitElements() {
   AffineExpr total = elementCount(shapeOf.getType());
   // Loops inside, or lanes that take different ways: more threads with less each.
   const bool alone = holds<ReduceOp, ArgReduceOp, WindowOp, ConcatOp, PadOp>(kernel);
-  const int64_t lanes = alone ? 1 : accessLanes(total, mostLanes(kernel));
+  const ThreadSchedule schedule(knowledge.schedule());
+  const int64_t lanes = alone ? 1 : accessLanes(total, mostLanes(kernel, schedule.accessBytes)),
+                blockThreads = schedule.threads;
   result.launch.threads = blockThreads;
   result.launch.blocks = canonical((total + (lanes * blockThreads - 1)).floorDiv(lanes * blockThreads));
   Value block = e.mul(e.special("ctaid.x"), blockThreads);
@@ -211,28 +166,29 @@ void Emission::emitElements() {
 }
 
 /// How many threads share a row; nothing: a block of a size that is chosen at launch.
-std::optional<int64_t> Emission::teamThreads(const Rows &rows, int64_t lanes) {
+std::optional<int64_t> Emission::teamThreads(const WholeRows &rows, int64_t lanes, int64_t most) {
   auto length = tilewright::constantOf(rows.length);
   if (!length)
     return std::nullopt;
   const int64_t pieces = std::max<int64_t>(1, *length / lanes);
   if (pieces <= 8 * warpThreads)
     return std::min<int64_t>(warpThreads, llvm::PowerOf2Ceil(pieces));
-  return std::clamp<int64_t>(llvm::PowerOf2Ceil(llvm::divideCeil(pieces, 4)), 2 * warpThreads,
-                             mostRowThreads);
+  return std::clamp<int64_t>(llvm::PowerOf2Ceil(llvm::divideCeil(pieces, 4)), 2 * warpThreads, most);
 }
 
-void Emission::emitRows(const Rows &rows) {
+void Emission::emitTeams() {
   ThreadEmitter &e = *emitter;
-  const int64_t lanes = accessLanes(rows.length, mostLanes(kernel));
-  const std::optional<int64_t> threads = teamThreads(rows, lanes);
-  Team team(e, threads, lanes);
+  const WholeRows rows = *wholeRowsOf(kernel, knowledge.target);
+  const TeamSchedule schedule(knowledge.schedule());
+  const int64_t lanes = accessLanes(rows.length, mostLanes(kernel, schedule.accessBytes));
+  const std::optional<int64_t> threads = teamThreads(rows, lanes, schedule.rowThreads);
+  Team team(e, threads, lanes, schedule);
   e.team = &team;
   int64_t teams = 1; // of a block
-  result.launch.threads = threads ? *threads : mostRowThreads;
+  result.launch.threads = threads ? *threads : schedule.rowThreads;
   if (threads && *threads <= warpThreads) {
-    teams = blockThreads / *threads;
-    result.launch.threads = blockThreads;
+    teams = schedule.threads / *threads;
+    result.launch.threads = schedule.threads;
   }
   if (!threads)
     result.launch.rowParts = canonical((AffineExpr(rows.length) + (4 * lanes - 1)).floorDiv(4 * lanes));
@@ -296,10 +252,11 @@ std::vector<Kernel> emitKernel(kernel::FuncOp kernel, ModuleOp module, const Tar
                                Precision precision, SmallVectorImpl<Operation *> &refused) {
   const size_t before = refused.size();
   for (Operation &op : kernel.getBody().front())
-    if (!isSupported(op))
+    if (!hasThreadCode(&op))
       refused.push_back(&op);
   if (refused.size() != before)
     return {};
+  assert(kernel.getScheduleAttr() && "what threads can compute has a schedule");
   bool never = false;
   const std::vector<AffineExpr> conditions = indexConditions(kernel, never);
   std::vector<Kernel> kernels;

@@ -10,13 +10,6 @@ using llvm::ArrayRef;
 using llvm::SmallVector;
 
 namespace tilewright::codegen::gpu {
-namespace {
-
-constexpr int64_t keptPieces = 8;     ///< of a row, in the registers of a thread
-constexpr int64_t unrolledPieces = 4; ///< of a long row: loads that are under way at once
-
-} // namespace
-
 int64_t accessLanes(AffineExpr size, int64_t most) {
   auto known = tilewright::constantOf(size);
   int64_t divisor = known ? *known : size.getLargestKnownDivisor(), lanes = 1;
@@ -25,8 +18,9 @@ int64_t accessLanes(AffineExpr size, int64_t most) {
   return lanes;
 }
 
-Team::Team(ThreadEmitter &e, std::optional<int64_t> threads, int64_t lanes)
-    : e(e), threads(threads), lanes(lanes) {
+Team::Team(ThreadEmitter &e, std::optional<int64_t> threads, int64_t lanes, const TeamSchedule &schedule)
+    : e(e), threads(threads), lanes(lanes), keptPieces(schedule.keptPieces),
+      unrolledPieces(schedule.unrolledPieces) {
   Value id = e.special("tid.x");
   count = threads ? e.constant(*threads) : e.special("ntid.x");
   const bool block = !threads || *threads > warpThreads;

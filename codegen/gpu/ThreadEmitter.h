@@ -2,6 +2,7 @@
 #pragma once
 #include "codegen/emit/Emitter.h"
 #include "codegen/gpu/Kernel.h"
+#include "codegen/schedule/Threads.h"
 
 namespace tilewright::codegen::gpu {
 
@@ -44,7 +45,7 @@ int64_t accessLanes(mlir::AffineExpr size, int64_t most);
 class Team : public RowTeam {
 public:
   /// `threads`: of a team; nothing: the block, whose size is known when it is launched.
-  Team(ThreadEmitter &e, std::optional<int64_t> threads, int64_t lanes);
+  Team(ThreadEmitter &e, std::optional<int64_t> threads, int64_t lanes, const TeamSchedule &schedule);
 
   bool shares(llvm::ArrayRef<Index> indices) const override;
   int64_t lanesFor(mlir::Value size) const override;
@@ -70,7 +71,7 @@ private:
 
   ThreadEmitter &e;
   std::optional<int64_t> threads;
-  int64_t lanes;
+  int64_t lanes, keptPieces, unrolledPieces;
   mlir::Value count; ///< threads of the team
   mlir::Value teamNumber, thread;
 };

@@ -60,7 +60,7 @@ static const Family &tableOf(kernel::FuncOp kernel) {
 }
 
 SmallVector<Algorithm> spaceOf(kernel::FuncOp kernel, const TargetInfo &target, const Wish &wish) {
-  return tableOf(kernel).space(kernel, target, wish);
+  return target.isGpu ? threadSpace(kernel, target) : tableOf(kernel).space(kernel, target, wish);
 }
 
 static const Algorithm *algorithmNamed(llvm::ArrayRef<Algorithm> space, StringRef name) {
@@ -115,20 +115,22 @@ std::string obstacleOf(kernel::FuncOp kernel, ScheduleAttr schedule, const Targe
   if (schedule.getFamily() != kernel::nameOf(family.family))
     return "the kernel is of the family '" + kernel::nameOf(family.family).str() + "', not '" +
            schedule.getFamily().str() + "'";
-  const auto space = family.space(kernel, target, {});
+  const auto space = spaceOf(kernel, target);
   const Algorithm *algorithm = algorithmNamed(space, schedule.getAlgorithm());
   if (!algorithm) {
     SmallVector<std::string> names;
     for (const Algorithm &one : space)
       names.push_back("'" + one.name.str() + "'");
-    return "there is no algorithm '" + schedule.getAlgorithm().str() + "' for it; there is " + listed(names);
+    return space.empty() ? "the target has no code for it"
+                         : "there is no algorithm '" + schedule.getAlgorithm().str() + "' for it; there is " +
+                               listed(names);
   }
   std::string obstacle = parameterObstacle(*algorithm, schedule);
-  return obstacle.empty() ? family.obstacle(kernel, schedule, target) : obstacle;
+  return obstacle.empty() && !target.isGpu ? family.obstacle(kernel, schedule, target) : obstacle;
 }
 
 double estimate(kernel::FuncOp kernel, ScheduleAttr schedule, const TargetInfo &target) {
-  return tableOf(kernel).estimate(kernel, schedule, target);
+  return target.isGpu ? estimateThreads(kernel) : tableOf(kernel).estimate(kernel, schedule, target);
 }
 
 } // namespace tilewright::codegen

@@ -66,6 +66,10 @@ struct Family {
 extern const Family productFamily, rowChainFamily, convolutionFamily, serialFamily, rowsFamily, windowFamily,
     loopsFamily;
 
+/// Of GPUs, whatever the family (Threads.cpp).
+llvm::SmallVector<Algorithm> threadSpace(kernel::FuncOp kernel, const TargetInfo &target);
+double estimateThreads(kernel::FuncOp kernel);
+
 /// The parts of spaces that families share (Loops.cpp).
 Algorithm loopsOf(kernel::FuncOp kernel, const TargetInfo &target);
 double estimateLoops(kernel::FuncOp kernel, kernel::ScheduleAttr schedule, const TargetInfo &target);

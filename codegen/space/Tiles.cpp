@@ -19,9 +19,7 @@ constexpr int64_t independentSums = 8;
 constexpr int64_t unrolledEpilogue = 6;
 
 /// Rows that fit beside `vectors` panel registers and one broadcast.
-int64_t rowsFor(int64_t vectors, const TargetInfo &target) {
-  return target.tileRows[vectors - 1];
-}
+int64_t rowsFor(int64_t vectors, const TargetInfo &target) { return target.tileRows[vectors - 1]; }
 
 } // namespace
 

@@ -9,6 +9,7 @@
 #include "Support.h"
 
 #include "codegen/gpu/Ptx.h"
+#include "codegen/space/Space.h"
 #include "codegen/target/Cuda.h"
 
 #include "llvm/Support/FileSystem.h"
@@ -58,6 +59,8 @@ public:
     OwningOpRef<ModuleOp> threads(ModuleOp::create(module->getLoc()));
     info = llvm::cantFail(resolveTarget(target));
     refused.clear();
+    if (auto schedule = chooseSchedule(kernel, info))
+      kernel.setScheduleAttr(schedule);
     entries =
         gpu::emitKernel(kernel, *threads, info, strict ? Precision::Strict : Precision::Default, refused);
     return threads;
