@@ -171,13 +171,17 @@ void KernelCase::compile(const TargetInfo &target, bool pack) {
   entry = llvm::cantFail(jit->lookup("tested")).toPtr<void *>();
 }
 
+kernel::FuncOp KernelCase::unpacked() {
+  return reference ? *reference->getOps<kernel::FuncOp>().begin() : kernel;
+}
+
 void KernelCase::prepare(ArrayRef<int64_t> symbols) {
   symbolValues.assign(symbols.begin(), symbols.end());
   inputs.clear();
   inputBuffers.clear();
   outputBuffers.clear();
   interpreter::ConstantEvaluator evaluator;
-  auto before = *reference->getOps<kernel::FuncOp>().begin();
+  auto before = unpacked();
   for (auto [argument, operand] : llvm::zip(before.getBody().getArguments(), launch.getOperands())) {
     interpreter::Shape shape;
     for (AffineExpr dim : dimsOf(argument))
@@ -186,7 +190,8 @@ void KernelCase::prepare(ArrayRef<int64_t> symbols) {
     const unsigned position = llvm::cast<BlockArgument>(argument).getArgNumber();
     const bool constant = graph::isConstantExpression(operand);
     inputs.push_back(
-        constant ? llvm::cantFail(evaluator.evaluate(logicalOperands[position]))
+        constant ? llvm::cantFail(
+                       evaluator.evaluate(logicalOperands.empty() ? operand : logicalOperands[position]))
                  : randomTensor(llvm::cast<RankedTensorType>(argument.getType()).getElementType(), shape));
     inputBuffers.push_back(bytesOf(constant ? llvm::cantFail(evaluator.evaluate(operand)) : inputs.back()));
   }
@@ -237,7 +242,7 @@ void KernelCase::check(ArrayRef<int64_t> symbols, int64_t threads, double tolera
 
 void KernelCase::compare(double tolerance) {
   interpreter::Evaluator evaluator(*module);
-  auto expected = evaluator.run(*reference->getOps<kernel::FuncOp>().begin(), inputs, symbolValues);
+  auto expected = evaluator.run(unpacked(), inputs, symbolValues);
   ASSERT_TRUE(bool(expected)) << llvm::toString(expected.takeError());
   for (auto [tensor, bytes] : llvm::zip(*expected, outputBuffers)) {
     interpreter::Tensor actual(tensor.elementType, tensor.shape, bytes.data(), nullptr);

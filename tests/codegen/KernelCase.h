@@ -87,6 +87,7 @@ public:
 
 protected:
   void makeLaunch();
+  kernel::FuncOp unpacked(); ///< the kernel before packing
   void scheduleAndPack(const TargetInfo &target, bool pack);
   interpreter::Tensor randomTensor(mlir::Type element, llvm::ArrayRef<int64_t> shape);
   std::vector<mlir::Value> constants;          ///< by argument: the program's constant, or null
