@@ -9,8 +9,6 @@ using llvm::SmallVector;
 namespace tilewright::codegen {
 namespace {
 
-/// Depths that are not worth a loop.
-constexpr int64_t straightDepth = 4;
 /// Rows up to which runs of unknown depth are cut: for more, the many sums that a branch must keep cost 15 %.
 constexpr int64_t mostRowsOfAnyDepth = 2;
 
@@ -31,7 +29,8 @@ MicroKernel::MicroKernel(ValueEmitter &e, Type accumulator, Type panelElement, c
     : e(e),
       vector(VectorType::get({e.kernel.target.lanes(accumulator.getIntOrFloatBitWidth())}, accumulator)),
       panelElement(panelElement), wantedSums(schedule.sums), prefetchDistance(schedule.prefetch),
-      dotKind(kind), product(integerProductFor(kind, panelElement, e.kernel.target)) {}
+      straightDepth(schedule.straightDepth), dotKind(kind),
+      product(integerProductFor(kind, panelElement, e.kernel.target)) {}
 
 int64_t MicroKernel::panelStride(int64_t columns) const {
   return columns * group() * graph::byteWidth(panelElement);

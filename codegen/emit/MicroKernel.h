@@ -99,7 +99,7 @@ private:
   ValueEmitter &e;
   mlir::VectorType vector;
   mlir::Type panelElement;
-  int64_t wantedSums, prefetchDistance; ///< see TileSchedule
+  int64_t wantedSums, prefetchDistance, straightDepth; ///< see TileSchedule
   DotKind dotKind;
   const IntegerProduct *product; ///< null: plain
   mutable mlir::Value scratch;

@@ -11,7 +11,8 @@ using kernel::ScheduleAttr;
 
 TileSchedule::TileSchedule(ScheduleAttr s)
     : rows(s["rows"]), columns(s["columns"]), sums(s.find("sums").value_or(1)),
-      prefetch(s.find("prefetch").value_or(0)), epilogueInRegisters(s["epilogue_in_registers"]) {}
+      prefetch(s.find("prefetch").value_or(0)), straightDepth(s.find("straight_depth").value_or(0)),
+      epilogueInRegisters(s["epilogue_in_registers"]) {}
 
 ProductSchedule::ProductSchedule(ScheduleAttr s)
     : TileSchedule(s), depthBlock(s.find("depth_block").value_or(0)), tilesPerBlock(s["row_tiles"]),

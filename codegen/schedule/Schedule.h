@@ -30,6 +30,7 @@ struct TileSchedule {
   int64_t columns;          ///< panel width, a multiple of the lanes
   int64_t sums;             ///< k is unrolled until a tile has so many independent ones
   int64_t prefetch;         ///< steps of a panel ahead of their use; 0: none
+  int64_t straightDepth;    ///< up to so many steps are no loop
   bool epilogueInRegisters; ///< a copy of the epilogue for each vector of a tile; else a loop over scratch
 };
 

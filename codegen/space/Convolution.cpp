@@ -113,7 +113,8 @@ Algorithm lanesOf(const Convolution &c, const TargetInfo &target) {
   Algorithm algorithm{algorithm::lanes, {}};
   addTileParameters(algorithm, tile, c.bits, c.widthKnown() || inPlace, c.op, target);
   llvm::erase_if(algorithm.parameters, [](const Parameter &one) {
-    return one.name == "sums" || one.name == "prefetch" || one.name == "columns";
+    return one.name == "sums" || one.name == "prefetch" || one.name == "straight_depth" ||
+           one.name == "columns";
   });
   algorithm.parameters.append(
       {{"columns", Domain::only(lanes), lanes},

@@ -13,6 +13,8 @@ constexpr int64_t wantedItems = 128;
 constexpr int64_t smallestItem = 1 << 16;
 /// Panel rows that are prefetched ahead of their use, and the farthest that makes sense.
 constexpr int64_t prefetchDistance = 16, farthestPrefetch = 64;
+/// Steps that are not worth a loop.
+constexpr int64_t straightDepth = 4;
 /// Independent sums that keep two FMA ports busy over a latency of four cycles.
 constexpr int64_t independentSums = 8;
 /// Instructions of an epilogue up to which every vector of a tile gets a copy.
@@ -81,6 +83,7 @@ void addTileParameters(Algorithm &algorithm, const RegisterTile &tile, unsigned 
        {"columns", {lanes, 4 * lanes, lanes}, tile.columns},
        {"sums", {1, 4 * independentSums}, independentSums},
        {"prefetch", {0, farthestPrefetch}, prefetchDistance},
+       {"straight_depth", {0, 32}, straightDepth},
        {"epilogue_in_registers", fixed ? Domain::flag() : Domain::only(0), unrolled}});
 }
 

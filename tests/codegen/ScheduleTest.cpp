@@ -84,6 +84,8 @@ const Kernel kernels[] = {
      },
      1e-4,
      {{0}, {1}, {29}}},
+    {"product_of_short_rows",
+     [](KernelCase &c) { rectified(c, linear(c, c.argument({40, 5}), 5, 33, c.f32())); }},
     {"product_of_computed_rows",
      [](KernelCase &c) {
        c.yield(linear(c, c.g->unary(UnaryKind::tanh, c.argument({40, 33})), 33, 70, c.f32()));
@@ -276,7 +278,8 @@ TEST(Schedule, IllegalOnesSayWhy) {
                                       std::to_string(33 * schedule["columns"] / 16 + 1) +
                                       " vector registers, there are 32");
   EXPECT_NE(obstacle("speed", 11).find("has no parameter 'speed'; its parameters: rows,"), std::string::npos);
-  auto other = make(kernels[7]);
+  auto other =
+      make(*llvm::find_if(kernels, [](const Kernel &one) { return StringRef(one.name) == "convolution"; }));
   EXPECT_EQ(obstacleOf(other->kernel, schedule, target),
             "the kernel is of the family 'convolution', not 'product'");
 }
