@@ -76,3 +76,62 @@ TEST_F(CompilerInterface, NoModelPath) {
     EXPECT_EQ(call(nullptr), TW_INVALID);
   }
 }
+
+class Schedules : public CompilerInterface {
+protected:
+  /// What inspect prints under `schedules`, and the codes of what it reports.
+  std::pair<std::string, std::string> inspect(const char *schedules) {
+    std::pair<std::string, std::string> result;
+    twc_options given = options();
+    given.user = &result;
+    given.schedules = schedules;
+    given.diagnostic = [](void *user, const twc_diagnostic *problem) {
+      static_cast<decltype(result) *>(user)->second += problem->code;
+    };
+    given.text = [](void *user, const char *bytes, size_t count) {
+      static_cast<decltype(result) *>(user)->first.append(bytes, count);
+    };
+    status = twc_inspect(file.c_str(), &given);
+    return result;
+  }
+  static std::string replaced(std::string text, const std::string &from, const std::string &to) {
+    const size_t at = text.find(from);
+    return at == std::string::npos ? "" : text.replace(at, from.size(), to);
+  }
+  tw_status status = TW_OK;
+};
+
+TEST_F(Schedules, WhatInspectPrintsIsReadAgain) {
+  const std::string report = inspect(nullptr).first;
+  ASSERT_EQ(status, TW_OK);
+  EXPECT_EQ(inspect(report.c_str()).first, report);
+  const std::string changed = replaced(report, "\"vectors\":1", "\"vectors\":4");
+  ASSERT_NE(changed, "");
+  const auto [with, codes] = inspect(changed.c_str());
+  EXPECT_EQ(codes, "");
+  EXPECT_NE(with.find("\"vectors\":4"), std::string::npos);
+  EXPECT_NE(with.find("vectors = 4>"), std::string::npos) << "the kernel's schedule is the one given";
+  twc_options given = options();
+  given.schedules = changed.c_str();
+  EXPECT_EQ(twc_compile(file.c_str(), path("scheduled.so").c_str(), &given), TW_OK);
+}
+
+TEST_F(Schedules, WhatIsWrongIsRefused) {
+  const std::string report = inspect(nullptr).first;
+  for (const auto &[from, to] : {std::pair("\"vectors\":1", "\"vectors\":3"),
+                                 {"\"vectors\":1", "\"speed\":1"},
+                                 {"\"algorithm\":\"loops\"", "\"algorithm\":\"tiles\""},
+                                 {"\"family\":\"loops\"", "\"family\":\"product\""}}) {
+    EXPECT_EQ(inspect(replaced(report, from, to).c_str()).second, "TW3602") << to;
+    EXPECT_EQ(status, TW_INVALID) << to;
+  }
+  for (const char *text : {"{", "[]", "{}", R"({"schedules": 1})", R"({"schedules": {"a": 1}})",
+                           R"({"schedules": {"a": {"algorithm": 1}}})", R"({"schedules": {"a": {"x": "y"}}})",
+                           R"({"schedules": {"a": {"parameters": {"vectors": "many"}}}})",
+                           R"({"schedules": {"a": {"parameters": {"vectors": 1.5}}}})"}) {
+    EXPECT_EQ(inspect(text).second, "TW3601") << text;
+    EXPECT_EQ(status, TW_INVALID) << text;
+  }
+  EXPECT_EQ(inspect(R"({"schedules": {"0123456789abcdef": {}}})").second, "TW3603");
+  EXPECT_EQ(status, TW_OK) << "one for another model is only a warning";
+}
