@@ -4,6 +4,7 @@
 #include "codegen/cache/KernelCache.h"
 #include "codegen/program/Program.h"
 #include "codegen/target/Target.h"
+#include "compiler/CompileKernel.h"
 #include "frontend/Importer.h"
 #include "mlir/IR/MLIRContext.h"
 #include "passes/Passes.h"
@@ -28,13 +29,6 @@ struct Options {
   std::function<void(const frontend::Diagnostic &)> diagnostic;
   std::function<void(llvm::StringRef stage, unsigned done, unsigned total)> progress;
   std::function<void(llvm::StringRef)> text;
-};
-
-/// A kernel's code and what launching it needs; also what the kernel cache stores.
-struct CompiledKernel {
-  std::string object;
-  codegen::KernelBinding binding;
-  std::vector<unsigned> siteOps; ///< positions of the ops that may fail, one a failure site
 };
 
 /// What MLIR would spread over threads of its own runs where it is asked for: nothing here is worth a thread,
@@ -74,7 +68,7 @@ private:
   bool fail(llvm::Error error);
   bool fail(frontend::Diagnostic::Kind kind, llvm::StringRef code, const llvm::Twine &message,
             llvm::StringRef hint = "", llvm::StringRef place = "");
-  llvm::Expected<CompiledKernel> compileKernel(kernel::FuncOp kernel, bool wantText, std::string *text);
+  KernelOptions kernelOptions() const;
   unsigned threadCount() const;
   /// piece(index, thread) for every index below `count`, on threadCount() threads, with progress. The error
   /// of the first index that failed; after one, no new piece starts.
