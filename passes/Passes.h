@@ -103,6 +103,9 @@ using ScheduleOverrides = llvm::StringMap<ScheduleOverride>;
 std::string schedule(mlir::ModuleOp module, const codegen::TargetInfo &target,
                      const ScheduleOverrides &overrides = {});
 
+/// Whether every kernel has a legal schedule; of a GPU, every kernel that its back end has code for.
+mlir::LogicalResult verifySchedules(mlir::ModuleOp module, const codegen::TargetInfo &target);
+
 /// packConstants: constant right operands lie in the order in which micro-kernels stream them.
 ///   requires  schedule; every kernel has one launch
 ///   ensures   what a schedule calls packed has a `#kernel.layout`, the launch gives it by that recipe, and

@@ -63,6 +63,8 @@ LogicalResult runPipeline(ModuleOp module, const codegen::TargetInfo &target,
       *options.scheduleProblem = problem;
     return failure();
   }
+  if (options.verify && failed(verifySchedules(module, target)))
+    return failure();
   // Weights in the order kernels read them: while every kernel has one launch, before equal kernels become
   // one.
   packConstants(module);

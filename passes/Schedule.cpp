@@ -163,4 +163,17 @@ std::string schedule(ModuleOp module, const codegen::TargetInfo &target, const S
   return Scheduler(module, target, overrides).run();
 }
 
+LogicalResult verifySchedules(ModuleOp module, const codegen::TargetInfo &target) {
+  for (auto kernel : module.getOps<kernel::FuncOp>()) {
+    auto schedule = kernel.getScheduleAttr();
+    if (!schedule && target.isGpu) // its back end has no code for this kernel, and says so
+      continue;
+    const std::string obstacle =
+        schedule ? codegen::obstacleOf(kernel, schedule, target) : std::string("there is none");
+    if (!obstacle.empty())
+      return kernel.emitOpError("has no legal schedule: ") << obstacle;
+  }
+  return success();
+}
+
 } // namespace tilewright::passes
