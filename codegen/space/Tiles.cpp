@@ -17,8 +17,8 @@ constexpr int64_t prefetchDistance = 16, farthestPrefetch = 64;
 constexpr int64_t straightDepth = 4;
 /// Independent sums that keep two FMA ports busy over a latency of four cycles.
 constexpr int64_t independentSums = 8;
-/// Instructions of an epilogue up to which every vector of a tile gets a copy.
-constexpr int64_t unrolledEpilogue = 6;
+/// Instructions of an epilogue up to which every vector of a tile gets a copy: those of a hard swish.
+constexpr int64_t unrolledEpilogue = 7;
 
 /// Rows that fit beside `vectors` panel registers and one broadcast.
 int64_t rowsFor(int64_t vectors, const TargetInfo &target) { return target.tileRows[vectors - 1]; }
