@@ -1,5 +1,6 @@
 #include "codegen/schedule/Products.h"
 #include "ir/OpFacts.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace tilewright::graph;
@@ -152,8 +153,10 @@ bool ContractDims::leftRowsTouch(DotKind kind) const {
   if (!strides)
     return false;
   auto row = constantOf(strides->first), depth = constantOf(strides->second), size = constantOf(k);
-  return row && depth && size &&
-         *row == *depth * groupOf(kind) * int64_t(llvm::divideCeil(*size, groupOf(kind)));
+  if (!row || !depth || !size)
+    return false;
+  int64_t whole = 0; // a row with what rounds its last step up
+  return !llvm::MulOverflow(*depth, int64_t(llvm::alignTo(*size, groupOf(kind))), whole) && *row == whole;
 }
 
 //===- Convolutions -------------------------------------------------------------------------===//

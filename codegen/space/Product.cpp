@@ -102,17 +102,17 @@ Choice chooseBlocks(const Product &p, const RegisterTile &tile, const TargetInfo
   return s;
 }
 
-int64_t panelBytes(const Product &p, int64_t columns) {
-  const int64_t stored = p.packed ? graph::byteWidth(elementOf(ContractOp(p.op).getRhs())) : p.bits / 8;
-  return p.steps(p.kind).value_or(512) * columns * groupOf(p.kind) * stored;
+double panelBytes(const Product &p, int64_t columns) {
+  const double stored = p.packed ? graph::byteWidth(elementOf(ContractOp(p.op).getRhs())) : p.bits / 8;
+  return double(p.steps(p.kind).value_or(512)) * double(columns * groupOf(p.kind)) * stored;
 }
 
 /// Of the two operands, the one that comes from beyond the core's own cache.
 Fetch chooseFetch(const Product &p, const RegisterTile &tile, const Choice &choice,
                   const TargetInfo &target) {
   const bool known = p.n && p.k;
-  const int64_t all = divideCeil(p.n.value_or(0), tile.columns) * panelBytes(p, tile.columns);
-  if (p.packed && known && all > int64_t(target.l2Bytes / 2) && choice.tilesPerBlock > 1)
+  const double all = double(divideCeil(p.n.value_or(0), tile.columns)) * panelBytes(p, tile.columns);
+  if (p.packed && known && all > double(target.l2Bytes / 2) && choice.tilesPerBlock > 1)
     return Fetch::panel;
   return !choice.staged && p.dims.leftRowsTouch(p.kind) ? Fetch::rows : Fetch::none;
 }
