@@ -64,14 +64,6 @@ bool sameCount(Value a, ArrayRef<AffineExpr> dims) {
 
 } // namespace
 
-Dims withoutOnes(ArrayRef<AffineExpr> dims) {
-  Dims result;
-  for (AffineExpr dim : dims)
-    if (constantOf(dim) != 1)
-      result.push_back(dim);
-  return result;
-}
-
 std::optional<int64_t> trailingReduction(ReduceOp reduce) {
   Dims dims = dimsOf(reduce.getOperand());
   int64_t taken = 0;

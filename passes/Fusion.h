@@ -1,5 +1,6 @@
 /// Fusion.h - which ops share a kernel.
 #pragma once
+#include "codegen/schedule/Views.h"
 #include "codegen/target/Target.h"
 #include "ir/OpFacts.h"
 #include "ir/Symbols.h"
@@ -67,8 +68,7 @@ private:
   mutable llvm::DenseMap<mlir::Value, Constness> constants;
 };
 
-/// Dimensions that are not the constant 1.
-Dims withoutOnes(llvm::ArrayRef<mlir::AffineExpr> dims);
+using codegen::withoutOnes;
 /// How many of the operand's innermost dimensions (without ones) a reduce takes away, when it takes only
 /// those; else nothing.
 std::optional<int64_t> trailingReduction(graph::ReduceOp reduce);

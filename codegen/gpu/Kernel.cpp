@@ -15,10 +15,6 @@ using llvm::SmallVector;
 namespace tilewright::codegen::gpu {
 namespace {
 
-template <class... Ops> bool holds(kernel::FuncOp kernel) {
-  return llvm::any_of(kernel.getBody().front(), [](Operation &op) { return isa<Ops...>(op); });
-}
-
 /// Elements of the widest type that a thread reads or writes many of, in one access.
 int64_t mostLanes(kernel::FuncOp kernel, int64_t accessBytes) {
   Block &body = kernel.getBody().front();

@@ -14,16 +14,6 @@ bool hasThreadCode(Operation *op) {
 
 namespace {
 
-template <class... Ops> bool holds(kernel::FuncOp kernel) {
-  return llvm::any_of(kernel.getBody().front(), [](Operation &op) { return isa<Ops...>(op); });
-}
-
-Dims withoutOnes(ArrayRef<AffineExpr> dims) {
-  Dims result(dims);
-  llvm::erase_if(result, [](AffineExpr dim) { return tilewright::constantOf(dim) == 1; });
-  return result;
-}
-
 /// The rows of `reduce`, when it takes whole rows of what the kernel yields.
 std::optional<WholeRows> rowsOf(ReduceOp reduce, ArrayRef<AffineExpr> yielded) {
   Dims all = dimsOf(reduce.getOperand()), kept, taken;

@@ -27,6 +27,11 @@ struct TeamSchedule : ThreadSchedule {
   int64_t unrolledPieces; ///< of a long row: loads that are under way at once
 };
 
+/// Whether the kernel has an op of one of these classes.
+template <class... Ops> bool holds(kernel::FuncOp kernel) {
+  return llvm::any_of(kernel.getBody().front(), [](mlir::Operation &op) { return mlir::isa<Ops...>(op); });
+}
+
 /// Whether a thread can compute the op at single elements.
 bool hasThreadCode(mlir::Operation *op);
 

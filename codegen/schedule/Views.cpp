@@ -181,4 +181,10 @@ std::optional<AffineExpr> strideOf(const StridedView &view, const DimGroup &grou
   return collapse(group.sizes, strides, view.argument.getContext());
 }
 
+Dims withoutOnes(ArrayRef<AffineExpr> dims) {
+  Dims result(dims);
+  llvm::erase_if(result, [](AffineExpr dim) { return tilewright::constantOf(dim) == 1; });
+  return result;
+}
+
 } // namespace tilewright::codegen

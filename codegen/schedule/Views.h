@@ -36,6 +36,9 @@ struct DimGroup {
 /// The one stride by which the linear index over `group` moves through `view`; nothing when it takes several.
 std::optional<mlir::AffineExpr> strideOf(const StridedView &view, const DimGroup &group);
 
+/// The sizes that are not known to be 1.
+Dims withoutOnes(llvm::ArrayRef<mlir::AffineExpr> dims);
+
 } // namespace tilewright::codegen
 
 #endif // TILEWRIGHT_CODEGEN_SCHEDULE_VIEWS_H

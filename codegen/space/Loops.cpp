@@ -1,5 +1,6 @@
 // Kernels that are loops over what they yield: element-wise work and movement, rows that are reduced,
 // windows. Also what reductions and windows inside any kernel have to choose.
+#include "codegen/schedule/Threads.h"
 #include "codegen/space/Space.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -34,10 +35,6 @@ Dims iterationOf(kernel::FuncOp kernel) {
   return dims;
 }
 
-template <class... Ops> bool hasAny(kernel::FuncOp kernel) {
-  return llvm::any_of(kernel.getBody().front(), [](Operation &op) { return isa<Ops...>(op); });
-}
-
 /// A concatenation along the innermost dimension, written piece by piece.
 bool storesPieces(kernel::FuncOp kernel) {
   const auto values = yielded(kernel);
@@ -66,9 +63,6 @@ int64_t vectorsFor(kernel::FuncOp kernel, std::optional<int64_t> inner, int64_t 
 /// Whether every result is what one row that lies together was reduced to, with something done to it: lanes
 /// that read along the row beat lanes that gather from many rows, unless rows are very short.
 bool reducesWholeRows(kernel::FuncOp kernel, ArrayRef<AffineExpr> results) {
-  auto withoutOnes = [](ArrayRef<AffineExpr> dims) {
-    return llvm::to_vector(llvm::make_filter_range(dims, [](AffineExpr size) { return known(size) != 1; }));
-  };
   bool any = false;
   for (Operation &op : kernel.getBody().front()) {
     if (isa<TransposeOp, GatherOp, ContractOp, ConvOp, WindowOp>(op))
@@ -91,7 +85,7 @@ bool reducesWholeRows(kernel::FuncOp kernel, ArrayRef<AffineExpr> results) {
 }
 
 /// Rows are indivisible where something is computed once a row.
-bool computesPerRow(kernel::FuncOp kernel) { return hasAny<ReduceOp, ArgReduceOp>(kernel); }
+bool computesPerRow(kernel::FuncOp kernel) { return holds<ReduceOp, ArgReduceOp>(kernel); }
 
 /// Where rows are short, all along the next dimension are taken together.
 bool takesRowsTogether(kernel::FuncOp kernel, ArrayRef<AffineExpr> dims, bool split) {
@@ -202,12 +196,12 @@ std::string loopsObstacle(kernel::FuncOp kernel, kernel::ScheduleAttr schedule, 
 } // namespace
 
 void addWalkParameters(kernel::FuncOp kernel, Algorithm &algorithm) {
-  if (hasAny<ReduceOp>(kernel)) {
+  if (holds<ReduceOp>(kernel)) {
     const int64_t mask = keepable(kernel);
     algorithm.parameters.append({{"accumulators", Domain::powers(2, 8), accumulators},
                                  {"kept_rows", {0, mask}, worthKeeping(kernel)}});
   }
-  if (hasAny<WindowOp>(kernel))
+  if (holds<WindowOp>(kernel))
     algorithm.parameters.push_back({"bounded_taps", {0, 1 << 20}, longWindow});
 }
 
